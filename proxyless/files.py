@@ -1,0 +1,82 @@
+"""Reading and writing files so that a reader never sees half of one."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from proxyless.errors import InputError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first problem that pydantic found, as `field: rule (value)`."""
+    problem = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in problem["loc"]) or "document"
+    value = repr(problem["input"])
+    shown = value if len(value) <= 60 else value[:57] + "..."
+    return f"{where}: {problem['msg']} (got {shown})"
+
+
+def read_json(path: Path, kind: str) -> Any:
+    """Parse a JSON file.
+
+    Raises:
+        InputError: the file is missing, unreadable or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{kind} not found: {path}; check the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{kind} {path} cannot be read: {error}") from None
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{kind} {path} is damaged (not valid JSON: {error}); write it again") from None
+
+
+def read_model(path: Path, kind: str, model: type[Model]) -> Model:
+    """Parse and validate a JSON file as `model`, with one sentence for whatever is wrong."""
+    document = read_json(path, kind)
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise InputError(f"{kind} {path} is not valid: {first_problem(error)}") from None
+
+
+def output_folder(path: Path) -> Path:
+    """Create `path` (and parents) and prove that it can be written to."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError as error:
+        raise InputError(f"cannot write to the folder {path}: {error.strerror}; choose another output") from None
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on success rename it to `path`, else delete it."""
+    output_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace the file in one step."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, document: object) -> None:
+    """Replace the file in one step; indented, keys in the order given."""
+    write_text(path, json.dumps(document, indent=1) + "\n")

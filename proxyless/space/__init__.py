@@ -1,0 +1,28 @@
+"""Search spaces and the networks in them, as plain data (no torch)."""
+
+from proxyless.space.architecture import Anchor, Architecture, Target
+from proxyless.space.cost import Cost, layer_cost, network_cost
+from proxyless.space.mobile import mobile
+from proxyless.space.registry import SPACES, build_space
+from proxyless.space.space import Layer, Space
+from proxyless.space.spec import SKIP, LayerSpec, Op, Shape
+from proxyless.space.tiny import tiny
+
+__all__ = [
+    "SKIP",
+    "SPACES",
+    "Anchor",
+    "Architecture",
+    "Cost",
+    "Layer",
+    "LayerSpec",
+    "Op",
+    "Shape",
+    "Space",
+    "Target",
+    "build_space",
+    "layer_cost",
+    "mobile",
+    "network_cost",
+    "tiny",
+]

@@ -1,0 +1,105 @@
+"""An architecture: one operation per layer of a space, to and from JSON."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from proxyless.errors import InputError
+from proxyless.files import read_model, write_json
+from proxyless.space.cost import Cost, network_cost
+from proxyless.space.registry import build_space
+from proxyless.space.space import Space
+from proxyless.space.spec import LayerSpec, Op
+
+
+class Anchor(BaseModel):
+    """A network of the same space that was timed with the latency table; timed again, it shows drift."""
+
+    model_config = ConfigDict(extra="forbid")
+    ops: list[str]
+    ms: float = Field(gt=0, allow_inf_nan=False)
+
+
+class Target(BaseModel):
+    """What an architecture was derived for."""
+
+    model_config = ConfigDict(extra="forbid")
+    runtime: str
+    threads: int = Field(gt=0)
+    batch: int = Field(gt=0)
+    delegate: str
+    budget_ms: float = Field(gt=0, allow_inf_nan=False)
+    predicted_ms: float = Field(gt=0, allow_inf_nan=False)
+    anchors: list[Anchor] = []
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    format: Literal["architecture/1"]
+    space: str
+    space_args: dict[str, Any]
+    ops: list[str]
+    fingerprint: str | None = None
+    target: Target | None = None
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One legal operation per searched layer of `space`.
+
+    Raises:
+        InputError: on construction, when `ops` does not fit the space.
+    """
+
+    space: Space
+    ops: tuple[Op, ...]
+    target: Target | None = None
+
+    def __post_init__(self) -> None:
+        self.space.check(self.ops)
+
+    @property
+    def layers(self) -> list[LayerSpec]:
+        """The network's layers in order, without the skipped ones."""
+        return self.space.network(self.ops)
+
+    @property
+    def op_names(self) -> list[str]:
+        return [op.name for op in self.ops]
+
+    @property
+    def cost(self) -> Cost:
+        return network_cost(self.layers)
+
+    def document(self) -> dict[str, Any]:
+        """The JSON document `architecture/1`."""
+        target = {"target": self.target.model_dump()} if self.target else {}
+        return {
+            "format": "architecture/1",
+            "space": self.space.name,
+            "space_args": dict(self.space.args),
+            "ops": self.op_names,
+            "fingerprint": self.space.fingerprint,
+            **target,
+        }
+
+    def save(self, path: Path) -> None:
+        write_json(path, self.document())
+
+    @staticmethod
+    def load(path: Path) -> "Architecture":
+        """Read and validate an architecture file.
+
+        Raises:
+            InputError: missing, damaged, of another format, or not legal in its space.
+        """
+        document = read_model(path, "architecture", _Document)
+        try:
+            space = build_space(document.space, document.space_args)
+            if document.fingerprint not in (None, space.fingerprint):
+                raise InputError(f"it was made for another version of the space {space.name!r}; search again")
+            return Architecture(space, tuple(Op.parse(name) for name in document.ops), document.target)
+        except InputError as error:
+            raise InputError(f"architecture {path} is not valid: {error}") from None

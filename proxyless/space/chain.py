@@ -1,0 +1,75 @@
+"""Building a space as MobileNetV2 does: stem, one fixed block, stages of searched blocks, head."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from proxyless.errors import InputError
+from proxyless.space.spec import SKIP, LayerSpec, Op, Shape
+from proxyless.space.space import Layer, Space
+
+KERNELS = (3, 5, 7)
+EXPANDS = (3, 6)
+MBCONVS = tuple(Op(kernel, expand) for expand in EXPANDS for kernel in KERNELS)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """width: output channels. depth: searched blocks. stride: of the first block."""
+
+    width: int
+    depth: int
+    stride: int
+
+
+def _after_stride(shape: Shape, stride: int, channels: int) -> Shape:
+    return (-(-shape[0] // stride), -(-shape[1] // stride), channels)
+
+
+def _layer(in_shape: Shape, width: int, stride: int) -> Layer:
+    out_shape = _after_stride(in_shape, stride, width)
+    ops = (*MBCONVS, SKIP) if in_shape == out_shape else MBCONVS
+    return Layer(in_shape, out_shape, stride, ops)
+
+
+def _check(name: str, low: int, high: int, **values: int) -> None:
+    for argument, value in values.items():
+        if not low <= value <= high:
+            raise InputError(f"{argument} of space {name!r} must be from {low} to {high}, got {value}")
+
+
+def chain(
+    name: str,
+    args: Mapping[str, Any],
+    *,
+    resolution: int,
+    num_classes: int,
+    stem: tuple[int, int],
+    first_width: int,
+    stages: Sequence[Stage],
+    head_width: int,
+) -> Space:
+    """Build the space; `stem` is (width, stride) of the 3x3 convolution on the image.
+
+    Raises:
+        InputError: an argument outside of what a network can have.
+    """
+    _check(name, 8, 4096, resolution=resolution)
+    _check(name, 1, 100_000, num_classes=num_classes)
+    _check(name, 1, 65_536, stem_width=stem[0], first_width=first_width, head_width=head_width)
+    image = (resolution, resolution, 3)
+    stem_spec = LayerSpec("conv", image, _after_stride(image, stem[1], stem[0]), kernel=3, stride=stem[1])
+    first_out = (*stem_spec.out_shape[:2], first_width)
+    first_spec = LayerSpec(
+        "mbconv", stem_spec.out_shape, first_out, kernel=3, residual=stem_spec.out_shape == first_out
+    )
+    layers: list[Layer] = []
+    shape: Shape = first_spec.out_shape
+    for stage in stages:
+        _check(name, 1, 65_536, stage_width=stage.width)
+        for block in range(stage.depth):
+            layers.append(_layer(shape, stage.width, stage.stride if block == 0 else 1))
+            shape = layers[-1].out_shape
+    mix = LayerSpec("conv", shape, (*shape[:2], head_width), kernel=1)
+    classifier = LayerSpec("classifier", mix.out_shape, (1, 1, num_classes), act="none")
+    return Space(name, dict(args), (stem_spec, first_spec), tuple(layers), (mix, classifier))

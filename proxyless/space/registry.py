@@ -1,0 +1,41 @@
+"""Spaces by name: a new space is one new file and one line in `SPACES`."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from proxyless.errors import InputError
+from proxyless.space.mobile import mobile
+from proxyless.space.space import Space
+from proxyless.space.tiny import tiny
+
+SPACES: dict[str, Callable[..., Space]] = {"mobile": mobile, "tiny": tiny}
+
+
+def build_space(name: str, args: Mapping[str, Any] | None = None) -> Space:
+    """The space `name` with its arguments; those left out or None keep their defaults.
+
+    Raises:
+        InputError: unknown name or argument, or a value of the wrong kind.
+    """
+    if name not in SPACES:
+        raise InputError(f"unknown space {name!r}; choose of {', '.join(SPACES)}")
+    given = {key: value for key, value in (args or {}).items() if value is not None}
+    legal = inspect.signature(SPACES[name]).parameters
+    for key, value in given.items():
+        if key not in legal:
+            raise InputError(f"space {name!r} has no argument {key!r}; it has {', '.join(legal)}")
+        _check_kind(name, key, value, legal[key].default)
+    return SPACES[name](**given)
+
+
+def _check_kind(name: str, key: str, value: object, default: object) -> None:
+    if isinstance(default, tuple):
+        good = isinstance(value, list | tuple) and all(type(item) is int for item in value)
+        wanted = "a list of whole numbers"
+    elif isinstance(default, float):
+        good, wanted = type(value) in (int, float), "a number"
+    else:
+        good, wanted = type(value) is int, "a whole number"
+    if not good:
+        raise InputError(f"argument {key!r} of space {name!r} must be {wanted}, got {value!r}")
