@@ -1,0 +1,23 @@
+"""The libraries that execute a model: one file each, and a line in `RUNTIMES`."""
+
+from latency.runtimes.base import Runtime
+from latency.runtimes.litert import LITERT
+from latency.runtimes.onnxruntime import ONNXRUNTIME
+from latency.runtimes.torch import TORCH, TORCH_CUDA
+from proxyless.errors import InputError
+
+RUNTIMES: dict[str, Runtime] = {runtime.name: runtime for runtime in (LITERT, ONNXRUNTIME, TORCH, TORCH_CUDA)}
+
+
+def find_runtime(name: str) -> Runtime:
+    """The runtime of that name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in RUNTIMES:
+        raise InputError(f"unknown runtime {name!r}; choose of {', '.join(RUNTIMES)}")
+    return RUNTIMES[name]
+
+
+__all__ = ["RUNTIMES", "Runtime", "find_runtime"]

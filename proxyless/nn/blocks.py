@@ -80,7 +80,9 @@ class Classifier(nn.Module):
         self.linear = nn.Linear(spec.in_shape[2], spec.out_shape[2])
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(x.mean((2, 3)))
+        # Kept dimensions let a channels-last runtime pool without transposing first.
+        logits: Tensor = self.linear(x.mean((2, 3), keepdim=True).flatten(1))
+        return logits
 
 
 _BUILDERS: dict[str, Callable[[LayerSpec, Norm], nn.Module]] = {

@@ -1,0 +1,72 @@
+"""The samples of a profile that is under way, in a file that survives interruption."""
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from latency.devices import Event
+from latency.timing import Samples
+from proxyless.errors import InputError
+from proxyless.files import output_folder
+
+
+class PartialFile:
+    """`TABLE.json.partial`: one line that identifies the profile, then one line per event.
+
+    Opening it restores what an interrupted profile had measured. A line that was cut off by the
+    interruption is dropped.
+
+    Raises:
+        InputError: the file belongs to another profile, or cannot be written.
+    """
+
+    def __init__(self, table: Path, identity: dict[str, Any]) -> None:
+        self.path = table.with_name(table.name + ".partial")
+        self.samples = Samples()
+        output_folder(table.parent)
+        lines = self._complete_lines()
+        if lines:
+            self._restore(lines, identity)
+        text = "".join(line + "\n" for line in [json.dumps(identity), *lines[1:]])
+        self.path.write_text(text, encoding="utf-8")
+        self._file = self.path.open("a", encoding="utf-8")
+
+    def _complete_lines(self) -> list[str]:
+        if not self.path.exists():
+            return []
+        text = self.path.read_text(encoding="utf-8", errors="replace")
+        return text[: text.rfind("\n") + 1].splitlines()
+
+    def _restore(self, lines: list[str], identity: dict[str, Any]) -> None:
+        try:
+            found = json.loads(lines[0])
+            events = [json.loads(line) for line in lines[1:]]
+            for event in events:
+                self.samples.add(event)
+        except (ValueError, KeyError, TypeError):
+            raise InputError(f"{self.path} is damaged; delete it to start over") from None
+        if found != identity:
+            changed = sorted(key for key in identity if not isinstance(found, dict) or found.get(key) != identity[key])
+            raise InputError(
+                f"{self.path} is an unfinished profile with another {', '.join(changed)}; "
+                "finish that one, delete it, or write to another file"
+            )
+
+    def add(self, event: Event) -> None:
+        """Append an event; it is on disk when this returns."""
+        self._file.write(json.dumps(event) + "\n")
+        self._file.flush()
+
+    def delete(self) -> None:
+        """The table is written: the samples are no longer needed."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> "PartialFile":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()

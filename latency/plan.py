@@ -1,0 +1,78 @@
+"""What to measure: every layer that the space can ask for, and whole networks that span its range."""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from latency.devices import Visit
+from latency.runtimes import Runtime
+from latency.timing import make_schedule
+from latency.writers.graph import lower, random_weights
+from proxyless.errors import InputError
+from proxyless.space import LayerSpec, Op, Space, layer_cost
+
+
+def _macs(space: Space, layer: int, op: Op) -> int:
+    spec = space.layers[layer].spec(op)
+    return layer_cost(spec).macs if spec else 0
+
+
+def spanning_networks(space: Space, count: int, seed: int) -> list[tuple[Op, ...]]:
+    """Distinct networks: the smallest, the largest and random ones of all sizes between.
+
+    Uniformly random networks all have about the same latency; a fit needs a spread.
+    """
+    ranked = [sorted(layer.ops, key=lambda op: _macs(space, i, op)) for i, layer in enumerate(space.layers)]  # noqa: B023
+    rng = random.Random(seed)  # noqa: S311
+    networks = {tuple(ops[0] for ops in ranked): None, tuple(ops[-1] for ops in ranked): None}
+    while len(networks) < min(count, space.size):
+        level = rng.random()
+        networks[tuple(_pick(ops, level, rng) for ops in ranked)] = None
+    return list(networks)[:count]
+
+
+def _pick(ranked: list[Op], level: float, rng: random.Random) -> Op:
+    return rng.choice(ranked) if rng.random() < 0.5 else ranked[round(level * (len(ranked) - 1))]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a profile measures.
+
+    layers: item id to layer. networks: item id to operations.
+    """
+
+    space: Space
+    layers: dict[str, LayerSpec]
+    networks: dict[str, tuple[Op, ...]]
+    rounds: int
+    seed: int
+
+    @property
+    def schedule(self) -> tuple[Visit, ...]:
+        return make_schedule([*self.layers, *self.networks], self.rounds, self.seed)
+
+    def write_models(self, runtime: Runtime, batch: int, folder: Path) -> dict[str, Path]:
+        """Write the model file of every item; returns them by item id."""
+        write = runtime.writer()
+        chains = {item: [spec] for item, spec in self.layers.items()}
+        chains |= {item: self.space.network(ops) for item, ops in self.networks.items()}
+        files: dict[str, Path] = {}
+        for number, (item, chain) in enumerate(chains.items()):
+            files[item] = folder / f"{number}{runtime.suffix}"
+            write(lower(chain, random_weights(), batch), files[item])
+        return files
+
+
+def make_plan(space: Space, calibrate: int, rounds: int, seed: int) -> Plan:
+    """Plan a profile with `calibrate` whole networks, each item measured once per round.
+
+    Raises:
+        InputError: a number that makes no sense.
+    """
+    if rounds < 2:
+        raise InputError(f"rounds must be at least 2, so that the noise can be seen; got {rounds}")
+    layers = {str(spec): spec for spec in space.specs()}
+    chosen = spanning_networks(space, calibrate, seed) if calibrate else []
+    networks = {"network " + " ".join(op.name for op in ops): ops for ops in chosen}
+    return Plan(space, layers, networks, rounds, seed)

@@ -1,0 +1,141 @@
+"""Measure a space on a target and make its latency table."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from latency.calibrate import MIN_NETS, calibrate
+from latency.devices import Device, Event, Job, find_device
+from latency.measurement import Measurement, repeatability_pct
+from latency.partial import PartialFile
+from latency.plan import Plan, make_plan
+from latency.runtimes import Runtime, find_runtime
+from latency.table import LatencyTable, Row, RuntimeInfo, SpaceInfo
+from latency.timing import Samples, count_visits, time_models
+from proxyless.errors import InputError
+from proxyless.space import Anchor, Space
+
+OnProgress = Callable[[int, int], None]
+"""Called with visits done and visits in all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to measure.
+
+    calibrate: whole networks to fit the table to; 0 leaves the sums of isolated layers as they are.
+    rounds: times that each item is visited, in a new random order each time.
+    """
+
+    runtime: str = "litert"
+    device: str = "local"
+    threads: int = 1
+    batch: int = 1
+    delegate: str | None = None
+    calibrate: int = 12
+    rounds: int = 9
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raise InputError for a number out of range."""
+        for name in ("threads", "batch"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.calibrate != 0 and self.calibrate < MIN_NETS:
+            raise InputError(f"calibrate must be 0 or at least {MIN_NETS} networks, got {self.calibrate}")
+
+
+def profile(
+    space: Space, output: Path, settings: Settings | None = None, on_progress: OnProgress = lambda done, total: None
+) -> LatencyTable:
+    """Measure every layer that the space can ask for, calibrate on whole networks, write the table.
+
+    An interrupted profile is taken up where it stopped, from `<output>.partial`.
+
+    Raises:
+        InputError: a setting that does not fit, or an output that exists already.
+        CheckError: the device failed, or an item failed twice.
+    """
+    settings = settings or Settings()
+    settings.check()
+    if output.exists():
+        raise InputError(f"{output} exists already; delete it to measure again, or choose another output")
+    runtime, device = find_runtime(settings.runtime), find_device(settings.device)
+    delegate = runtime.check_delegate(settings.delegate)
+    plan = make_plan(space, settings.calibrate, settings.rounds, settings.seed)
+    identity = {
+        "space": space.fingerprint,
+        "runtime": runtime.name,
+        "device": device.name,
+        "threads": settings.threads,
+        "batch": settings.batch,
+        "delegate": delegate,
+        "calibrate": settings.calibrate,
+        "rounds": settings.rounds,
+        "seed": settings.seed,
+    }
+    with PartialFile(output, identity) as partial:
+        _measure(plan, runtime, device, replace(settings, delegate=delegate), partial, on_progress)
+        table = _make_table(plan, device, replace(settings, delegate=delegate), partial.samples)
+        table.save(output)
+        partial.delete()
+    return table
+
+
+def _measure(
+    plan: Plan, runtime: Runtime, device: Device, settings: Settings, partial: PartialFile, on_progress: OnProgress
+) -> None:
+    schedule = plan.schedule
+
+    def on_event(event: Event) -> None:
+        partial.add(event)
+        on_progress(count_visits(schedule, partial.samples), len(schedule))
+
+    with tempfile.TemporaryDirectory(prefix="proxyless-") as folder:
+        files = plan.write_models(runtime, settings.batch, Path(folder))
+        delegate = settings.delegate or ""
+        job = Job(runtime.runner, files, schedule, settings.threads, delegate, settings.batch)
+        time_models(device, job, partial.samples, on_event)
+
+
+def _make_table(plan: Plan, device: Device, settings: Settings, samples: Samples) -> LatencyTable:
+    measured = samples.measurements()
+    fixed = {str(spec) for spec in plan.space.fixed}
+    rows = {item: _row(plan, item, measured[item]) for item in plan.layers}
+    environment = {key: value for key, value in samples.environment.items() if key != "runtime"}
+    table = LatencyTable(
+        device={"name": device.name, **environment},
+        runtime=RuntimeInfo(
+            name=settings.runtime,
+            version=str(samples.environment["runtime"]),
+            threads=settings.threads,
+            delegate=settings.delegate or "",
+        ),
+        batch=settings.batch,
+        space=SpaceInfo(name=plan.space.name, args=dict(plan.space.args), fingerprint=plan.space.fingerprint),
+        fixed=[row for item, row in rows.items() if item in fixed],
+        rows=[row for item, row in rows.items() if item not in fixed],
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    return _calibrated(table, plan, measured) if plan.networks else table
+
+
+def _row(plan: Plan, item: str, measurement: Measurement) -> Row:
+    return Row.of(
+        plan.layers[item], ms=measurement.ms, iqr=measurement.iqr_ms, n=measurement.count, source="measured"
+    )
+
+
+def _calibrated(table: LatencyTable, plan: Plan, measured: Mapping[str, Measurement]) -> LatencyTable:
+    items = list(plan.networks)
+    sums = [table.predict(plan.space.network(plan.networks[item])) for item in items]
+    networks = [measured[item] for item in items]
+    calibrated = calibrate(table, sums, [net.ms for net in networks], repeatability_pct(networks))
+    ranked = sorted(items, key=lambda item: measured[item].ms)
+    chosen = [ranked[0], ranked[len(ranked) // 2], ranked[-1]]
+    anchors = [Anchor(ops=[op.name for op in plan.networks[item]], ms=measured[item].ms) for item in chosen]
+    return calibrated.model_copy(update={"anchors": anchors})
+
+

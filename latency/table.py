@@ -1,0 +1,198 @@
+"""The latency table: milliseconds per layer, with everything that one must know to trust it."""
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from proxyless.errors import InputError
+from proxyless.files import read_model, write_json
+from proxyless.space import Anchor, LayerSpec, Space
+from proxyless.space.latency import LayerCosts
+from proxyless.space.spec import Activation, LayerKind
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Size = Annotated[int, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class Row(_Part):
+    """Latency of one layer. measured_ms: before calibration."""
+
+    op: LayerKind
+    kernel: Size
+    expand: Size
+    in_shape: tuple[Size, Size, Size] = Field(alias="in")
+    out_shape: tuple[Size, Size, Size] = Field(alias="out")
+    stride: Size
+    residual: bool
+    act: Activation
+    se: bool = False
+    ms: NotNegative
+    iqr: NotNegative | None = None
+    n: Size | None = None
+    source: Literal["measured", "calibrated", "predicted", "published"]
+    measured_ms: NotNegative | None = None
+
+    @property
+    def spec(self) -> LayerSpec:
+        return LayerSpec(
+            self.op,
+            self.in_shape,
+            self.out_shape,
+            self.kernel,
+            self.expand,
+            self.stride,
+            self.residual,
+            self.act,
+            self.se,
+        )
+
+    @staticmethod
+    def of(spec: LayerSpec, **values: Any) -> "Row":
+        """The row of a layer; `values` are the remaining fields."""
+        return Row(
+            op=spec.op,
+            kernel=spec.kernel,
+            expand=spec.expand,
+            in_shape=spec.in_shape,
+            out_shape=spec.out_shape,
+            stride=spec.stride,
+            residual=spec.residual,
+            act=spec.act,
+            se=spec.se,
+            **values,
+        )
+
+
+class RuntimeInfo(_Part):
+    """The target's software: part of its identity."""
+
+    name: str
+    version: str
+    threads: Size
+    delegate: str
+
+
+class SpaceInfo(_Part):
+    """The space that the table was made for."""
+
+    name: str
+    args: dict[str, Any]
+    fingerprint: str
+
+
+class Fit(_Part):
+    """How sums of rows were fitted to whole networks, and the error on networks left out of the fit.
+
+    repeatability_pct: difference of two measurements of the same network, the floor for any error.
+    """
+
+    nets: Size
+    heldout: str
+    scale: Positive
+    rmse_pct: NotNegative
+    bias_pct: float
+    within_5pct: NotNegative
+    within_10pct: NotNegative
+    kendall: float
+    repeatability_pct: NotNegative
+
+
+class LatencyTable(_Part):
+    """A latency table of the format `latency-table/1`.
+
+    A network's latency is `overhead_ms` plus its rows. Rows of `fixed` are layers that every network has.
+    anchors: whole networks with their measured latency; measured again, they show the machine's drift.
+    """
+
+    format: Literal["latency-table/1"] = "latency-table/1"
+    device: dict[str, Any]
+    runtime: RuntimeInfo
+    batch: Size = 1
+    dtype: str = "float32"
+    unit: Literal["ms"] = "ms"
+    space: SpaceInfo | None = None
+    overhead_ms: NotNegative = 0.0
+    fixed: list[Row]
+    rows: list[Row]
+    fit: Fit | None = None
+    anchors: list[Anchor] = []
+    origin: str | None = None
+    licence: str | None = None
+    created: str
+
+    @cached_property
+    def _by_spec(self) -> dict[LayerSpec, Row]:
+        return {row.spec: row for row in [*self.fixed, *self.rows]}
+
+    def lookup(self, spec: LayerSpec) -> float:
+        """Milliseconds of one layer.
+
+        Raises:
+            InputError: the table has no such row; the message names it and the nearest ones.
+        """
+        row = self._by_spec.get(spec)
+        if row is None:
+            near = sorted(self._by_spec, key=lambda known: -_likeness(known, spec))[:2]
+            listed = "; ".join(str(known) for known in near)
+            raise InputError(
+                f"the latency table has no row for the layer [{spec}]; the nearest are [{listed}]; "
+                "profile the space that you search, with its resolution and number of classes"
+            )
+        return row.ms
+
+    def predict(self, layers: Iterable[LayerSpec]) -> float:
+        """Milliseconds of a whole network."""
+        return self.overhead_ms + sum(self.lookup(spec) for spec in layers)
+
+    def costs(self, space: Space) -> LayerCosts:
+        """The cost model of a space. The identity is no layer in any exported file and costs nothing.
+
+        Raises:
+            InputError: the table was made for another version of the space, or lacks a row.
+        """
+        if self.space and self.space.name == space.name and self.space.fingerprint != space.fingerprint:
+            made = ", ".join(f"{k}={v}" for k, v in self.space.args.items() if space.args.get(k) != v)
+            raise InputError(
+                f"the latency table was made for the space {space.name!r} with other arguments "
+                f"({made or 'another version'}); profile this space again"
+            )
+        layers = tuple(
+            tuple(0.0 if (spec := layer.spec(op)) is None else self.lookup(spec) for op in layer.ops)
+            for layer in space.layers
+        )
+        margin = self.fit.rmse_pct / 100 if self.fit else 0.0
+        return LayerCosts(self.predict(space.fixed), layers, min(margin, 0.5))
+
+    @property
+    def target(self) -> str:
+        """The target in words."""
+        runtime = self.runtime
+        plural = "" if runtime.threads == 1 else "s"
+        return f"{runtime.name} {runtime.version} ({runtime.delegate}, {runtime.threads} thread{plural})"
+
+    def save(self, path: Path) -> None:
+        write_json(path, self.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+    @staticmethod
+    def load(path: Path) -> "LatencyTable":
+        """Read and validate a table.
+
+        Raises:
+            InputError: missing, damaged, or not a latency table.
+        """
+        return read_model(path, "latency table", LatencyTable)
+
+
+def _likeness(a: LayerSpec, b: LayerSpec) -> float:
+    """How alike two layers are: the kind counts most, then shapes, then the rest."""
+    shapes = sum(x == y for x, y in zip(a.in_shape + a.out_shape, b.in_shape + b.out_shape, strict=True))
+    rest = sum(getattr(a, name) == getattr(b, name) for name in ("kernel", "expand", "stride", "residual", "act"))
+    return 100 * (a.op == b.op) + 2 * shapes + rest

@@ -1,0 +1,79 @@
+"""Time a set of models on a device, in rounds of random order, so that drift hits all alike."""
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from latency.devices import Device, Event, Job, Visit
+from latency.measurement import Measurement
+from proxyless.errors import CheckError
+
+OnEvent = Callable[[Event], None]
+
+
+def make_schedule(items: Sequence[str], rounds: int, seed: int) -> tuple[Visit, ...]:
+    """Every item once in each round, each round in a new order."""
+    rng = random.Random(seed)  # noqa: S311
+    return tuple((number, item) for number in range(rounds) for item in rng.sample(items, len(items)))
+
+
+@dataclass
+class Samples:
+    """What was measured so far: milliseconds per visit, and the device's description of itself."""
+
+    visits: dict[Visit, tuple[float, ...]] = field(default_factory=dict)
+    environment: dict[str, object] = field(default_factory=dict)
+    failed: dict[Visit, str] = field(default_factory=dict)
+
+    def add(self, event: Event) -> None:
+        match event["event"]:
+            case "ready":
+                self.environment = {key: value for key, value in event.items() if key != "event"}
+            case "sample":
+                visit = (event["round"], event["id"])
+                self.visits[visit] = tuple(event["ms"])
+                self.failed.pop(visit, None)
+            case "failed":
+                self.failed[event["round"], event["id"]] = event["error"]
+
+    def measurements(self) -> dict[str, Measurement]:
+        """Per item, its rounds in order."""
+        rounds: dict[str, list[tuple[float, ...]]] = {}
+        for (_, item), samples in sorted(self.visits.items()):
+            rounds.setdefault(item, []).append(samples)
+        return {item: Measurement(tuple(samples)) for item, samples in rounds.items()}
+
+
+def time_models(device: Device, job: Job, samples: Samples, on_event: OnEvent = lambda event: None) -> None:
+    """Run the visits that `samples` does not hold yet, adding to it; what fails is tried once more.
+
+    Raises:
+        CheckError: an item failed twice, or the device did.
+    """
+
+    def record(event: Event) -> None:
+        samples.add(event)
+        on_event(event)
+
+    for _ in range(2):
+        missing = tuple(visit for visit in job.schedule if visit not in samples.visits)
+        if missing:
+            device.run(replace(job, schedule=missing), record)
+    if samples.failed:
+        (_, item), error = next(iter(samples.failed.items()))
+        raise CheckError(f"{item!r} could not be timed on {device.name!r}, tried twice: {error}")
+
+
+def time_files(
+    device: Device, job: Job, rounds: int, seed: int = 0, on_event: OnEvent = lambda event: None
+) -> tuple[Mapping[str, Measurement], dict[str, object]]:
+    """Time all of the job's items for so many rounds; returns measurements and the environment."""
+    samples = Samples()
+    planned = replace(job, schedule=make_schedule(list(job.items), rounds, seed))
+    time_models(device, planned, samples, on_event)
+    return samples.measurements(), samples.environment
+
+
+def count_visits(schedule: Iterable[Visit], samples: Samples) -> int:
+    """How many of the visits are done."""
+    return sum(visit in samples.visits for visit in schedule)
