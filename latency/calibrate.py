@@ -9,6 +9,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from latency.table import Fit, LatencyTable, Row
+from proxyless.errors import CheckError
 
 MIN_NETS = 5
 """Fewer whole networks than this cannot carry a fit of two coefficients and an error estimate."""
@@ -43,14 +44,23 @@ def calibrate(
 ) -> LatencyTable:
     """A table whose rows are scaled, and whose overhead is set, so that it predicts whole networks.
 
-    Both coefficients are constrained to be non-negative and fitted to relative errors.
+    Both coefficients are fitted to relative errors. The overhead may be negative: an isolated layer
+    pays for a call of the runtime that it shares with all others inside a network.
     sums_ms, measured_ms: per network, the sum of its rows and its measured latency.
+
+    Raises:
+        CheckError: larger sums did not take longer; the machine is too busy to measure.
     """
     sums, measured = np.asarray(sums_ms)[:, None], np.asarray(measured_ms)
     features = np.hstack([sums, np.ones_like(sums)]) / measured[:, None]
-    model = LinearRegression(positive=True, fit_intercept=False)
+    model = LinearRegression(fit_intercept=False)
     held_out = cross_val_predict(model, features, np.ones_like(measured), cv=LeaveOneOut()) * measured
     scale, overhead = (float(value) for value in model.fit(features, np.ones_like(measured)).coef_)
+    if scale <= 0:
+        raise CheckError(
+            f"the latency of {len(measured)} networks does not grow with the sum of their layers (slope {scale:.2g}); "
+            "the machine is too busy to be measured: close other programs and profile again"
+        )
     errors = prediction_errors(held_out.tolist(), measured.tolist())
     fit = Fit(
         nets=len(measured),

@@ -35,7 +35,7 @@ class Settings:
     batch: int = 1
     delegate: str | None = None
     calibrate: int = 12
-    rounds: int = 9
+    rounds: int = 15
     seed: int = 0
 
     def check(self) -> None:

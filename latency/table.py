@@ -119,7 +119,7 @@ class LatencyTable(_Part):
     dtype: str = "float32"
     unit: Literal["ms"] = "ms"
     space: SpaceInfo | None = None
-    overhead_ms: NotNegative = 0.0
+    overhead_ms: Annotated[float, Field(allow_inf_nan=False)] = 0.0
     fixed: list[Row]
     rows: list[Row]
     fit: Fit | None = None

@@ -1,0 +1,36 @@
+"""Image data: one file per source, and a line in `_SOURCES`."""
+
+from collections.abc import Callable
+
+from proxyless.data import digits, imagefolder, parquet, synthetic
+from proxyless.data.base import ImageData, Split, make_data
+from proxyless.data.batches import Batches
+from proxyless.errors import InputError
+
+_SOURCES: dict[str, Callable[[str, int, int | None], ImageData]] = {
+    "digits": digits.load,
+    "imagefolder": imagefolder.load,
+    "parquet": parquet.load,
+    "synthetic": synthetic.load,
+}
+
+
+def load_data(source: str, resolution: int, limit: int | None = None) -> ImageData:
+    """Load `digits`, `imagefolder:PATH`, `parquet:PATH` or `synthetic` at a resolution in pixels.
+
+    limit: use at most so many images of each split, stratified by class.
+
+    Raises:
+        InputError: unknown source, or data that cannot be used.
+    """
+    kind, _, argument = source.partition(":")
+    if kind not in _SOURCES:
+        raise InputError(f"unknown data {source!r}; choose of digits, imagefolder:PATH, parquet:PATH, synthetic")
+    if kind in ("imagefolder", "parquet") and not argument:
+        raise InputError(f"data {source!r} needs a path, as in {kind}:PATH")
+    if limit is not None and limit < 1:
+        raise InputError(f"the limit on images must be at least 1, got {limit}")
+    return _SOURCES[kind](argument, resolution, limit)
+
+
+__all__ = ["Batches", "ImageData", "Split", "load_data", "make_data"]

@@ -1,8 +1,7 @@
 """A searched layer with binary gates: one path in memory, exact gate gradients on demand."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +10,7 @@ from proxyless.nn.blocks import MBConv, batch_norm, build_layer
 from proxyless.space.space import Layer
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """What a searched layer does in one step.
 
     active: index of the operation that computes the output (its gate is 1, all others are 0).

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from proxyless.nn.align import align_candidates
 from proxyless.nn.blocks import batch_norm, build_layer, initialise
 from proxyless.nn.mixed import Choice, MixedLayer
 from proxyless.space.space import Space
@@ -20,9 +21,12 @@ class SuperNet(nn.Module):
     def __init__(self, space: Space) -> None:
         super().__init__()
         self.before = nn.Sequential(*(build_layer(spec, batch_norm) for spec in space.before))
-        self.layers = nn.ModuleList(MixedLayer(layer) for layer in space.layers)
+        layers = [MixedLayer(layer) for layer in space.layers]
+        self.layers = nn.ModuleList(layers)
         self.after = nn.Sequential(*(build_layer(spec, batch_norm) for spec in space.after))
         initialise(self)
+        for layer in layers:
+            align_candidates(layer)
 
     def forward(self, images: Tensor, choices: Sequence[Choice]) -> Tensor:
         """Images (N, 3, H, W) to logits (N, classes), one choice per searched layer."""

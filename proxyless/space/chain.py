@@ -56,6 +56,7 @@ def chain(
     """
     _check(name, 8, 4096, resolution=resolution)
     _check(name, 1, 100_000, num_classes=num_classes)
+    _check(name, 1, 2, stem_stride=stem[1])
     _check(name, 1, 65_536, stem_width=stem[0], first_width=first_width, head_width=head_width)
     image = (resolution, resolution, 3)
     stem_spec = LayerSpec("conv", image, _after_stride(image, stem[1], stem[0]), kernel=3, stride=stem[1])

@@ -1,0 +1,95 @@
+"""Read the latency tables that ProxylessNAS and Once-for-All published (YAML, one key per layer)."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from latency.table import LatencyTable, Row, RuntimeInfo
+from proxyless.errors import InputError
+from proxyless.space import LayerSpec, Shape
+from proxyless.space.spec import Activation
+
+_KEY = re.compile(
+    r"(?P<kind>\w+)-input:(?P<in>\d+x\d+x\d+)-output:(?P<out>\d+(?:x\d+x\d+)?)"
+    r"(?:-expand:(?P<expand>\d+)-kernel:(?P<kernel>\d+)-stride:(?P<stride>\d+)-idskip:(?P<idskip>[01])"
+    r"(?:-se:(?P<se>[01])-hs:(?P<hs>[01]))?)?"
+)
+
+
+def import_published(path: Path, device: str) -> LatencyTable:
+    """Convert a published YAML table; `device` is the name of the device that it was measured on.
+
+    Raises:
+        InputError: missing, damaged, or an entry that is not understood.
+    """
+    entries = _read(path)
+    squeeze = any("-se:" in key for key in entries)
+    rows = [_row(key, values, squeeze) for key, values in entries.items()]
+    return LatencyTable(
+        device={"name": device},
+        runtime=RuntimeInfo(name="tflite", version="unknown", threads=1, delegate="unknown"),
+        fixed=[row for row in rows if row.op != "mbconv" or row.expand == 1],
+        rows=[row for row in rows if row.op == "mbconv" and row.expand > 1],
+        origin=path.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"table not found: {path}; check the path") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be read as YAML: {reason}") from None
+    if not isinstance(entries, dict) or not entries:
+        raise InputError(f"{path} is not a published latency table: expected a mapping of layers to {{mean: ms}}")
+    return entries
+
+
+def _shape(text: str) -> Shape:
+    sizes = [int(size) for size in text.split("x")]
+    return (1, 1, sizes[0]) if len(sizes) == 1 else (sizes[0], sizes[1], sizes[2])
+
+
+def _row(key: object, values: object, squeeze: bool) -> Row:
+    match = _KEY.fullmatch(str(key))
+    mean = values.get("mean") if isinstance(values, dict) else None
+    if match is None or not isinstance(values, dict) or not isinstance(mean, int | float) or not mean >= 0:
+        raise InputError(f"the published table has an entry that is not understood: {key!r}: {values!r}")
+    return Row.of(_spec(match, squeeze), ms=float(mean), n=values.get("count"), source="published")
+
+
+def _spec(match: re.Match[str], squeeze: bool) -> LayerSpec:
+    """ProxylessNAS writes the expansion ratio, Once-for-All the expanded channels."""
+    kind, in_shape, out_shape = match["kind"], _shape(match["in"]), _shape(match["out"])
+    act: Activation = "h_swish" if squeeze else "relu6"
+    match kind:
+        case "Conv":
+            return LayerSpec("conv", in_shape, out_shape, 3, stride=in_shape[0] // out_shape[0], act=act)
+        case "Conv_1" | "Conv_2":
+            return LayerSpec("conv", in_shape, out_shape, act=act)
+        case "AvgPool2D":
+            return LayerSpec("avgpool", in_shape, out_shape, act="none")
+        case "Logits":
+            return LayerSpec("linear" if in_shape[0] == 1 else "classifier", in_shape, out_shape, act="none")
+        case "expanded_conv" if match["expand"]:
+            ratio = int(match["expand"]) // (in_shape[2] if squeeze else 1)
+            act = ("h_swish" if match["hs"] == "1" else "relu") if squeeze else "relu6"
+            kernel, stride = int(match["kernel"]), int(match["stride"])
+            return LayerSpec(
+                "mbconv",
+                in_shape,
+                out_shape,
+                kernel,
+                ratio,
+                stride,
+                match["idskip"] == "1",
+                act,
+                match["se"] == "1",
+            )
+    raise InputError(f"the published table has a layer of an unknown kind: {match[0]!r}")

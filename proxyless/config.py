@@ -1,0 +1,71 @@
+"""Settings as validated data; each field's description is also the help of its command-line flag."""
+
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from proxyless.errors import InputError
+from proxyless.files import first_problem, write_text
+
+Precision = Literal["32-true", "bf16-mixed"]
+Accelerator = Literal["auto", "cpu", "cuda"]
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, unknown fields are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def make(cls, kind: str, **values: Any) -> Self:
+        """Build from values, leaving out those that are None.
+
+        Raises:
+            InputError: a value that is not legal, with its rule.
+        """
+        try:
+            return cls.model_validate({key: value for key, value in values.items() if value is not None})
+        except ValidationError as error:
+            raise InputError(f"{kind}: {first_problem(error)}") from None
+
+    @classmethod
+    def field_help(cls, name: str) -> str:
+        """The description of a field, with its default."""
+        field = cls.model_fields[name]
+        return f"{field.description} Default: {field.default}."
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def read_yaml(path: Path, model: type[AnySettings]) -> AnySettings:
+    """Read settings from YAML.
+
+    Raises:
+        InputError: missing, not YAML, or an illegal value.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"configuration not found: {path}; check the path") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"configuration {path} cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(document, dict):
+        raise InputError(f"configuration {path} must be a mapping of settings, got {type(document).__name__}")
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise InputError(f"configuration {path}: {first_problem(error)}") from None
+
+
+def write_yaml(path: Path, settings: Settings) -> None:
+    """Write all settings, defaults included."""
+    write_text(path, yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
+
+
+def changed_fields(old: Settings, new: Settings) -> list[str]:
+    """Names of the settings that differ, as `name (old, not new)`."""
+    before, after = old.model_dump(), new.model_dump()
+    return [f"{name} ({before[name]}, not {after[name]})" for name in before if before[name] != after.get(name)]
