@@ -1,7 +1,7 @@
 """Fit sums of isolated rows to whole networks, and say how well that predicts networks not in the fit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from scipy.stats import kendalltau
@@ -39,23 +39,30 @@ def prediction_errors(predicted_ms: Sequence[float], measured_ms: Sequence[float
     )
 
 
-def calibrate(
-    table: LatencyTable, sums_ms: Sequence[float], measured_ms: Sequence[float], repeatability_pct: float
-) -> LatencyTable:
-    """A table whose rows are scaled, and whose overhead is set, so that it predicts whole networks.
+@dataclass(frozen=True)
+class NetworkTiming:
+    """A whole network: the sum of its isolated rows, how many layers it has, and its measured latency."""
 
-    Both coefficients are fitted to relative errors. The overhead may be negative: an isolated layer
-    pays for a call of the runtime that it shares with all others inside a network.
-    sums_ms, measured_ms: per network, the sum of its rows and its measured latency.
+    sum_ms: float
+    layers: int
+    measured_ms: float
+
+
+def calibrate(table: LatencyTable, networks: Sequence[NetworkTiming], repeatability_pct: float) -> LatencyTable:
+    """A table whose rows and overhead are fitted so that it predicts whole networks.
+
+    `latency = scale * sum of rows - call * (layers - 1)`: every isolated row includes one call of the
+    runtime, a network makes one call only. The fit is by least squares on relative errors; the error that
+    it reports is that on networks left out of it, one at a time.
 
     Raises:
         CheckError: larger sums did not take longer; the machine is too busy to measure.
     """
-    sums, measured = np.asarray(sums_ms)[:, None], np.asarray(measured_ms)
-    features = np.hstack([sums, np.ones_like(sums)]) / measured[:, None]
+    measured = np.array([net.measured_ms for net in networks])
+    features = np.array([[net.sum_ms, 1.0 - net.layers] for net in networks]) / measured[:, None]
     model = LinearRegression(fit_intercept=False)
     held_out = cross_val_predict(model, features, np.ones_like(measured), cv=LeaveOneOut()) * measured
-    scale, overhead = (float(value) for value in model.fit(features, np.ones_like(measured)).coef_)
+    scale, call_ms = (float(value) for value in model.fit(features, np.ones_like(measured)).coef_)
     if scale <= 0:
         raise CheckError(
             f"the latency of {len(measured)} networks does not grow with the sum of their layers (slope {scale:.2g}); "
@@ -66,22 +73,20 @@ def calibrate(
         nets=len(measured),
         heldout="leave-one-out",
         scale=scale,
+        call_ms=call_ms,
         repeatability_pct=repeatability_pct,
-        rmse_pct=errors.rmse_pct,
-        bias_pct=errors.bias_pct,
-        within_5pct=errors.within_5pct,
-        within_10pct=errors.within_10pct,
-        kendall=errors.kendall,
+        **asdict(errors),
     )
     return table.model_copy(
         update={
-            "overhead_ms": overhead,
-            "fixed": [_scaled(row, scale) for row in table.fixed],
-            "rows": [_scaled(row, scale) for row in table.rows],
+            "overhead_ms": call_ms,
+            "fixed": [_fitted(row, scale, call_ms) for row in table.fixed],
+            "rows": [_fitted(row, scale, call_ms) for row in table.rows],
             "fit": fit,
         }
     )
 
 
-def _scaled(row: Row, scale: float) -> Row:
-    return row.model_copy(update={"ms": row.ms * scale, "measured_ms": row.ms, "source": "calibrated"})
+def _fitted(row: Row, scale: float, call_ms: float) -> Row:
+    ms = max(0.0, scale * row.ms - call_ms)
+    return row.model_copy(update={"ms": ms, "measured_ms": row.ms, "source": "calibrated"})

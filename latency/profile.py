@@ -6,8 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from latency.calibrate import MIN_NETS, calibrate
+import numpy as np
+
+from latency.calibrate import MIN_NETS, NetworkTiming, calibrate
 from latency.devices import Device, Event, Job, find_device
+from latency.drift import machine_slowness
 from latency.measurement import Measurement, repeatability_pct
 from latency.partial import PartialFile
 from latency.plan import Plan, make_plan
@@ -101,12 +104,12 @@ def _measure(
 
 
 def _make_table(plan: Plan, device: Device, settings: Settings, samples: Samples) -> LatencyTable:
-    measured = samples.measurements()
+    measured = samples.corrected()
     fixed = {str(spec) for spec in plan.space.fixed}
     rows = {item: _row(plan, item, measured[item]) for item in plan.layers}
     environment = {key: value for key, value in samples.environment.items() if key != "runtime"}
     table = LatencyTable(
-        device={"name": device.name, **environment},
+        device={"name": device.name, **environment, "slowness": _slowness(samples)},
         runtime=RuntimeInfo(
             name=settings.runtime,
             version=str(samples.environment["runtime"]),
@@ -122,6 +125,12 @@ def _make_table(plan: Plan, device: Device, settings: Settings, samples: Samples
     return _calibrated(table, plan, measured) if plan.networks else table
 
 
+def _slowness(samples: Samples) -> dict[str, float]:
+    """How unsteady the machine was: slowness against its faster moments, over the visits."""
+    median, slowest = np.percentile(machine_slowness(samples.visits), [50, 95])
+    return {"median": round(float(median), 3), "p95": round(float(slowest), 3)}
+
+
 def _row(plan: Plan, item: str, measurement: Measurement) -> Row:
     return Row.of(
         plan.layers[item], ms=measurement.ms, iqr=measurement.iqr_ms, n=measurement.count, source="measured"
@@ -130,12 +139,16 @@ def _row(plan: Plan, item: str, measurement: Measurement) -> Row:
 
 def _calibrated(table: LatencyTable, plan: Plan, measured: Mapping[str, Measurement]) -> LatencyTable:
     items = list(plan.networks)
-    sums = [table.predict(plan.space.network(plan.networks[item])) for item in items]
-    networks = [measured[item] for item in items]
-    calibrated = calibrate(table, sums, [net.ms for net in networks], repeatability_pct(networks))
+    timings = [_timing(table, plan, item, measured[item]) for item in items]
+    calibrated = calibrate(table, timings, repeatability_pct([measured[item] for item in items]))
     ranked = sorted(items, key=lambda item: measured[item].ms)
     chosen = [ranked[0], ranked[len(ranked) // 2], ranked[-1]]
     anchors = [Anchor(ops=[op.name for op in plan.networks[item]], ms=measured[item].ms) for item in chosen]
     return calibrated.model_copy(update={"anchors": anchors})
 
 
+
+
+def _timing(table: LatencyTable, plan: Plan, item: str, measurement: Measurement) -> NetworkTiming:
+    layers = plan.space.network(plan.networks[item])
+    return NetworkTiming(table.predict(layers), len(layers), measurement.ms)

@@ -91,17 +91,19 @@ class SpaceInfo(_Part):
 class Fit(_Part):
     """How sums of rows were fitted to whole networks, and the error on networks left out of the fit.
 
+    scale, call_ms: a row is scale times its isolated measurement, minus one call of the runtime.
     repeatability_pct: difference of two measurements of the same network, the floor for any error.
     """
 
     nets: Size
     heldout: str
     scale: Positive
+    call_ms: Annotated[float, Field(allow_inf_nan=False)]
     rmse_pct: NotNegative
     bias_pct: float
     within_5pct: NotNegative
     within_10pct: NotNegative
-    kendall: float
+    kendall: float | None
     repeatability_pct: NotNegative
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from latency.devices import Device, Event, Job, Visit
+from latency.drift import Visits, correct_drift
 from latency.measurement import Measurement
 from proxyless.errors import CheckError
 
@@ -37,11 +38,19 @@ class Samples:
                 self.failed[event["round"], event["id"]] = event["error"]
 
     def measurements(self) -> dict[str, Measurement]:
-        """Per item, its rounds in order."""
-        rounds: dict[str, list[tuple[float, ...]]] = {}
-        for (_, item), samples in sorted(self.visits.items()):
-            rounds.setdefault(item, []).append(samples)
-        return {item: Measurement(tuple(samples)) for item, samples in rounds.items()}
+        """Per item, its rounds in order, as they were timed."""
+        return _by_item(self.visits)
+
+    def corrected(self) -> dict[str, Measurement]:
+        """The same, as if the machine had kept the speed of its faster moments."""
+        return _by_item(correct_drift(self.visits))
+
+
+def _by_item(visits: Visits) -> dict[str, Measurement]:
+    rounds: dict[str, list[tuple[float, ...]]] = {}
+    for (_, item), samples in sorted(visits.items()):
+        rounds.setdefault(item, []).append(samples)
+    return {item: Measurement(tuple(samples)) for item, samples in rounds.items()}
 
 
 def time_models(device: Device, job: Job, samples: Samples, on_event: OnEvent = lambda event: None) -> None:

@@ -1,0 +1,46 @@
+"""Take the machine's own changes of speed out of interleaved timings.
+
+Clock changes and other programs make everything slower or faster together, for a while. Rounds visit the
+items in random order, so what all items near a moment have in common is the machine, not the items.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from latency.devices import Visit
+
+WINDOW = 15
+"""Visits over which the machine's speed is estimated: short against its changes, long against single outliers."""
+
+Visits = Mapping[Visit, tuple[float, ...]]
+"""Milliseconds of every visit, in the order in which they were measured."""
+
+
+def machine_slowness(visits: Visits) -> np.ndarray:
+    """Per visit, how slow the machine was then, relative to its own faster moments (lower quartile = 1)."""
+    items = [item for _, item in visits]
+    log_ms = np.log([np.median(samples) for samples in visits.values()])
+    slowness = np.zeros(len(log_ms))
+    for _ in range(2):
+        typical = {item: np.median((log_ms - slowness)[[i == item for i in items]]) for item in dict.fromkeys(items)}
+        slowness = _rolling_median(log_ms - np.array([typical[item] for item in items]))
+    relative: np.ndarray = np.exp(slowness - np.percentile(slowness, 25))
+    return relative
+
+
+def correct_drift(visits: Visits) -> dict[Visit, tuple[float, ...]]:
+    """The timings as if the machine had kept the speed of its faster moments.
+
+    With fewer visits than a window there is nothing to estimate from: they are returned as they are.
+    """
+    if len(visits) < 2 * WINDOW:
+        return dict(visits)
+    pairs = zip(visits.items(), machine_slowness(visits), strict=True)
+    return {visit: tuple(float(ms / slow) for ms in samples) for (visit, samples), slow in pairs}
+
+
+def _rolling_median(values: np.ndarray) -> np.ndarray:
+    padded = np.pad(values, WINDOW // 2, mode="edge")
+    medians: np.ndarray = np.median(np.lib.stride_tricks.sliding_window_view(padded, WINDOW), axis=1)
+    return medians

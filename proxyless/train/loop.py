@@ -1,0 +1,121 @@
+"""Retraining of a derived network from scratch."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from proxyless.checkpoint import load_checkpoint, save_checkpoint
+from proxyless.data import Batches, ImageData
+from proxyless.errors import InputError
+from proxyless.fabric import make_fabric
+from proxyless.nn import build_network
+from proxyless.optim import cosine_lr, make_sgd, require_finite, set_lr
+from proxyless.progress import Record, Reporter, Silent
+from proxyless.search.loop import check_classes
+from proxyless.seeds import stream_seed
+from proxyless.space import Architecture
+from proxyless.train.config import TrainSettings
+from proxyless.train.evaluate import accuracy
+from proxyless.train.trained import LAST_WEIGHTS, WEIGHTS, TrainedInfo, load_weights, save_info, save_weights
+
+
+class Training:
+    """Everything that changes during training, and the epochs that change it.
+
+    The best epoch is chosen on images held out of the training split; the test split is looked at once,
+    at the end.
+    """
+
+    def __init__(self, architecture: Architecture, data: ImageData, settings: TrainSettings) -> None:
+        check_classes(architecture.space, data)
+        self.data, self.settings = data, settings
+        torch.manual_seed(stream_seed(settings.seed, "initialisation"))
+        self.fabric = make_fabric(settings.device, settings.precision)
+        network = build_network(architecture.layers).to(memory_format=torch.channels_last)
+        sgd = make_sgd(network, settings.lr, settings.momentum, settings.weight_decay)
+        self.network, self.sgd = self.fabric.setup(network, sgd)
+        train, validation = data.train.divide(settings.validation, settings.seed)
+        device = self.fabric.device
+        self.train = Batches(data, train, settings.batch_size, device)
+        self.validation = Batches(data, validation, settings.batch_size, device)
+        self.epoch, self.best_epoch, self.best_accuracy = 0, 0, -1.0
+        self.history: list[Record] = []
+
+    def run(self, folder: Path, checkpoint: Path, reporter: Reporter | None = None) -> TrainedInfo:
+        """Train to the end, saving after every epoch; returns what the best weights are worth."""
+        reporter = reporter or Silent()
+        while self.epoch < self.settings.epochs:
+            loss = self._run_epoch(reporter)
+            self._finish_epoch(loss, folder)
+            save_checkpoint(checkpoint, self.state_dict())
+            reporter.epoch(self.history[-1])
+        load_weights(folder / WEIGHTS, self.network.module)
+        info = self._describe()
+        save_info(folder, info)
+        return info
+
+    def _run_epoch(self, reporter: Reporter) -> float:
+        settings, losses = self.settings, []
+        torch.manual_seed(stream_seed(settings.seed, "augmentation", self.epoch))
+        for step, (images, labels) in enumerate(self.train.shuffled(settings.seed, "train", self.epoch)):
+            done, total = self.epoch * self.train.steps + step, settings.epochs * self.train.steps
+            set_lr(self.sgd, cosine_lr(settings.lr, done, total, settings.warmup_epochs * self.train.steps))
+            self.sgd.zero_grad(set_to_none=True)
+            loss = cross_entropy(self.network(images), labels, label_smoothing=settings.label_smoothing)
+            require_finite(loss, "training")
+            self.fabric.backward(loss)
+            self.sgd.step()
+            losses.append(loss.detach())
+            reporter.progress(done + 1, total, f"epoch {self.epoch + 1}/{settings.epochs}")
+        return float(torch.stack(losses).mean())
+
+    def _finish_epoch(self, loss: float, folder: Path) -> None:
+        value = accuracy(self.network, self.validation)
+        self.epoch += 1
+        save_weights(folder / LAST_WEIGHTS, self.network.module)
+        if value >= self.best_accuracy:
+            self.best_accuracy, self.best_epoch = value, self.epoch
+            save_weights(folder / WEIGHTS, self.network.module)
+        self.history.append({"epoch": self.epoch, "train_loss": loss, "validation_accuracy": value})
+
+    def _describe(self) -> TrainedInfo:
+        test = Batches(self.data, self.data.test, self.settings.batch_size, self.fabric.device)
+        return TrainedInfo(
+            data=self.data.source,
+            limit=self.settings.limit,
+            classes=list(self.data.classes),
+            mean=self.data.mean,
+            std=self.data.std,
+            best_epoch=self.best_epoch,
+            validation_accuracy=self.best_accuracy,
+            test_accuracy=accuracy(self.network, test),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed training needs beside architecture, data and settings."""
+        return {
+            "epoch": self.epoch,
+            "best_epoch": self.best_epoch,
+            "best_accuracy": self.best_accuracy,
+            "history": self.history,
+            "network": self.network.state_dict(),
+            "sgd": self.sgd.state_dict(),
+        }
+
+    def resume(self, checkpoint: Path) -> None:
+        """Take up the state that `run` saved.
+
+        Raises:
+            InputError: the checkpoint is damaged or of another training.
+        """
+        state = load_checkpoint(checkpoint)
+        try:
+            self.network.load_state_dict(state["network"])
+            self.sgd.load_state_dict(state["sgd"])
+            self.epoch, self.history = state["epoch"], state["history"]
+            self.best_epoch, self.best_accuracy = state["best_epoch"], state["best_accuracy"]
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"checkpoint {checkpoint} is of another training ({reason}); choose another folder") from None

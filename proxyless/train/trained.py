@@ -1,0 +1,88 @@
+"""A trained network in a folder: weights as safetensors, everything else as JSON."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from proxyless.errors import InputError
+from proxyless.files import atomic, read_model, write_json
+from proxyless.nn import build_network
+from proxyless.space import Architecture
+
+WEIGHTS = "weights.safetensors"
+LAST_WEIGHTS = "last.safetensors"
+ARCHITECTURE = "architecture.json"
+DESCRIPTION = "trained.json"
+
+
+class TrainedInfo(BaseModel):
+    """What is needed to use and to check the weights. Accuracies are shares from 0 to 1."""
+
+    model_config = ConfigDict(extra="forbid")
+    format: Literal["trained/1"] = "trained/1"
+    data: str
+    limit: int | None = None
+    classes: list[str] = Field(min_length=1)
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    best_epoch: int
+    validation_accuracy: float
+    test_accuracy: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network with its architecture, in evaluation mode."""
+
+    architecture: Architecture
+    network: nn.Module
+    info: TrainedInfo
+
+
+def save_weights(path: Path, network: nn.Module) -> None:
+    """Write parameters and running statistics."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with atomic(path) as temporary:
+        save_file(state, temporary)
+
+
+def save_info(folder: Path, info: TrainedInfo) -> None:
+    """Write the description: the folder is complete with it."""
+    write_json(folder / DESCRIPTION, info.model_dump())
+
+
+def load_trained(folder: Path) -> Trained:
+    """Read a folder that training finished.
+
+    Raises:
+        InputError: not such a folder, unfinished, damaged, or weights of another architecture.
+    """
+    if not (folder / ARCHITECTURE).exists():
+        raise InputError(f"{folder} is not a trained network ({ARCHITECTURE} is missing); give the output of 'train'")
+    architecture = Architecture.load(folder / ARCHITECTURE)
+    if not (folder / DESCRIPTION).exists():
+        raise InputError(f"the training in {folder} has not finished; go on with 'train ... --resume'")
+    info = read_model(folder / DESCRIPTION, "trained network", TrainedInfo)
+    network = build_network(architecture.layers)
+    load_weights(folder / WEIGHTS, network)
+    return Trained(architecture, network.eval(), info)
+
+
+def load_weights(path: Path, network: nn.Module) -> None:
+    """Fill the network with saved weights.
+
+    Raises:
+        InputError: missing, damaged, or of another network.
+    """
+    try:
+        network.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise InputError(f"weights {path} cannot be used: {str(error).splitlines()[0]}") from None
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values()):
+        raise InputError(f"weights {path} are not all finite numbers; train again")
