@@ -157,6 +157,8 @@ class LatencyTable(_Part):
     def costs(self, space: Space) -> LayerCosts:
         """The cost model of a space. The identity is no layer in any exported file and costs nothing.
 
+        Its margin is twice the held-out error of the fit: about 39 of 40 networks stay within it.
+
         Raises:
             InputError: the table was made for another version of the space, or lacks a row.
         """
@@ -170,7 +172,7 @@ class LatencyTable(_Part):
             tuple(0.0 if (spec := layer.spec(op)) is None else self.lookup(spec) for op in layer.ops)
             for layer in space.layers
         )
-        margin = self.fit.rmse_pct / 100 if self.fit else 0.0
+        margin = 2 * self.fit.rmse_pct / 100 if self.fit else 0.0
         return LayerCosts(self.predict(space.fixed), layers, min(margin, 0.5))
 
     @property

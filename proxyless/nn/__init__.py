@@ -3,5 +3,6 @@
 from proxyless.nn.mixed import Choice, MixedLayer, plain_choices
 from proxyless.nn.network import build_network
 from proxyless.nn.supernet import SuperNet
+from proxyless.nn.weights import load_weights, save_weights
 
-__all__ = ["Choice", "MixedLayer", "SuperNet", "build_network", "plain_choices"]
+__all__ = ["Choice", "MixedLayer", "SuperNet", "build_network", "load_weights", "plain_choices", "save_weights"]

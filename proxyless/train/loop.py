@@ -10,7 +10,7 @@ from proxyless.checkpoint import load_checkpoint, save_checkpoint
 from proxyless.data import Batches, ImageData
 from proxyless.errors import InputError
 from proxyless.fabric import make_fabric
-from proxyless.nn import build_network
+from proxyless.nn import build_network, load_weights, save_weights
 from proxyless.optim import cosine_lr, make_sgd, require_finite, set_lr
 from proxyless.progress import Record, Reporter, Silent
 from proxyless.search.loop import check_classes
@@ -18,7 +18,7 @@ from proxyless.seeds import stream_seed
 from proxyless.space import Architecture
 from proxyless.train.config import TrainSettings
 from proxyless.train.evaluate import accuracy
-from proxyless.train.trained import LAST_WEIGHTS, WEIGHTS, TrainedInfo, load_weights, save_info, save_weights
+from proxyless.train.trained import LAST_WEIGHTS, WEIGHTS, TrainedInfo, save_info
 
 
 class Training:

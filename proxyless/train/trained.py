@@ -4,15 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from proxyless.errors import InputError
-from proxyless.files import atomic, read_model, write_json
-from proxyless.nn import build_network
+from proxyless.files import read_model, write_json
+from proxyless.nn import build_network, load_weights
 from proxyless.space import Architecture
 
 WEIGHTS = "weights.safetensors"
@@ -45,13 +42,6 @@ class Trained:
     info: TrainedInfo
 
 
-def save_weights(path: Path, network: nn.Module) -> None:
-    """Write parameters and running statistics."""
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with atomic(path) as temporary:
-        save_file(state, temporary)
-
-
 def save_info(folder: Path, info: TrainedInfo) -> None:
     """Write the description: the folder is complete with it."""
     write_json(folder / DESCRIPTION, info.model_dump())
@@ -72,17 +62,3 @@ def load_trained(folder: Path) -> Trained:
     network = build_network(architecture.layers)
     load_weights(folder / WEIGHTS, network)
     return Trained(architecture, network.eval(), info)
-
-
-def load_weights(path: Path, network: nn.Module) -> None:
-    """Fill the network with saved weights.
-
-    Raises:
-        InputError: missing, damaged, or of another network.
-    """
-    try:
-        network.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise InputError(f"weights {path} cannot be used: {str(error).splitlines()[0]}") from None
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values()):
-        raise InputError(f"weights {path} are not all finite numbers; train again")

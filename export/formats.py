@@ -1,0 +1,24 @@
+"""The formats that can be written: one file each, and a line in `FORMATS`."""
+
+from collections.abc import Sequence
+
+from export.format import Format
+from export.onnx import ONNX
+from export.tflite import TFLITE
+from proxyless.errors import InputError
+
+FORMATS: dict[str, Format] = {format_.name: format_ for format_ in (ONNX, TFLITE)}
+
+
+def find_formats(names: Sequence[str]) -> list[Format]:
+    """The formats of these names, without repeats.
+
+    Raises:
+        InputError: an unknown name, or none at all.
+    """
+    for name in names:
+        if name not in FORMATS:
+            raise InputError(f"unknown format {name!r}; choose of {', '.join(FORMATS)}")
+    if not names:
+        raise InputError(f"no format to export to; choose of {', '.join(FORMATS)}")
+    return [FORMATS[name] for name in dict.fromkeys(names)]
