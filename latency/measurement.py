@@ -22,13 +22,14 @@ class Measurement:
     rounds: tuple[tuple[float, ...], ...]
 
     @cached_property
-    def _round_ms(self) -> np.ndarray:
+    def round_ms(self) -> np.ndarray:
+        """Median of each round."""
         return np.array([np.median(samples) for samples in self.rounds])
 
     @property
     def ms(self) -> float:
         """The item's latency."""
-        return _summary(self._round_ms)
+        return _summary(self.round_ms)
 
     @property
     def iqr_ms(self) -> float:
@@ -46,11 +47,7 @@ class Measurement:
 
     def halves_ms(self) -> tuple[float, float]:
         """The latency from the even and from the odd rounds alone: their difference is the repeatability."""
-        return _summary(self._round_ms[::2]), _summary(self._round_ms[1::2])
-
-    def ratio_to(self, reference: "Measurement") -> float:
-        """Latency over that of `reference`, compared round by round, which cancels slow drift."""
-        return float(np.median(self._round_ms / reference._round_ms))
+        return _summary(self.round_ms[::2]), _summary(self.round_ms[1::2])
 
 
 def _summary(round_ms: np.ndarray) -> float:

@@ -1,0 +1,124 @@
+"""What commands share: errors to exit codes, progress on the terminal, tables and JSON on standard output."""
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from proxyless.errors import CheckError, InputError
+from proxyless.progress import Record
+
+OUT = Console()
+ERR = Console(stderr=True)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def command(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn the failures that a user can cause, or can act on, into one sentence and an exit code."""
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except InputError as error:
+            _say(f"error: {error}")
+            raise typer.Exit(WRONG_INPUT) from None
+        except CheckError as error:
+            _say(f"failed: {error}")
+            raise typer.Exit(FAILED) from None
+        except KeyboardInterrupt:
+            _say("interrupted: what was done is kept; the same command (with --resume where it has one) goes on from there")
+            raise typer.Exit(INTERRUPTED) from None
+        except OSError as error:
+            _say(f"failed: {error}")
+            raise typer.Exit(FAILED) from None
+
+    return wrapped
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(document, indent=1) + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table; the first column is text, the others are figures."""
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    OUT.print(table)
+
+
+class TerminalReporter:
+    """Progress with rate and time left, on the terminal only."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress, self._task = progress, task
+
+    def progress(self, done: int, total: int, status: str) -> None:
+        if self._progress.tasks[0].total is None:
+            self._progress.reset(self._task, total=total, completed=done)
+        self._progress.update(self._task, completed=done, status=status)
+
+    def visits(self, done: int, total: int) -> None:
+        """As `progress`, for work that has no more to say than how far it is."""
+        self.progress(done, total, "")
+
+    def epoch(self, record: Record) -> None:
+        pass
+
+
+@contextmanager
+def reporting(title: str, unit: str) -> Iterator[TerminalReporter]:
+    """Show the progress of one piece of work; `unit` is what is counted, for the rate."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        _Rate(unit),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[status]}"),
+    )
+    with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as progress:
+        yield TerminalReporter(progress, progress.add_task(title, total=None, status=""))
+
+
+class _Rate(TextColumn):
+    """Steps per second."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__("")
+        self.unit = unit
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.1f} {self.unit}/s" if speed else "")

@@ -1,0 +1,46 @@
+"""The command line: one file per command, registered here."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from proxyless.cli import bench, derive, export, profile, run, search, spaces, tables, train
+
+app = typer.Typer(
+    name="proxyless",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Find the most accurate mobile network that runs within a latency budget on your device, and export it.",
+)
+
+for _command in (spaces.spaces, profile.profile, tables.tables, search.search, derive.derive):
+    app.command()(_command)
+for _command in (train.train, export.export, bench.bench, run.run):
+    app.command()(_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"proxyless {version('proxyless')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

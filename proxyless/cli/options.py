@@ -1,0 +1,16 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Output = Annotated[Path, typer.Option("-o", "--output", help="Where to write.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run in the same folder.")]
+SpaceName = Annotated[str, typer.Option("--space", help="Search space; 'proxyless spaces' lists them.")]
+Resolution = Annotated[int | None, typer.Option(help="Side of the input image in pixels. Default: the space's own.")]
+NumClasses = Annotated[int | None, typer.Option(help="Number of classes. Default: the space's own.")]
+Data = Annotated[str, typer.Option(help="digits, imagefolder:PATH, parquet:PATH or synthetic.")]
+Threads = Annotated[int, typer.Option(help="Threads that the runtime may use.")]
+Limit = Annotated[int | None, typer.Option(help="Use at most so many images of each split.")]

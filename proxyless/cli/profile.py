@@ -1,0 +1,57 @@
+"""`proxyless profile`"""
+
+from typing import Annotated
+
+import typer
+
+from proxyless.cli.console import OUT, command, print_json, reporting
+from proxyless.cli.options import Json, NumClasses, Output, Resolution, SpaceName, Threads
+
+
+@command
+def profile(
+    output: Output,
+    space: SpaceName,
+    runtime: Annotated[str, typer.Option(help="litert, onnxruntime, torch or torch-cuda.")] = "litert",
+    device: Annotated[str, typer.Option(help="Where to measure: local is this machine.")] = "local",
+    threads: Threads = 1,
+    batch: Annotated[int, typer.Option(help="Images per call.")] = 1,
+    delegate: Annotated[
+        str | None, typer.Option(help="How the runtime executes; for litert xnnpack (default) or none.")
+    ] = None,
+    resolution: Resolution = None,
+    num_classes: NumClasses = None,
+    calibrate: Annotated[int, typer.Option(help="Whole networks to fit the table to; 0 for none.")] = 12,
+    rounds: Annotated[int, typer.Option(help="Times that each item is measured.")] = 15,
+    seed: Annotated[int, typer.Option(help="Seed of the order and of the networks.")] = 0,
+    json: Json = False,
+) -> None:
+    """Measure every operation of a space on a target, and write its latency table.
+
+    Interrupted, the same command goes on where it stopped.
+
+    Example: `proxyless profile --space mobile --runtime litert --num-classes 37 -o phone.json`
+    """
+    from latency.profile import Settings
+    from latency.profile import profile as measure
+    from proxyless.cli.tables import describe, summary
+    from proxyless.space import build_space
+
+    built = build_space(space, {"resolution": resolution, "num_classes": num_classes})
+    settings = Settings(
+        runtime=runtime,
+        device=device,
+        threads=threads,
+        batch=batch,
+        delegate=delegate,
+        calibrate=calibrate,
+        rounds=rounds,
+        seed=seed,
+    )
+    with reporting(f"profile {space} on {runtime}", "visits") as reporter:
+        table = measure(built, output, settings, reporter.visits)
+    if json:
+        print_json(summary(table))
+    else:
+        describe(str(output), table)
+        OUT.print(f"written to {output}", highlight=False)

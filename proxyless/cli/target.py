@@ -1,0 +1,41 @@
+"""Budgets and targets, as commands read them."""
+
+import re
+from typing import TYPE_CHECKING
+
+from proxyless.errors import InputError
+from proxyless.space import Target
+from proxyless.space.latency import LayerCosts
+
+if TYPE_CHECKING:
+    from latency.table import LatencyTable
+
+_UNITS_MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "": 1.0}
+
+
+def parse_budget(text: str, costs: LayerCosts) -> float:
+    """Milliseconds from `15ms`, `0.015s`, `800us`, `15` (ms), or `60%` of the largest network's latency.
+
+    Raises:
+        InputError: none of these, or a budget that no network can meet.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(ms|us|s|%|)\s*", text)
+    if match is None:
+        raise InputError(f"the budget {text!r} is not understood; write it as 15ms, 800us, or 60% of the largest network")
+    number, unit = float(match[1]), match[2]
+    budget_ms = costs.max_ms * number / 100 if unit == "%" else number * _UNITS_MS[unit]
+    costs.check_budget(budget_ms)
+    return budget_ms
+
+
+def make_target(table: "LatencyTable", budget_ms: float) -> Target:
+    """What a network derived with this table is for."""
+    return Target(
+        runtime=table.runtime.name,
+        threads=table.runtime.threads,
+        batch=table.batch,
+        delegate=table.runtime.delegate,
+        budget_ms=budget_ms,
+        predicted_ms=budget_ms,
+        anchors=table.anchors,
+    )

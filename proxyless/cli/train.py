@@ -1,0 +1,84 @@
+"""`proxyless train`"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from proxyless.cli.console import OUT, command, print_json, reporting
+from proxyless.cli.options import Data, Json, Limit, Output, Resume
+from proxyless.errors import InputError
+from proxyless.train.config import TrainSettings
+
+if TYPE_CHECKING:
+    from proxyless.space import Architecture
+    from proxyless.train.trained import TrainedInfo
+
+_help = TrainSettings.field_help
+
+
+@command
+def train(
+    network: Annotated[Path, typer.Argument(help="The folder of a search, or an architecture file.")],
+    output: Output,
+    data: Data,
+    epochs: Annotated[int | None, typer.Option(help=_help("epochs"))] = None,
+    warmup_epochs: Annotated[int | None, typer.Option(help=_help("warmup_epochs"))] = None,
+    batch_size: Annotated[int | None, typer.Option(help=_help("batch_size"))] = None,
+    lr: Annotated[float | None, typer.Option(help=_help("lr"))] = None,
+    weight_decay: Annotated[float | None, typer.Option(help=_help("weight_decay"))] = None,
+    validation: Annotated[float | None, typer.Option(help=_help("validation"))] = None,
+    seed: Annotated[int | None, typer.Option(help=_help("seed"))] = None,
+    device: Annotated[str | None, typer.Option(help=_help("device"))] = None,
+    precision: Annotated[str | None, typer.Option(help=_help("precision"))] = None,
+    limit: Limit = None,
+    resume: Resume = False,
+    json: Json = False,
+) -> None:
+    """Train a derived network from scratch.
+
+    Example: `proxyless train run --data digits -o trained`
+    """
+    settings = TrainSettings.make(
+        "training settings",
+        epochs=epochs,
+        warmup_epochs=warmup_epochs,
+        batch_size=batch_size,
+        lr=lr,
+        weight_decay=weight_decay,
+        validation=validation,
+        seed=seed,
+        device=device,
+        precision=precision,
+        limit=limit,
+    )
+    info = train_in_folder(output, load_architecture(network), data, settings, resume)
+    if json:
+        print_json(info.model_dump())
+    else:
+        OUT.print(
+            f"test accuracy {info.test_accuracy:.2%}, best epoch {info.best_epoch} "
+            f"(validation {info.validation_accuracy:.2%}), written to {output}",
+            highlight=False,
+        )
+
+
+def load_architecture(path: Path) -> "Architecture":
+    """The architecture in a file, or that of a run."""
+    from proxyless.space import Architecture
+
+    if path.is_dir() and not (path / "architecture.json").exists():
+        raise InputError(f"{path} has no architecture.json; give the folder of a finished search, or a file")
+    return Architecture.load(path / "architecture.json" if path.is_dir() else path)
+
+
+def train_in_folder(
+    folder: Path, architecture: "Architecture", source: str, settings: TrainSettings, resume: bool
+) -> "TrainedInfo":
+    """Train in a folder, showing progress."""
+    from proxyless.data import load_data
+    from proxyless.train.run import run_training
+
+    data = load_data(source, architecture.space.resolution, settings.limit)
+    with reporting(f"train on {source}", "steps") as reporter:
+        return run_training(folder, architecture, data, settings, reporter, resume)

@@ -1,0 +1,37 @@
+"""Training in a folder that can be resumed."""
+
+from pathlib import Path
+
+from proxyless.config import Settings
+from proxyless.data import ImageData
+from proxyless.progress import Reporter
+from proxyless.search.run import CHECKPOINT, LOG, LoggingReporter, open_run
+from proxyless.space import Architecture
+from proxyless.train.config import TrainSettings
+from proxyless.train.loop import Training
+from proxyless.train.trained import ARCHITECTURE, TrainedInfo
+
+
+class TrainConfig(Settings):
+    """What was asked for, resolved."""
+
+    data: str
+    ops: list[str]
+    train: TrainSettings
+
+
+def run_training(
+    folder: Path,
+    architecture: Architecture,
+    data: ImageData,
+    settings: TrainSettings,
+    reporter: Reporter,
+    resume: bool,
+) -> TrainedInfo:
+    """Train, or go on with a training, in its folder."""
+    training = Training(architecture, data, settings)
+    config = TrainConfig(data=data.source, ops=architecture.op_names, train=settings)
+    if open_run(folder, config, resume):
+        training.resume(folder / CHECKPOINT)
+    architecture.save(folder / ARCHITECTURE)
+    return training.run(folder, folder / CHECKPOINT, LoggingReporter(folder / LOG, training.history, reporter))
