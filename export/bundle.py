@@ -1,6 +1,5 @@
 """The folder that is handed over: complete, or not there at all."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -32,11 +31,11 @@ def staged(folder: Path) -> Iterator[Path]:
         stage.chmod(0o755)
         if folder.exists():
             old = stage.with_name(stage.name + "-old")
-            os.replace(folder, old)
-            os.replace(stage, folder)
+            folder.replace(old)
+            stage.replace(folder)
             shutil.rmtree(old)
         else:
-            os.replace(stage, folder)
+            stage.replace(folder)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 

@@ -19,9 +19,7 @@ from proxyless.space import Architecture
 _WRONG_INPUT = 2
 
 
-def convert_all(
-    formats: Sequence[Format], architecture: Architecture, weights: Path, folder: Path
-) -> None:
+def convert_all(formats: Sequence[Format], architecture: Architecture, weights: Path, folder: Path) -> None:
     """Write `folder/<file name>` for every format.
 
     Raises:

@@ -23,9 +23,15 @@ def convert(network: nn.Module, resolution: int, path: Path) -> None:
     """
     example = torch.zeros(2, 3, resolution, resolution)
     shapes = ({0: torch.export.Dim("batch")},)
-    names = {"input_names": ["images"], "output_names": ["logits"]}
     program = torch.onnx.export(
-        network.eval(), (example,), dynamo=True, dynamic_shapes=shapes, opset_version=OPSET, verbose=False, **names
+        network.eval(),
+        (example,),
+        input_names=["images"],
+        output_names=["logits"],
+        dynamo=True,
+        dynamic_shapes=shapes,
+        opset_version=OPSET,
+        verbose=False,
     )
     assert program is not None
     model = program.model_proto

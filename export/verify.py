@@ -49,9 +49,7 @@ class FileReport:
         return asdict(self)
 
 
-def verify(
-    format_: Format, path: Path, images: np.ndarray, labels: np.ndarray, expected: np.ndarray
-) -> FileReport:
+def verify(format_: Format, path: Path, images: np.ndarray, labels: np.ndarray, expected: np.ndarray) -> FileReport:
     """Run a file on test images and compare with PyTorch.
 
     images: normalised float32 (N, 3, H, W). labels: (N,). expected: PyTorch's logits (N, classes).

@@ -9,7 +9,7 @@ import numpy as np
 
 from latency.devices import Device, Job
 from latency.measurement import Measurement
-from latency.runtimes import RUNTIMES, Runtime, find_runtime
+from latency.runtimes import RUNTIMES, Runtime
 from latency.timing import time_files
 from latency.writers.graph import lower, random_weights
 from proxyless.errors import InputError
@@ -36,12 +36,15 @@ def runtime_of(path: Path) -> Runtime:
 
 @dataclass(frozen=True)
 class DeployedLatency:
-    """measured_ms: as timed now. slowness: how much slower the machine is now than when the latency table was
-    made, from the anchors; 1 when there are none."""
+    """The latency of a model file.
+
+    measured_ms: as timed now. slowness: how much slower the machine is now than when the latency table was
+    made, from the anchors.
+    """
 
     measured_ms: float
     iqr_ms: float
-    slowness: float = 1.0
+    slowness: float
 
     @property
     def at_profiled_speed_ms(self) -> float:
@@ -49,44 +52,44 @@ class DeployedLatency:
         return self.measured_ms / self.slowness
 
 
-def measure_deployed(
-    path: Path, device: Device, threads: int, delegate: str, batch: int, space: Space, anchors: list[Anchor]
-) -> DeployedLatency:
-    """Time a file in rounds with the anchors, networks of `space` with their latency at profiling time."""
-    runtime = runtime_of(path)
+@dataclass(frozen=True)
+class Conditions:
+    """How files are executed, and the networks that show how fast the machine is.
+
+    anchors: networks of `space` with the latency that they had under the same conditions when the budget was set.
+    """
+
+    runtime: Runtime
+    space: Space
+    threads: int = 1
+    delegate: str = ""
+    batch: int = 1
+    anchors: tuple[Anchor, ...] = ()
+
+
+def measure_files(files: Mapping[str, Path], device: Device, conditions: Conditions) -> dict[str, DeployedLatency]:
+    """Time model files, by name, in rounds with the anchors."""
+    runtime, anchors = conditions.runtime, conditions.anchors
     with tempfile.TemporaryDirectory(prefix="proxyless-") as folder:
-        items = {"file": path} | _write_anchors(runtime, space, anchors, batch, Path(folder))
-        job = Job(runtime.runner, items, (), threads, delegate, batch)
+        names = [f"anchor {index}" for index in range(len(anchors))]
+        networks = {name: tuple(map(Op.parse, anchor.ops)) for name, anchor in zip(names, anchors, strict=True)}
+        items = {**files, **write_networks(networks, conditions, Path(folder))}
+        job = Job(runtime.runner, items, (), conditions.threads, conditions.delegate, conditions.batch)
         measured, _ = time_files(device, job, ROUNDS)
-    file = measured["file"]
-    if not anchors:
-        return DeployedLatency(file.ms, file.iqr_ms)
-    reference = [measured[str(index)].round_ms / anchor.ms for index, anchor in enumerate(anchors)]
-    per_round = np.median(np.stack(reference), axis=0)
-    slowness = file.ms / float(np.median(file.round_ms / per_round))
-    return DeployedLatency(file.ms, file.iqr_ms, slowness)
+    reference = [measured[name].round_ms / anchor.ms for name, anchor in zip(names, anchors, strict=True)]
+    slowness = np.median(np.stack(reference), axis=0) if reference else np.ones(ROUNDS)
+    return {name: _deployed(measured[name], slowness) for name in files}
 
 
-def _write_anchors(
-    runtime: Runtime, space: Space, anchors: list[Anchor], batch: int, folder: Path
-) -> dict[str, Path]:
-    files: dict[str, Path] = {}
-    for index, anchor in enumerate(anchors):
-        files[str(index)] = folder / f"{index}{runtime.suffix}"
-        network = space.network([Op.parse(name) for name in anchor.ops])
-        runtime.writer()(lower(network, random_weights(), batch), files[str(index)])
+def _deployed(measurement: Measurement, slowness: np.ndarray) -> DeployedLatency:
+    at_profiled_speed_ms = float(np.median(measurement.round_ms / slowness))
+    return DeployedLatency(measurement.ms, measurement.iqr_ms, measurement.ms / at_profiled_speed_ms)
+
+
+def write_networks(networks: Mapping[str, tuple[Op, ...]], conditions: Conditions, folder: Path) -> dict[str, Path]:
+    """Write untrained networks as model files; returns them by name."""
+    write, suffix = conditions.runtime.writer(), conditions.runtime.suffix
+    files = {name: folder / f"network-{index}{suffix}" for index, name in enumerate(networks)}
+    for name, ops in networks.items():
+        write(lower(conditions.space.network(ops), random_weights(), conditions.batch), files[name])
     return files
-
-
-def measure_networks(
-    networks: Mapping[str, tuple[Op, ...]], space: Space, runtime_name: str, device: Device, threads: int
-) -> Mapping[str, Measurement]:
-    """Time networks of a space, untrained, side by side in one job."""
-    runtime = find_runtime(runtime_name)
-    with tempfile.TemporaryDirectory(prefix="proxyless-") as folder:
-        files = {}
-        for index, (name, ops) in enumerate(networks.items()):
-            files[name] = Path(folder) / f"{index}{runtime.suffix}"
-            runtime.writer()(lower(space.network(ops), random_weights()), files[name])
-        job = Job(runtime.runner, files, (), threads, runtime.delegates[0])
-        return time_files(device, job, ROUNDS)[0]

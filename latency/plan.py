@@ -22,7 +22,7 @@ def spanning_networks(space: Space, count: int, seed: int) -> list[tuple[Op, ...
 
     Uniformly random networks all have about the same latency; a fit needs a spread.
     """
-    ranked = [sorted(layer.ops, key=lambda op: _macs(space, i, op)) for i, layer in enumerate(space.layers)]  # noqa: B023
+    ranked = [sorted(layer.ops, key=lambda op: _macs(space, i, op)) for i, layer in enumerate(space.layers)]
     rng = random.Random(seed)  # noqa: S311
     networks = {tuple(ops[0] for ops in ranked): None, tuple(ops[-1] for ops in ranked): None}
     while len(networks) < min(count, space.size):

@@ -132,9 +132,7 @@ def _slowness(samples: Samples) -> dict[str, float]:
 
 
 def _row(plan: Plan, item: str, measurement: Measurement) -> Row:
-    return Row.of(
-        plan.layers[item], ms=measurement.ms, iqr=measurement.iqr_ms, n=measurement.count, source="measured"
-    )
+    return Row.of(plan.layers[item], ms=measurement.ms, iqr=measurement.iqr_ms, n=measurement.count, source="measured")
 
 
 def _calibrated(table: LatencyTable, plan: Plan, measured: Mapping[str, Measurement]) -> LatencyTable:
@@ -145,8 +143,6 @@ def _calibrated(table: LatencyTable, plan: Plan, measured: Mapping[str, Measurem
     chosen = [ranked[0], ranked[len(ranked) // 2], ranked[-1]]
     anchors = [Anchor(ops=[op.name for op in plan.networks[item]], ms=measured[item].ms) for item in chosen]
     return calibrated.model_copy(update={"anchors": anchors})
-
-
 
 
 def _timing(table: LatencyTable, plan: Plan, item: str, measurement: Measurement) -> NetworkTiming:

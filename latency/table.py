@@ -198,5 +198,5 @@ class LatencyTable(_Part):
 def _likeness(a: LayerSpec, b: LayerSpec) -> float:
     """How alike two layers are: the kind counts most, then shapes, then the rest."""
     shapes = sum(x == y for x, y in zip(a.in_shape + a.out_shape, b.in_shape + b.out_shape, strict=True))
-    rest = sum(getattr(a, name) == getattr(b, name) for name in ("kernel", "expand", "stride", "residual", "act"))
+    rest = sum(bool(getattr(a, name) == getattr(b, name)) for name in ("kernel", "expand", "stride", "residual", "act"))
     return 100 * (a.op == b.op) + 2 * shapes + rest

@@ -16,7 +16,8 @@ import os
 import platform
 import sys
 import time
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,7 @@ def emit(**event: object) -> None:
 
 def load_runner(path: str) -> Any:
     spec = importlib.util.spec_from_file_location("runner", path)
+    assert spec is not None and spec.loader is not None
     runner = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(runner)
     return runner

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,6 +59,6 @@ def _layer(node: dict[str, Any], index: int, archive: Any, device: str) -> Layer
     if node["op"] == "linear":
         return lambda tensors: F.linear(tensors[-1], weight, bias)
     weight = weight.contiguous(memory_format=torch.channels_last)
-    act = ACTS[node["act"]]
+    act: Any = ACTS[node["act"]]
     settings = {"stride": node["stride"], "padding": node["padding"], "groups": node["groups"]}
     return lambda tensors: act(F.conv2d(tensors[-1], weight, bias, **settings))

@@ -36,5 +36,7 @@ class Runtime:
         if delegate is None:
             return self.delegates[0]
         if delegate not in self.delegates:
-            raise InputError(f"runtime {self.name!r} has no delegate {delegate!r}; choose of {', '.join(self.delegates)}")
+            raise InputError(
+                f"runtime {self.name!r} has no delegate {delegate!r}; choose of {', '.join(self.delegates)}"
+            )
         return delegate

@@ -93,9 +93,7 @@ class _Writer:
             case Linear():
                 inputs = [source, self._constant(node.weight), self._constant(node.bias)]
                 linear = schema.FullyConnectedOptionsT()
-                return self._operator(
-                    _Builtin.FULLY_CONNECTED, inputs, shape, linear, options.FullyConnectedOptions
-                )
+                return self._operator(_Builtin.FULLY_CONNECTED, inputs, shape, linear, options.FullyConnectedOptions)
 
     def _conv(self, node: Conv, source: int, shape: tuple[int, ...]) -> int:
         kernel = node.weight.shape[2]

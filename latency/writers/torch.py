@@ -18,7 +18,7 @@ def write_torch(graph: Graph, path: Path) -> None:
     *size, channels = graph.shapes[0]
     description = {"input": [graph.batch, channels, *size], "nodes": [_describe(node) for node in graph.nodes]}
     with path.open("wb") as file:
-        np.savez(file, graph=np.array(json.dumps(description)), **arrays)
+        np.savez(file, allow_pickle=False, graph=np.array(json.dumps(description)), **arrays)
 
 
 def _describe(node: Node) -> dict[str, Any]:

@@ -48,7 +48,10 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             _say(f"failed: {error}")
             raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:
-            _say("interrupted: what was done is kept; the same command (with --resume where it has one) goes on from there")
+            _say(
+                "interrupted: what was done is kept; "
+                "the same command (with --resume where it has one) goes on from there"
+            )
             raise typer.Exit(INTERRUPTED) from None
         except OSError as error:
             _say(f"failed: {error}")

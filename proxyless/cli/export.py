@@ -98,8 +98,7 @@ def _report(trained: "Trained", data: "ImageData", formats: "list[Format]", stag
             **result.document(),
             "measured_ms": latency.measured_ms,
             "iqr_ms": latency.iqr_ms,
-            "machine_slowness": latency.slowness,
-            "at_profiled_speed_ms": latency.at_profiled_speed_ms,
+            "at_profiled_speed_ms": latency.at_profiled_speed_ms if _is_target(result, trained.architecture) else None,
         }
     target = trained.architecture.target
     return {
@@ -127,24 +126,30 @@ def _reference(trained: "Trained", data: "ImageData") -> "tuple[np.ndarray, np.n
 
 
 def _measure(path: Path, result: "FileReport", architecture: "Architecture") -> "DeployedLatency":
-    from latency.deployed import measure_deployed
+    from latency.deployed import Conditions, measure_files
     from latency.devices import find_device
     from latency.runtimes import find_runtime
 
-    target = architecture.target
-    is_target = target is not None and target.runtime == result.runtime
-    threads = target.threads if target else 1
-    delegate = target.delegate if target and is_target else find_runtime(result.runtime).delegates[0]
-    batch = target.batch if target and is_target else 1
-    anchors = target.anchors if target and is_target else []
-    return measure_deployed(path, find_device("local"), threads, delegate, batch, architecture.space, anchors)
+    runtime, target = find_runtime(result.runtime), architecture.target
+    if target is not None and _is_target(result, architecture):
+        conditions = Conditions(
+            runtime, architecture.space, target.threads, target.delegate, target.batch, tuple(target.anchors)
+        )
+    else:
+        threads = target.threads if target else 1
+        conditions = Conditions(runtime, architecture.space, threads, runtime.delegates[0])
+    return measure_files({"file": path}, find_device("local"), conditions)["file"]
+
+
+def _is_target(result: "FileReport", architecture: "Architecture") -> bool:
+    return architecture.target is not None and architecture.target.runtime == result.runtime
 
 
 def _budget_checks(result: "FileReport", latency: "DeployedLatency", architecture: "Architecture") -> "list[Check]":
     from export.verify import Check
 
     target = architecture.target
-    if target is None or target.runtime != result.runtime:
+    if target is None or not _is_target(result, architecture):
         return []
     value = latency.at_profiled_speed_ms
     name = f"{result.file}: latency at the speed of the profile"
@@ -154,17 +159,17 @@ def _budget_checks(result: "FileReport", latency: "DeployedLatency", architectur
 def print_report(output: Path, report: Report) -> None:
     """One line per file, and the budget."""
     rows = [["PyTorch", f"{report['pytorch_accuracy']:.2%}", "", "", "", ""]]
-    for entry in report["files"].values():
-        rows.append(
-            [
-                entry["file"],
-                f"{entry['accuracy']:.2%}",
-                f"{entry['max_abs_error']:.1e}",
-                f"{entry['size_bytes'] / 2**20:.2f}",
-                f"{entry['measured_ms']:.3g}",
-                f"{entry['at_profiled_speed_ms']:.3g}" if entry["machine_slowness"] != 1 else "",
-            ]
-        )
+    rows += [
+        [
+            entry["file"],
+            f"{entry['accuracy']:.2%}",
+            f"{entry['max_abs_error']:.1e}",
+            f"{entry['size_bytes'] / 2**20:.2f}",
+            f"{entry['measured_ms']:.3g}",
+            f"{entry['at_profiled_speed_ms']:.3g}" if entry["at_profiled_speed_ms"] else "",
+        ]
+        for entry in report["files"].values()
+    ]
     columns = ("file", "test accuracy", "max error", "MiB", "measured ms", "at profiled speed")
     print_table(f"Exported and verified in {output}", columns, rows)
     target = report["target"]

@@ -1,5 +1,6 @@
 """The command line: one file per command, registered here."""
 
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated
 
@@ -16,9 +17,18 @@ app = typer.Typer(
     help="Find the most accurate mobile network that runs within a latency budget on your device, and export it.",
 )
 
-for _command in (spaces.spaces, profile.profile, tables.tables, search.search, derive.derive):
-    app.command()(_command)
-for _command in (train.train, export.export, bench.bench, run.run):
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    spaces.spaces,
+    profile.profile,
+    tables.tables,
+    search.search,
+    derive.derive,
+    train.train,
+    export.export,
+    bench.bench,
+    run.run,
+)
+for _command in _COMMANDS:
     app.command()(_command)
 
 

@@ -6,7 +6,7 @@ import typer
 
 from proxyless.cli.console import command, print_json, print_table
 from proxyless.cli.options import Json, NumClasses, Resolution
-from proxyless.space import SPACES, SKIP, Layer, Op, Space, build_space, layer_cost, network_cost
+from proxyless.space import SKIP, SPACES, Layer, Op, Space, build_space, layer_cost, network_cost
 
 
 @command

@@ -21,7 +21,9 @@ def parse_budget(text: str, costs: LayerCosts) -> float:
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(ms|us|s|%|)\s*", text)
     if match is None:
-        raise InputError(f"the budget {text!r} is not understood; write it as 15ms, 800us, or 60% of the largest network")
+        raise InputError(
+            f"the budget {text!r} is not understood; write it as 15ms, 800us, or 60% of the largest network"
+        )
     number, unit = float(match[1]), match[2]
     budget_ms = costs.max_ms * number / 100 if unit == "%" else number * _UNITS_MS[unit]
     costs.check_budget(budget_ms)

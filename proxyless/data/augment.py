@@ -14,7 +14,7 @@ def make_augmentation(name: Augmentation, resolution: int) -> nn.Module:
     """
     match name:
         case "shift":
-            return K.RandomAffine(degrees=10.0, translate=(0.1, 0.1), scale=(0.9, 1.1), p=1.0)
+            return nn.Sequential(K.RandomAffine(degrees=10.0, translate=(0.1, 0.1), scale=(0.9, 1.1), p=1.0))
         case "crop":
             crop = K.RandomCrop((resolution, resolution), padding=resolution // 8, p=1.0)
             return nn.Sequential(crop, K.RandomHorizontalFlip(p=0.5))

@@ -59,15 +59,13 @@ class ImageData:
         return int(self.train.images.shape[-1])
 
 
-def make_data(
-    source: str, train: Split, test: Split, classes: Sequence[str], augmentation: Augmentation
-) -> ImageData:
+def make_data(source: str, train: Split, test: Split, classes: Sequence[str], augmentation: Augmentation) -> ImageData:
     """Check the splits and measure the channel statistics.
 
     Raises:
         InputError: fewer than two classes.
     """
-    present = int(train.labels.unique().numel())
+    present = len(set(train.labels.tolist()))
     if present < 2:
         raise InputError(f"{source} has training images of {present} class; a classifier needs at least 2")
     sample = train.images[:: max(1, len(train) // 5000)].float().div(255)

@@ -23,11 +23,15 @@ def load(argument: str, resolution: int, limit: int | None) -> ImageData:
     root = Path(argument).expanduser()
     train_table = _read(root, ("train",))
     test_table = _read(root, ("test", "validation"))
-    train, test = (_split(table, name, resolution, limit) for table, name in ((train_table, "train"), (test_table, "test")))
+    train, test = (
+        _split(table, name, resolution, limit) for table, name in ((train_table, "train"), (test_table, "test"))
+    )
     classes = _class_names(train_table) or [str(i) for i in range(int(train.labels.max()) + 1)]
     highest = int(max(train.labels.max(), test.labels.max()))
     if highest >= len(classes) or int(min(train.labels.min(), test.labels.min())) < 0:
-        raise InputError(f"{root} has labels that are not among its {len(classes)} class names; the highest is {highest}")
+        raise InputError(
+            f"{root} has labels that are not among its {len(classes)} class names; the highest is {highest}"
+        )
     return make_data(f"parquet:{root.resolve()}", train, test, classes, default_augmentation(resolution))
 
 

@@ -1,8 +1,17 @@
 """Torch modules built from specs."""
 
 from proxyless.nn.mixed import Choice, MixedLayer, plain_choices
-from proxyless.nn.network import build_network
+from proxyless.nn.network import build_network, channels_last
 from proxyless.nn.supernet import SuperNet
 from proxyless.nn.weights import load_weights, save_weights
 
-__all__ = ["Choice", "MixedLayer", "SuperNet", "build_network", "load_weights", "plain_choices", "save_weights"]
+__all__ = [
+    "Choice",
+    "MixedLayer",
+    "SuperNet",
+    "build_network",
+    "channels_last",
+    "load_weights",
+    "plain_choices",
+    "save_weights",
+]

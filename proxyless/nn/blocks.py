@@ -41,9 +41,7 @@ class ConvBlock(nn.Sequential):
 
     def __init__(self, spec: LayerSpec, norm: Norm) -> None:
         conv = _conv(spec.in_shape[2], spec.out_shape[2], spec.kernel, spec.stride)
-        super().__init__(
-            OrderedDict(conv=conv, norm=norm(spec.out_shape[2]), act=_ACTIVATIONS[spec.act]())
-        )
+        super().__init__(OrderedDict(conv=conv, norm=norm(spec.out_shape[2]), act=_ACTIVATIONS[spec.act]()))
 
 
 class MBConv(nn.Module):
@@ -69,7 +67,8 @@ class MBConv(nn.Module):
         self.residual = spec.residual
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.branch(x) if self.residual else self.branch(x)
+        out: Tensor = self.branch(x)
+        return x + out if self.residual else out
 
 
 class Classifier(nn.Module):

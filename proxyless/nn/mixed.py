@@ -51,7 +51,7 @@ class MixedLayer(nn.Module):
         y = x if self.is_skip(choice.active) else self.candidates[str(choice.active)](x)
         if choice.probs is None:
             return y
-        out: Tensor = _GateGradient.apply(y, x, choice.probs, self, choice)
+        out: Tensor = _GateGradient.apply(y, x, choice.probs, self, choice)  # type: ignore[no-untyped-call]
         return out
 
 

@@ -11,7 +11,9 @@ class SearchSettings(Settings):
     """How to search. The defaults suit the embedded data; ImageNet took 40 + 120 epochs (Cai et al. 2019)."""
 
     strategy: str = Field("gradient", description="How the architecture is updated.")
-    gates: Literal["two", "all"] = Field("two", description="Operations compared per layer and step: two sampled, or all.")
+    gates: Literal["two", "all"] = Field(
+        "two", description="Operations compared per layer and step: two sampled, or all."
+    )
     warmup_epochs: int = Field(6, ge=0, description="Epochs that train weights only, on uniformly sampled paths.")
     epochs: int = Field(16, ge=1, description="Epochs after the warm-up that alternate weight and architecture steps.")
     batch_size: int = Field(32, ge=2, description="Images per step.")

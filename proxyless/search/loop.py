@@ -14,7 +14,7 @@ from proxyless.data import Batches, ImageData
 from proxyless.data.batches import Batch
 from proxyless.errors import InputError
 from proxyless.fabric import make_fabric
-from proxyless.nn import SuperNet, plain_choices
+from proxyless.nn import SuperNet, channels_last, plain_choices
 from proxyless.optim import cosine_lr, make_sgd, require_finite, set_lr
 from proxyless.progress import Record, Reporter, Silent
 from proxyless.search.architecture import ArchitectureLogits, ExpectedLatency
@@ -71,7 +71,7 @@ class Search:
         self.problem, self.settings = problem, settings
         torch.manual_seed(stream_seed(settings.seed, "initialisation"))
         self.fabric = make_fabric(settings.device, settings.precision)
-        supernet = SuperNet(problem.space).to(memory_format=torch.channels_last)
+        supernet = channels_last(SuperNet(problem.space))
         sgd = make_sgd(supernet, settings.lr, settings.momentum, settings.weight_decay)
         self.supernet, self.sgd = self.fabric.setup(supernet, sgd)
         train, held_out = problem.data.train.divide(settings.held_out, settings.seed)
@@ -191,4 +191,6 @@ class Search:
             self.epoch, self.history = state["epoch"], state["history"]
         except (KeyError, RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]
-            raise InputError(f"checkpoint {checkpoint} is of another search ({reason}); choose another folder") from None
+            raise InputError(
+                f"checkpoint {checkpoint} is of another search ({reason}); choose another folder"
+            ) from None

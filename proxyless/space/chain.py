@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxyless.errors import InputError
-from proxyless.space.spec import SKIP, LayerSpec, Op, Shape
 from proxyless.space.space import Layer, Space
+from proxyless.space.spec import SKIP, LayerSpec, Op, Shape
 
 KERNELS = (3, 5, 7)
 EXPANDS = (3, 6)

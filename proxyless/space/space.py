@@ -92,7 +92,9 @@ class Space:
         for index, (layer, op) in enumerate(zip(self.layers, ops, strict=True)):
             if op not in layer.ops:
                 legal = ", ".join(choice.name for choice in layer.ops)
-                raise InputError(f"layer {index} of space {self.name!r} has no operation {op.name!r}; choose of {legal}")
+                raise InputError(
+                    f"layer {index} of space {self.name!r} has no operation {op.name!r}; choose of {legal}"
+                )
 
     def network(self, ops: Sequence[Op]) -> list[LayerSpec]:
         """The layers of the network that `ops` chooses, without the skipped ones."""

@@ -10,7 +10,7 @@ from proxyless.checkpoint import load_checkpoint, save_checkpoint
 from proxyless.data import Batches, ImageData
 from proxyless.errors import InputError
 from proxyless.fabric import make_fabric
-from proxyless.nn import build_network, load_weights, save_weights
+from proxyless.nn import build_network, channels_last, load_weights, save_weights
 from proxyless.optim import cosine_lr, make_sgd, require_finite, set_lr
 from proxyless.progress import Record, Reporter, Silent
 from proxyless.search.loop import check_classes
@@ -33,7 +33,7 @@ class Training:
         self.data, self.settings = data, settings
         torch.manual_seed(stream_seed(settings.seed, "initialisation"))
         self.fabric = make_fabric(settings.device, settings.precision)
-        network = build_network(architecture.layers).to(memory_format=torch.channels_last)
+        network = channels_last(build_network(architecture.layers))
         sgd = make_sgd(network, settings.lr, settings.momentum, settings.weight_decay)
         self.network, self.sgd = self.fabric.setup(network, sgd)
         train, validation = data.train.divide(settings.validation, settings.seed)
@@ -118,4 +118,6 @@ class Training:
             self.best_epoch, self.best_accuracy = state["best_epoch"], state["best_accuracy"]
         except (KeyError, RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]
-            raise InputError(f"checkpoint {checkpoint} is of another training ({reason}); choose another folder") from None
+            raise InputError(
+                f"checkpoint {checkpoint} is of another training ({reason}); choose another folder"
+            ) from None

@@ -1,0 +1,103 @@
+"""What several tests need."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from latency.table import LatencyTable, Row, SpaceInfo
+from latency.tables import load_table
+from latency.writers.graph import Array, Weights
+from proxyless.data import ImageData, Split, make_data
+from proxyless.space import Architecture, LayerSpec, Op, Space, layer_cost, tiny
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+def architecture(ops: str, space: Space | None = None) -> Architecture:
+    return Architecture(space or tiny(), tuple(Op.parse(name) for name in ops.split()))
+
+
+MIXED_OPS = "k3e3 skip k5e6 k7e3 k3e6 k3e3 skip k3e3 k7e6"
+"""A network of `tiny` with every kernel, both expansions, both strides and skips."""
+
+
+def randomise_norms(network: nn.Module) -> nn.Module:
+    """Give every BatchNorm statistics and scales that a test would notice if they were lost."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.2)
+            if module.running_mean is not None and module.running_var is not None:
+                module.running_mean.normal_(std=0.2)
+                module.running_var.uniform_(0.5, 1.5)
+    return network.eval()
+
+
+def folded_weights(network: nn.Module) -> Weights:
+    """The network's convolutions with BatchNorm folded by the textbook formula, and its linear layer, in order."""
+    pairs = _folded(network)
+
+    def draw(shape: tuple[int, ...]) -> tuple[Array, Array]:
+        weight, bias = next(pairs)
+        assert weight.shape == shape
+        return weight, bias
+
+    return draw
+
+
+def _folded(network: nn.Module) -> Iterator[tuple[Array, Array]]:
+    modules = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d | nn.Linear)]
+    for module, following in zip(modules, [*modules[1:], None], strict=True):
+        if isinstance(module, nn.Linear):
+            yield module.weight.detach().numpy(), module.bias.detach().numpy()
+        elif isinstance(module, nn.Conv2d):
+            norm = following
+            assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None
+            scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+            bias = norm.bias - norm.running_mean * scale
+            yield (module.weight * scale[:, None, None, None]).detach().numpy(), bias.detach().numpy()
+
+
+def table_by_macs(space: Space, ms_per_mmac: float = 1.0) -> LatencyTable:
+    """A table in which a layer costs as many milliseconds as it has million multiply-accumulates."""
+
+    def row(spec: LayerSpec) -> Row:
+        return Row.of(spec, ms=ms_per_mmac * layer_cost(spec).macs / 1e6, source="measured")
+
+    pixel1 = load_table("pixel1")
+    return pixel1.model_copy(
+        update={
+            "space": SpaceInfo(name=space.name, args=dict(space.args), fingerprint=space.fingerprint),
+            "fixed": [row(spec) for spec in dict.fromkeys(space.fixed)],
+            "rows": [row(spec) for spec in space.specs() if spec not in space.fixed],
+        }
+    )
+
+
+def toy_data(count: int = 120, classes: int = 2, resolution: int = 16) -> ImageData:
+    """Bright and dark noise: learnable in a few steps."""
+    generator = torch.Generator().manual_seed(0)
+
+    def split(size: int) -> Split:
+        labels = torch.arange(size) % classes
+        noise = torch.randint(0, 100, (size, 3, resolution, resolution), generator=generator)
+        return Split((noise + 150 * labels[:, None, None, None] // classes).to(torch.uint8), labels)
+
+    return make_data("synthetic:toy", split(count), split(count // 2), [str(i) for i in range(classes)], "none")
+
+
+def one_hot(index: int, count: int) -> torch.Tensor:
+    return torch.nn.functional.one_hot(torch.tensor(index), count).double()
+
+
+def saved_bytes(storages: Sequence[torch.Tensor]) -> int:
+    """Bytes of distinct storages."""
+    return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in storages}.values())
+
+
+def random_images(count: int, resolution: int, seed: int = 0) -> Array:
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((count, 3, resolution, resolution)).astype(np.float32)

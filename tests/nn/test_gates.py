@@ -1,0 +1,122 @@
+"""The gradients of binary gates against finite differences and against the network that computes everything."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from proxyless.nn import Choice, MixedLayer, SuperNet
+from proxyless.space import SKIP, Space, tiny
+from tests.helpers import one_hot, randomise_norms, saved_bytes
+
+
+def _supernet(space: Space, seed: int) -> SuperNet:
+    torch.manual_seed(seed)
+    net = SuperNet(space)
+    randomise_norms(net)
+    return net.double().train()
+
+
+def _all_ops(net: SuperNet, images: Tensor, gates: list[Tensor]) -> Tensor:
+    """The reference: every operation in the graph, weighted by its gate."""
+    x = net.before(images)
+    for layer, gate in zip(net.layers, gates, strict=True):
+        assert isinstance(layer, MixedLayer)
+        outputs = [x if layer.is_skip(j) else layer.candidates[str(j)](x) for j in range(len(gate))]
+        x = sum(g * y for g, y in zip(gate, outputs, strict=True))  # type: ignore[assignment]
+    return net.after(x).square().mean()
+
+
+def _case(seed: int, skip_active: bool = False) -> tuple[SuperNet, Tensor, list[Tensor], list[int]]:
+    space = tiny(resolution=16)
+    net = _supernet(space, seed)
+    images = torch.randn(3, 3, 16, 16, dtype=torch.double)
+    alphas = [torch.randn(len(layer.ops), dtype=torch.double, requires_grad=True) for layer in space.layers]
+    path = [int(torch.randint(len(layer.ops), ())) for layer in space.layers]
+    if skip_active:
+        path = [layer.ops.index(SKIP) if SKIP in layer.ops else op for layer, op in zip(space.layers, path, strict=True)]
+    return net, images, alphas, path
+
+
+def _ours(net: SuperNet, images: Tensor, alphas: list[Tensor], path: list[int]) -> tuple[Tensor, ...]:
+    choices = [Choice(a, tuple(range(len(alpha))), alpha.softmax(0)) for a, alpha in zip(path, alphas, strict=True)]
+    return torch.autograd.grad(net(images, choices).square().mean(), alphas)
+
+
+@pytest.mark.parametrize("skip_active", [False, True])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_equals_the_all_ops_reference_and_sums_to_zero(seed: int, skip_active: bool) -> None:
+    net, images, alphas, path = _case(seed, skip_active)
+    gates = [one_hot(a, len(alpha)).requires_grad_() for a, alpha in zip(path, alphas, strict=True)]
+    gate_grads = torch.autograd.grad(_all_ops(net, images, gates), gates)
+    for ours, grad, alpha in zip(_ours(net, images, alphas, path), gate_grads, alphas, strict=True):
+        p = alpha.detach().softmax(0)
+        expected = p * (grad - (p * grad).sum())  # dL/dalpha_i = sum_j dL/dg_j p_j (delta_ij - p_i)
+        assert float(expected.abs().max()) > 0
+        torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-12)
+        assert abs(float(ours.sum())) < 1e-12
+
+
+def test_equals_finite_differences_of_the_gates() -> None:
+    net, images, alphas, path = _case(0)
+    ours = _ours(net, images, alphas, path)
+    step = 1e-7  # small enough that next to no activation crosses a kink of ReLU6
+    for layer in (0, 4, 8):
+        numeric = []
+        for j in range(len(alphas[layer])):
+            values = []
+            for sign in (1, -1):
+                gates = [one_hot(a, len(alpha)) for a, alpha in zip(path, alphas, strict=True)]
+                gates[layer][j] += sign * step
+                with torch.no_grad():
+                    values.append(float(_all_ops(net, images, gates)))
+            numeric.append((values[0] - values[1]) / (2 * step))
+        grad, p = torch.tensor(numeric, dtype=torch.double), alphas[layer].detach().softmax(0)
+        torch.testing.assert_close(ours[layer], p * (grad - (p * grad).sum()), rtol=1e-4, atol=1e-8)
+
+
+def test_two_paths_are_the_reference_renormalised_over_two() -> None:
+    net, images, alphas, path = _case(3)
+    pairs = [(a, (a + 1) % len(alpha)) for a, alpha in zip(path, alphas, strict=True)]
+    choices = [Choice(pair[0], pair, alpha[list(pair)].softmax(0)) for pair, alpha in zip(pairs, alphas, strict=True)]
+    ours = torch.autograd.grad(net(images, choices).square().mean(), alphas)
+    gates = [one_hot(a, len(alpha)).requires_grad_() for a, alpha in zip(path, alphas, strict=True)]
+    gate_grads = torch.autograd.grad(_all_ops(net, images, gates), gates)
+    for grad, reference, alpha, pair in zip(ours, gate_grads, alphas, pairs, strict=True):
+        chosen = list(pair)
+        p, g = alpha.detach()[chosen].softmax(0), reference[chosen]
+        torch.testing.assert_close(grad[chosen], p * (g - (p * g).sum()), rtol=1e-9, atol=1e-12)
+        others = [j for j in range(len(alpha)) if j not in pair]
+        assert not grad[others].any()
+
+
+def test_probabilities_do_not_change_the_output() -> None:
+    net, images, alphas, path = _case(0)
+    choices = [Choice(a, tuple(range(len(alpha))), alpha.softmax(0)) for a, alpha in zip(path, alphas, strict=True)]
+    with torch.no_grad():
+        assert torch.equal(net(images, choices), net(images, [Choice(a) for a in path]))
+
+
+@pytest.mark.parametrize("compared", ["two", "all"])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_memory_of_the_architecture_step_is_that_of_one_path(seed: int, compared: str) -> None:
+    net, images, alphas, path = _case(seed)
+
+    def saved(choices: list[Choice]) -> int:
+        kept: list[Tensor] = []
+
+        def keep(tensor: Tensor) -> Tensor:
+            kept.append(tensor)
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = net(images, choices).square().mean()
+        size = saved_bytes(kept)
+        loss.backward()
+        return size
+
+    one_path = saved([Choice(a) for a in path])
+    choices = []
+    for active, alpha in zip(path, alphas, strict=True):
+        rows = tuple(range(len(alpha))) if compared == "all" else (active, (active + 1) % len(alpha))
+        choices.append(Choice(active, rows, alpha[list(rows)].softmax(0)))
+    assert saved(choices) <= 1.1 * one_path

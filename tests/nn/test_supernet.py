@@ -1,0 +1,39 @@
+import torch
+from torch.nn.functional import cross_entropy
+
+from proxyless.nn import MixedLayer, SuperNet, plain_choices
+from proxyless.optim import make_sgd
+from proxyless.space import tiny
+
+
+def test_unsampled_operations_get_neither_momentum_nor_decay() -> None:
+    torch.manual_seed(0)
+    space = tiny(resolution=16)
+    net = SuperNet(space)
+    sgd = make_sgd(net, lr=0.1, momentum=0.9, weight_decay=0.1)
+    images, labels = torch.randn(8, 3, 16, 16), torch.arange(8) % 10
+
+    def step(path: list[int]) -> None:
+        sgd.zero_grad(set_to_none=True)
+        cross_entropy(net(images, plain_choices(path)), labels).backward()
+        sgd.step()
+
+    step([0] * 9)  # gives the operations of path 0 momentum
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    step([1] * 9)
+    moved = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
+    assert any(".candidates.1." in name for name in moved)
+    assert not any(".candidates." in name and ".candidates.1." not in name for name in moved)
+
+
+def test_candidates_of_a_layer_start_alike() -> None:
+    torch.manual_seed(0)
+    space = tiny(resolution=16)
+    net = SuperNet(space).eval()
+    x = torch.randn(16, *reversed(space.layers[0].in_shape))
+    layer = net.layers[0]
+    assert isinstance(layer, MixedLayer)
+    reference = layer.branch(0, x).flatten()
+    for index in range(1, len(space.layers[0].ops)):
+        cosine = torch.cosine_similarity(reference, layer.branch(index, x).flatten(), dim=0)
+        assert float(cosine) > 0.9

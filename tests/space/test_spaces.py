@@ -1,0 +1,66 @@
+import random
+
+import pytest
+
+from proxyless.errors import InputError
+from proxyless.space import SKIP, SPACES, Op, build_space, mobile, tiny
+
+
+def test_mobile_is_the_published_space() -> None:
+    space = mobile()
+    assert len(space.layers) == 21
+    assert sorted(len(layer.ops) for layer in space.layers) == [6] * 6 + [7] * 15
+    assert f"{space.size:.1e}" == "2.2e+17"
+    assert len(space.specs()) == 70  # 66 searched layers, stem, first block, feature mix, classifier
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_skip_is_offered_exactly_where_the_shape_is_kept(name: str) -> None:
+    for layer in build_space(name).layers:
+        assert (SKIP in layer.ops) == (layer.in_shape == layer.out_shape)
+
+
+@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("resolution", [33, 40, 97])
+def test_any_random_network_chains_at_odd_resolutions(name: str, resolution: int) -> None:
+    space = build_space(name, {"resolution": resolution, "num_classes": 3})
+    layers = space.network(space.random_ops(random.Random(0)))
+    for before, after in zip(layers, layers[1:], strict=False):
+        assert before.out_shape == after.in_shape
+    assert layers[-1].out_shape == (1, 1, 3)
+
+
+def test_fingerprint_changes_with_any_argument_and_is_stable() -> None:
+    assert tiny().fingerprint == tiny().fingerprint
+    assert len({tiny().fingerprint, tiny(resolution=40).fingerprint, tiny(num_classes=2).fingerprint}) == 3
+
+
+def test_width_multiplier_rounds_to_multiples_of_eight() -> None:
+    space = mobile(width_mult=0.5)
+    assert all(layer.out_shape[2] % 8 == 0 for layer in space.layers)
+    assert space.after[0].out_shape[2] == 1280
+    assert mobile(width_mult=1.4).after[0].out_shape[2] == 1792  # MobileNetV2 1.4
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "message"),
+    [
+        ("huge", {}, "unknown space 'huge'; choose of mobile, tiny"),
+        ("tiny", {"depth": 3}, "has no argument 'depth'"),
+        ("tiny", {"resolution": 4}, "resolution of space 'tiny' must be from 8 to 4096, got 4"),
+        ("tiny", {"resolution": "32"}, "must be a whole number, got '32'"),
+        ("tiny", {"num_classes": True}, "must be a whole number, got True"),
+        ("mobile", {"stage_widths": [1, 2]}, "needs 6 widths"),
+        ("mobile", {"stage_widths": 5}, "must be a list of whole numbers"),
+        ("mobile", {"width_mult": 0}, "must be from 0.05 to 10, got 0"),
+    ],
+)
+def test_bad_arguments_get_one_sentence(name: str, args: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        build_space(name, args)
+
+
+@pytest.mark.parametrize("name", ["k3", "k0e3", "skip ", "", "e3k3", "k3e3e3"])
+def test_unknown_operation_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="unknown operation"):
+        Op.parse(name)
