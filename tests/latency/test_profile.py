@@ -1,0 +1,146 @@
+"""Profiling: coverage, interruption, and devices that fail."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from latency.devices import Event, Job, LocalDevice, find_device
+from latency.plan import spanning_networks
+from latency.profile import Settings, profile
+from latency.runtimes import find_runtime
+from latency.table import LatencyTable
+from latency.timing import Samples, make_schedule, time_models
+from proxyless.errors import CheckError, InputError
+from proxyless.space import network_cost, tiny
+
+_SPACE = tiny(resolution=16, num_classes=3)
+_QUICK = Settings(runtime="onnxruntime", calibrate=5, rounds=2)
+
+
+def test_a_profile_covers_the_space_and_records_its_error(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    profile(_SPACE, tmp_path / "t.json", _QUICK, lambda done, total: seen.append((done, total)))
+    table = LatencyTable.load(tmp_path / "t.json")
+    costs = table.costs(_SPACE)
+    assert costs.constant_ms > 0 and all(ms >= 0 for row in costs.layers_ms for ms in row)
+    assert table.fit is not None and table.fit.nets == 5
+    assert len(table.anchors) == 3
+    assert table.runtime.name == "onnxruntime" and table.runtime.threads == 1
+    assert seen[-1] == (2 * (46 + 5), 2 * (46 + 5))
+    assert [path.name for path in tmp_path.iterdir()] == ["t.json"]
+
+
+class _Interrupted(KeyboardInterrupt):
+    pass
+
+
+def test_an_interrupted_profile_measures_nothing_twice(tmp_path: Path) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done == 30:
+            raise _Interrupted
+
+    with pytest.raises(_Interrupted):
+        profile(_SPACE, tmp_path / "t.json", _QUICK, interrupt)
+    partial = tmp_path / "t.json.partial"
+    with partial.open("a") as file:
+        file.write('{"event": "sample", "id": "cut o')  # what a kill in mid-write leaves
+    first: list[int] = []
+    profile(_SPACE, tmp_path / "t.json", _QUICK, lambda done, total: first.append(done))
+    assert first[0] == 30  # the "ready" event of the second process
+    assert first[-1] - first[0] == 102 - 30 == len(first) - 1
+    assert not partial.exists()
+
+
+def test_a_partial_file_of_another_profile_is_not_mixed_in(tmp_path: Path) -> None:
+    (tmp_path / "t.json.partial").write_text(json.dumps({"space": "other"}) + "\n")
+    with pytest.raises(InputError, match="unfinished profile with another"):
+        profile(_SPACE, tmp_path / "t.json", _QUICK)
+    (tmp_path / "t.json.partial").write_text("\x00\n")
+    with pytest.raises(InputError, match="is damaged; delete it"):
+        profile(_SPACE, tmp_path / "t.json", _QUICK)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"runtime": "tensorrt"}, "unknown runtime 'tensorrt'; choose of litert, onnxruntime, torch, torch-cuda"),
+        ({"device": "ssh://pi"}, "unknown device 'ssh://pi'"),
+        ({"threads": 0}, "threads must be at least 1, got 0"),
+        ({"calibrate": 3}, "calibrate must be 0 or at least 5 networks, got 3"),
+        ({"rounds": 1}, "rounds must be at least 2"),
+        ({"delegate": "gpu"}, "has no delegate 'gpu'; choose of cpu"),
+    ],
+)
+def test_bad_settings_get_one_sentence(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        profile(_SPACE, tmp_path / "t.json", replace(_QUICK, **change))  # type: ignore[arg-type]
+
+
+def test_a_finished_table_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text("{}")
+    with pytest.raises(InputError, match="exists already"):
+        profile(_SPACE, tmp_path / "t.json", _QUICK)
+
+
+def _device(tmp_path: Path, runner: str, timeout_s: float = 30.0) -> tuple[LocalDevice, Job]:
+    (tmp_path / "runner.py").write_text(runner)
+    job = Job(tmp_path / "runner.py", {"a": tmp_path / "a"}, make_schedule(["a"], 2, 0), warmup_ms=0, visit_ms=0)
+    return LocalDevice(timeout_s), job
+
+
+_FINE = "def version(): return 'fake 1'\n"
+
+
+@pytest.mark.parametrize(
+    ("runner", "message"),
+    [
+        ("import nothing_like_it\n", "exit code 1: ModuleNotFoundError: No module named 'nothing_like_it'"),
+        (_FINE + "import os\ndef load(*_): os._exit(7)\n", "failed with exit code 7"),
+        (_FINE + "def load(*_): raise OSError('no such board')\n", "tried twice: OSError: no such board"),
+    ],
+)
+def test_a_failing_program_is_reported_not_guessed(tmp_path: Path, runner: str, message: str) -> None:
+    device, job = _device(tmp_path, runner)
+    with pytest.raises(CheckError, match=message):
+        time_models(device, job, Samples())
+
+
+def test_a_hanging_program_is_stopped(tmp_path: Path) -> None:
+    device, job = _device(tmp_path, _FINE + "import time\ndef load(*_): time.sleep(60)\n", timeout_s=1.0)
+    with pytest.raises(CheckError, match="silent for 1 s and was stopped"):
+        time_models(device, job, Samples())
+
+
+def test_a_visit_that_fails_once_is_tried_again(tmp_path: Path) -> None:
+    flag = tmp_path / "failed-before"
+    flaky = f"""
+import pathlib
+def load(*_):
+    flag = pathlib.Path({str(flag)!r})
+    if not flag.exists():
+        flag.touch()
+        raise OSError("busy")
+    return (lambda: None), (lambda array: None), None, [1], "float32"
+"""
+    device, job = _device(tmp_path, _FINE + flaky)
+    samples, events = Samples(), list[Event]()
+    record: Callable[[Event], None] = events.append
+    time_models(device, job, samples, record)
+    assert [event["event"] for event in events].count("failed") == 1
+    assert len(samples.visits) == 2
+
+
+def test_spanning_networks_are_distinct_and_reach_both_ends() -> None:
+    networks = spanning_networks(_SPACE, 12, seed=0)
+    assert len(set(networks)) == 12
+    macs = [network_cost(_SPACE.network(ops)).macs for ops in networks]
+    assert min(macs) == macs[0] and max(macs) == macs[1]
+
+
+def test_unknown_device_lists_what_there_is() -> None:
+    with pytest.raises(InputError, match="measures on 'local'"):
+        find_device("adb:1")
+    assert find_runtime("litert").check_delegate(None) == "xnnpack"
