@@ -39,6 +39,6 @@ def require_finite(loss: Tensor, what: str) -> None:
     """
     if not bool(torch.isfinite(loss)):
         raise CheckError(
-            f"the {what} loss became {float(loss):g}; the last checkpoint is kept: lower the learning rate "
+            f"the {what} loss became {float(loss.detach()):g}; the last checkpoint is kept: lower the learning rate "
             "or check the data, and start again"
         )

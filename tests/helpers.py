@@ -11,6 +11,7 @@ from latency.table import LatencyTable, Row, SpaceInfo
 from latency.tables import load_table
 from latency.writers.graph import Array, Weights
 from proxyless.data import ImageData, Split, make_data
+from proxyless.nn import build_network
 from proxyless.space import Architecture, LayerSpec, Op, Space, layer_cost, tiny
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -24,15 +25,27 @@ MIXED_OPS = "k3e3 skip k5e6 k7e3 k3e6 k3e3 skip k3e3 k7e6"
 """A network of `tiny` with every kernel, both expansions, both strides and skips."""
 
 
-def randomise_norms(network: nn.Module) -> nn.Module:
-    """Give every BatchNorm statistics and scales that a test would notice if they were lost."""
+def randomise(network: nn.Module) -> nn.Module:
+    """Give every BatchNorm and classifier values that a test would notice if they were lost."""
     for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight)
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, std=0.2)
-            if module.running_mean is not None and module.running_var is not None:
-                module.running_mean.normal_(std=0.2)
-                module.running_var.uniform_(0.5, 1.5)
+    return network
+
+
+def deployable(layers: Sequence[LayerSpec]) -> nn.Module:
+    """A random network whose running statistics are those of random images, so that its output depends on its input."""
+    torch.manual_seed(0)
+    network = randomise(build_network(layers))
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # average over all batches
+    with torch.no_grad():
+        for seed in range(4):
+            network(torch.from_numpy(random_images(32, layers[0].in_shape[0], seed)))
     return network.eval()
 
 

@@ -12,8 +12,7 @@ from latency.devices import Job, LocalDevice
 from latency.runtimes import RUNTIMES, Runtime
 from latency.timing import time_files
 from latency.writers.graph import lower, random_weights
-from proxyless.nn import build_network
-from tests.helpers import MIXED_OPS, architecture, folded_weights, random_images, randomise_norms
+from tests.helpers import MIXED_OPS, architecture, deployable, folded_weights, random_images
 
 _ALL = [
     pytest.param(
@@ -38,9 +37,8 @@ def _load(runtime: Runtime, path: Path, batch: int, delegate: str) -> Any:
 @pytest.mark.parametrize("runtime", _ALL)
 @pytest.mark.parametrize("batch", [1, 3])
 def test_a_written_network_computes_what_torch_computes(runtime: Runtime, batch: int, tmp_path: Path) -> None:
-    torch.manual_seed(0)
     found = architecture(MIXED_OPS)
-    network = randomise_norms(build_network(found.layers))
+    network = deployable(found.layers)
     path = tmp_path / f"network{runtime.suffix}"
     runtime.writer()(lower(found.layers, folded_weights(network), batch), path)
     images = random_images(batch, 32)

@@ -28,9 +28,7 @@ def _search(strategy: str, budget_share: float, folder: Path, gates: str = "two"
 
 @pytest.mark.parametrize("gates", ["two", "all"])
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_tight_and_a_loose_budget_give_different_networks_that_fit(
-    strategy: str, gates: str, tmp_path: Path
-) -> None:
+def test_a_tight_and_a_loose_budget_give_different_networks_that_fit(strategy: str, gates: str, tmp_path: Path) -> None:
     expected, paths = [], []
     for share in (0.15, 0.9):
         search = _search(strategy, share, tmp_path, gates)

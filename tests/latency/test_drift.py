@@ -19,7 +19,8 @@ def _timings(slowness: np.ndarray, items: int, rounds: int) -> tuple[dict[Visit,
     schedule = make_schedule(list(truth), rounds, seed=0)
     noise = np.exp(rng.normal(0, 0.01, (len(schedule), 5)))
     visits = {
-        visit: tuple(truth[visit[1]] * slow * noisy) for visit, slow, noisy in zip(schedule, slowness, noise, strict=True)
+        visit: tuple(truth[visit[1]] * slow * noisy)
+        for visit, slow, noisy in zip(schedule, slowness, noise, strict=True)
     }
     return visits, truth
 

@@ -52,7 +52,9 @@ def test_shipped_tables_name_source_and_licence() -> None:
 
 
 def test_a_missing_row_is_named_with_the_nearest() -> None:
-    with pytest.raises(InputError, match=r"no row for the layer \[classifier .*1x1x37 none\]; the nearest are \[classifier"):
+    with pytest.raises(
+        InputError, match=r"no row for the layer \[classifier .*1x1x37 none\]; the nearest are \[classifier"
+    ):
         load_table("pixel1").costs(mobile(num_classes=37))
 
 

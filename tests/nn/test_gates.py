@@ -6,13 +6,13 @@ from torch import Tensor
 
 from proxyless.nn import Choice, MixedLayer, SuperNet
 from proxyless.space import SKIP, Space, tiny
-from tests.helpers import one_hot, randomise_norms, saved_bytes
+from tests.helpers import one_hot, randomise, saved_bytes
 
 
 def _supernet(space: Space, seed: int) -> SuperNet:
     torch.manual_seed(seed)
     net = SuperNet(space)
-    randomise_norms(net)
+    randomise(net)
     return net.double().train()
 
 
@@ -22,8 +22,9 @@ def _all_ops(net: SuperNet, images: Tensor, gates: list[Tensor]) -> Tensor:
     for layer, gate in zip(net.layers, gates, strict=True):
         assert isinstance(layer, MixedLayer)
         outputs = [x if layer.is_skip(j) else layer.candidates[str(j)](x) for j in range(len(gate))]
-        x = sum(g * y for g, y in zip(gate, outputs, strict=True))  # type: ignore[assignment]
-    return net.after(x).square().mean()
+        x = torch.stack([g * y for g, y in zip(gate, outputs, strict=True)]).sum(0)
+    loss: Tensor = net.after(x).square().mean()
+    return loss
 
 
 def _case(seed: int, skip_active: bool = False) -> tuple[SuperNet, Tensor, list[Tensor], list[int]]:
@@ -33,7 +34,9 @@ def _case(seed: int, skip_active: bool = False) -> tuple[SuperNet, Tensor, list[
     alphas = [torch.randn(len(layer.ops), dtype=torch.double, requires_grad=True) for layer in space.layers]
     path = [int(torch.randint(len(layer.ops), ())) for layer in space.layers]
     if skip_active:
-        path = [layer.ops.index(SKIP) if SKIP in layer.ops else op for layer, op in zip(space.layers, path, strict=True)]
+        path = [
+            layer.ops.index(SKIP) if SKIP in layer.ops else op for layer, op in zip(space.layers, path, strict=True)
+        ]
     return net, images, alphas, path
 
 

@@ -15,7 +15,7 @@ def test_unsampled_operations_get_neither_momentum_nor_decay() -> None:
 
     def step(path: list[int]) -> None:
         sgd.zero_grad(set_to_none=True)
-        cross_entropy(net(images, plain_choices(path)), labels).backward()
+        torch.autograd.backward(cross_entropy(net(images, plain_choices(path)), labels))
         sgd.step()
 
     step([0] * 9)  # gives the operations of path 0 momentum

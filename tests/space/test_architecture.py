@@ -1,5 +1,6 @@
 import json
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,5 @@ def test_damaged_files_get_one_sentence(tmp_path: Path, text: str) -> None:
 @given(key=st.sampled_from(sorted(architecture(MIXED_OPS).document())), value=_JSON)
 def test_any_value_in_any_field_loads_or_is_refused(tmp_path: Path, key: str, value: object) -> None:
     (tmp_path / "a.json").write_text(json.dumps(architecture(MIXED_OPS).document() | {key: value}))
-    try:
+    with suppress(InputError):
         assert len(Architecture.load(tmp_path / "a.json").ops) == len(tiny().layers)
-    except InputError:
-        pass

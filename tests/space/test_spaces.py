@@ -1,4 +1,5 @@
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -25,7 +26,7 @@ def test_skip_is_offered_exactly_where_the_shape_is_kept(name: str) -> None:
 def test_any_random_network_chains_at_odd_resolutions(name: str, resolution: int) -> None:
     space = build_space(name, {"resolution": resolution, "num_classes": 3})
     layers = space.network(space.random_ops(random.Random(0)))
-    for before, after in zip(layers, layers[1:], strict=False):
+    for before, after in pairwise(layers):
         assert before.out_shape == after.in_shape
     assert layers[-1].out_shape == (1, 1, 3)
 

@@ -1,0 +1,77 @@
+"""A search or a training that is killed and resumed ends bit for bit as one that was not."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from proxyless.checkpoint import load_checkpoint
+from proxyless.space import tiny
+from tests.helpers import MIXED_OPS, architecture, table_by_macs
+
+_SPACE = tiny(resolution=16)
+
+
+def _command(arguments: list[str]) -> list[str]:
+    return [sys.executable, "-m", "proxyless.cli.main", *arguments]
+
+
+def _run_and_kill(arguments: list[str], folder: Path, at_epoch: int) -> None:
+    process = subprocess.Popen(_command(arguments), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    log = folder / "log.jsonl"
+    while not (log.exists() and len(log.read_text().splitlines()) >= at_epoch):
+        assert process.poll() is None and time.monotonic() < deadline, "ended or hung before it could be killed"
+        time.sleep(0.005)
+    time.sleep(0.05)  # into the middle of the next epoch
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+
+def _run(arguments: list[str]) -> None:
+    done = subprocess.run(_command(arguments), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def _same(a: object, b: object) -> bool:
+    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)
+
+
+@pytest.mark.slow
+def test_search_resumes_bit_for_bit_after_sigkill(tmp_path: Path) -> None:
+    table_by_macs(_SPACE).save(tmp_path / "table.json")
+    flags = "--space tiny --data synthetic:240 --budget 60% --warmup-epochs 2 --epochs 4 --batch-size 16 --device cpu"
+    common = ["search", *flags.split(), "--table", str(tmp_path / "table.json")]
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    _run([*common, "-o", str(straight)])
+    _run_and_kill([*common, "-o", str(killed)], killed, at_epoch=3)
+    assert not (killed / "result.json").exists()
+    _run([*common, "-o", str(killed), "--resume"])
+    assert _same(load_checkpoint(straight / "checkpoint.pt"), load_checkpoint(killed / "checkpoint.pt"))
+    for name in ("architecture.json", "result.json", "log.jsonl"):
+        assert (straight / name).read_text() == (killed / name).read_text()
+    assert [json.loads(line)["epoch"] for line in (killed / "log.jsonl").read_text().splitlines()] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.slow
+def test_training_resumes_bit_for_bit_after_sigkill(tmp_path: Path) -> None:
+    architecture(MIXED_OPS, _SPACE).save(tmp_path / "a.json")
+    flags = "--data synthetic:300 --epochs 5 --batch-size 16 --device cpu"
+    common = ["train", str(tmp_path / "a.json"), *flags.split()]
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    _run([*common, "-o", str(straight)])
+    _run_and_kill([*common, "-o", str(killed)], killed, at_epoch=2)
+    _run([*common, "-o", str(killed), "--resume"])
+    for name in ("weights.safetensors", "last.safetensors", "trained.json", "log.jsonl"):
+        assert (straight / name).read_bytes() == (killed / name).read_bytes()
