@@ -88,9 +88,8 @@ def open_run(folder: Path, config: Settings, resume: bool) -> bool:
 
 def run_search(folder: Path, config: RunConfig, problem: Problem, reporter: Reporter, resume: bool) -> SearchResult:
     """Search, or go on with a search, in its folder."""
-    take_up = open_run(folder, config, resume)
     search = Search(problem, config.search)
-    if take_up:
+    if open_run(folder, config, resume):
         search.resume(folder / CHECKPOINT)
     search.run(folder / CHECKPOINT, LoggingReporter(folder / LOG, search.history, reporter))
     result = SearchResult(

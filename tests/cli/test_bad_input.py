@@ -1,0 +1,151 @@
+"""Every wrong input gets one sentence and its exit code, before anything is trained or written."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from proxyless.cli.main import app
+from proxyless.space import tiny
+from tests.helpers import MIXED_OPS, architecture, table_by_macs
+
+
+def _invoke(arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, arguments.split())
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a good table and architecture, and files that are wrong in several ways."""
+    monkeypatch.chdir(tmp_path)
+    table_by_macs(tiny()).save(tmp_path / "table.json")
+    architecture(MIXED_OPS).save(tmp_path / "arch.json")
+    (tmp_path / "truncated.json").write_text((tmp_path / "table.json").read_text()[:300])
+    (tmp_path / "empty").mkdir()
+    for label in ("cat", "dog"):
+        for index in range(12):
+            (tmp_path / "images" / label).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (32, 32)).save(tmp_path / "images" / label / f"{index}.png")
+    (tmp_path / "images" / "cat" / "3.png").write_bytes(b"\x89PNG damaged")
+    Path("one", "cat").mkdir(parents=True)
+    Image.new("RGB", (32, 32)).save(tmp_path / "one" / "cat" / "a.png")
+    (tmp_path / "text.onnx").write_text("hello")
+    (tmp_path / "bad.yaml").write_text("output: x\nserach: {}\n")
+    return tmp_path
+
+
+_SEARCH = "search --space tiny --data digits --table table.json --budget 60% -o run"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (_SEARCH.replace("table.json", "missing.json"), "latency table not found: missing.json; check the path"),
+        (_SEARCH.replace("table.json", "truncated.json"), "latency table truncated.json is damaged"),
+        (_SEARCH.replace("table.json", "pixel9"), "no latency table 'pixel9'"),
+        (_SEARCH.replace("tiny", "mobile"), "was made for the space 'tiny', not 'mobile'"),
+        (_SEARCH.replace("60%", "0.1ms"), "no network of the space fits 0.1 ms: predicted latencies go from"),
+        (_SEARCH.replace("60%", "soon"), "the budget 'soon' is not understood"),
+        (_SEARCH.replace("60%", "0ms"), "the budget must be more than 0 ms"),
+        (_SEARCH + " --strategy magic", "unknown strategy 'magic'; choose of gradient"),
+        (_SEARCH + " --lr=-1", "lr: Input should be greater than 0 (got -1.0)"),
+        (_SEARCH + " --gates three", "gates: Input should be 'two' or 'all'"),
+        (_SEARCH + " --batch-size 5000", "a batch of 5000 images is larger than the"),
+        (_SEARCH.replace("digits", "imagefolder:empty"), "no images in empty"),
+        (_SEARCH.replace("digits", "imagefolder:one"), "images of one class ('cat')"),
+        (_SEARCH.replace("digits", "imagefolder:images"), "3.png is not a readable image"),
+        ("search --space mobile --data digits --table pixel1 --budget 80ms -o run", "has 10 classes, but the networks"),
+        ("profile --space tiny --runtime tensorrt -o t.json", "unknown runtime 'tensorrt'; choose of litert"),
+        ("profile --space tiny --device ssh://pi -o t.json", "unknown device 'ssh://pi'"),
+        ("profile --space huge -o t.json", "unknown space 'huge'"),
+        ("profile --space tiny -o table.json", "table.json exists already"),
+        ("derive empty -o out", "empty is not the folder of a search"),
+        ("train empty --data digits -o out", "empty has no architecture.json"),
+        ("train truncated.json --data digits -o out", "architecture truncated.json is damaged"),
+        ("train arch.json --data mnist -o out", "unknown data 'mnist'"),
+        ("export empty -o out", "empty is not a trained network"),
+        ("export empty --format coreml -o out", "unknown format 'coreml'"),
+        ("bench missing.onnx", "model not found: missing.onnx"),
+        ("bench arch.json", "arch.json has an unknown suffix"),
+        ("bench text.onnx", "check that the file is a complete model"),
+        ("bench text.onnx --threads 0", "threads must be at least 1"),
+        ("run missing.yaml", "configuration not found: missing.yaml"),
+        ("run bad.yaml", "serach: Extra inputs are not permitted"),
+        ("tables pixel9", "no latency table 'pixel9'"),
+        ("tables --import arch.json", "--import needs -o FILE.json"),
+        ("spaces huge", "unknown space 'huge'; choose of mobile, tiny"),
+    ],
+)
+def test_one_sentence_and_exit_code_2(work: Path, arguments: str, message: str) -> None:
+    before = sorted(path.name for path in work.iterdir())
+    code, stdout, stderr = _invoke(arguments)
+    assert code == 2, stderr
+    assert message in stderr and stderr.startswith("error: ") and stderr.count("\n") == 1
+    assert stdout == ""
+    assert sorted(path.name for path in work.iterdir()) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").is_dir(), reason="needs a place where nobody can write")
+def test_a_folder_that_cannot_be_written_to(work: Path) -> None:
+    code, _, stderr = _invoke(_SEARCH.replace("-o run", "-o /proc/run"))
+    assert code == 2 and "cannot write to the folder /proc/run" in stderr
+
+
+def test_a_used_folder_needs_resume_and_the_same_settings(work: Path) -> None:
+    quick = _SEARCH.replace("digits", "synthetic:100") + " --warmup-epochs 0 --epochs 1 --batch-size 16 --device cpu"
+    assert _invoke(quick)[0] == 0
+    code, _, stderr = _invoke(quick)
+    assert code == 2 and "run holds a run already; add --resume" in stderr
+    code, _, stderr = _invoke(quick + " --resume --lr 0.3")
+    assert code == 2 and "run holds a run with another search" in stderr
+    (work / "run" / "checkpoint.pt").write_bytes(b"junk")
+    code, _, stderr = _invoke(quick + " --resume")
+    assert code == 2 and re.search("checkpoint .* is damaged", stderr)
+
+
+def test_an_interruption_exits_with_130(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("proxyless.cli.spaces.build_space", interrupt)
+    code, _, stderr = _invoke("spaces")
+    assert code == 130 and stderr.startswith("interrupted: what was done is kept")
+
+
+def test_a_check_that_fails_exits_with_1(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from proxyless.errors import CheckError
+
+    def fail(*_: object) -> None:
+        raise CheckError("too slow")
+
+    monkeypatch.setattr("proxyless.cli.spaces.build_space", fail)
+    assert _invoke("spaces") == (1, "", "failed: too slow\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        ("spaces --json", None),
+        ("spaces mobile --json", "networks"),
+        ("tables --json", "pixel1"),
+        ("tables pixel1 --json", "rows"),
+    ],
+)
+def test_json_is_machine_readable(arguments: str, key: str | None) -> None:
+    code, stdout, _ = _invoke(arguments)
+    document = json.loads(stdout)
+    assert code == 0 and (key is None or (isinstance(document, dict) and key in document))
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    for command in app.registered_commands:
+        assert command.callback is not None
+        name = command.callback.__name__
+        code, stdout, _ = _invoke(f"{name} --help")
+        assert code == 0 and "Example" in stdout and f"proxyless {name}" in " ".join(stdout.split())
