@@ -25,7 +25,7 @@ OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class ProfileSettings:
     """How to measure.
 
     calibrate: whole networks to fit the table to; 0 leaves the sums of isolated layers as they are.
@@ -51,7 +51,10 @@ class Settings:
 
 
 def profile(
-    space: Space, output: Path, settings: Settings | None = None, on_progress: OnProgress = lambda done, total: None
+    space: Space,
+    output: Path,
+    settings: ProfileSettings | None = None,
+    on_progress: OnProgress = lambda done, total: None,
 ) -> LatencyTable:
     """Measure every layer that the space can ask for, calibrate on whole networks, write the table.
 
@@ -61,7 +64,7 @@ def profile(
         InputError: a setting that does not fit, or an output that exists already.
         CheckError: the device failed, or an item failed twice.
     """
-    settings = settings or Settings()
+    settings = settings or ProfileSettings()
     settings.check()
     if output.exists():
         raise InputError(f"{output} exists already; delete it to measure again, or choose another output")
@@ -88,7 +91,12 @@ def profile(
 
 
 def _measure(
-    plan: Plan, runtime: Runtime, device: Device, settings: Settings, partial: PartialFile, on_progress: OnProgress
+    plan: Plan,
+    runtime: Runtime,
+    device: Device,
+    settings: ProfileSettings,
+    partial: PartialFile,
+    on_progress: OnProgress,
 ) -> None:
     schedule = plan.schedule
 
@@ -103,7 +111,7 @@ def _measure(
         time_models(device, job, partial.samples, on_event)
 
 
-def _make_table(plan: Plan, device: Device, settings: Settings, samples: Samples) -> LatencyTable:
+def _make_table(plan: Plan, device: Device, settings: ProfileSettings, samples: Samples) -> LatencyTable:
     measured = samples.corrected()
     fixed = {str(spec) for spec in plan.space.fixed}
     rows = {item: _row(plan, item, measured[item]) for item in plan.layers}

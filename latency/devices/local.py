@@ -58,7 +58,8 @@ class LocalDevice:
         try:
             for line in process.stdout:
                 watchdog.cancel()
-                on_event(json.loads(line))
+                if line.startswith("{"):  # a runtime may print messages of its own
+                    on_event(json.loads(line))
                 watchdog = threading.Timer(self.timeout_s, stop)
                 watchdog.start()
         finally:

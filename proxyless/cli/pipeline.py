@@ -91,8 +91,7 @@ class Pipeline:
         return self.folder / f"{target.runtime}-{target.delegate or 'default'}-{target.threads}.json"
 
     def _table(self, target: TargetSettings) -> "LatencyTable":
-        from latency.profile import Settings as ProfileSettings
-        from latency.profile import profile
+        from latency.profile import ProfileSettings, profile
         from latency.table import LatencyTable
 
         path = self._table_path(target)

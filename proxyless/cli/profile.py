@@ -32,13 +32,13 @@ def profile(
 
     Example: `proxyless profile --space mobile --runtime litert --num-classes 37 -o phone.json`
     """
-    from latency.profile import Settings
+    from latency.profile import ProfileSettings
     from latency.profile import profile as measure
     from proxyless.cli.tables import describe, summary
     from proxyless.space import build_space
 
     built = build_space(space, {"resolution": resolution, "num_classes": num_classes})
-    settings = Settings(
+    settings = ProfileSettings(
         runtime=runtime,
         device=device,
         threads=threads,

@@ -9,7 +9,7 @@ import pytest
 
 from latency.devices import Event, Job, LocalDevice, find_device
 from latency.plan import spanning_networks
-from latency.profile import Settings, profile
+from latency.profile import ProfileSettings, profile
 from latency.runtimes import find_runtime
 from latency.table import LatencyTable
 from latency.timing import Samples, make_schedule, time_models
@@ -17,7 +17,7 @@ from proxyless.errors import CheckError, InputError
 from proxyless.space import network_cost, tiny
 
 _SPACE = tiny(resolution=16, num_classes=3)
-_QUICK = Settings(runtime="onnxruntime", calibrate=5, rounds=2)
+_QUICK = ProfileSettings(runtime="onnxruntime", calibrate=5, rounds=2)
 
 
 def test_a_profile_covers_the_space_and_records_its_error(tmp_path: Path) -> None:

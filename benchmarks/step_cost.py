@@ -1,0 +1,145 @@
+"""Time and memory of supernet steps relative to the plain network on the same path.
+
+python benchmarks/step_cost.py --space mobile --resolution 64 --batch 16 --rounds 12
+
+Every round draws a random path and runs each kind of step once on it, in a random order; prints medians of the
+ratios to the plain network's step in the same round. Memory is what the forward pass saves for the backward pass
+(distinct storages, the saved weights included).
+"""
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from proxyless.nn import Choice, SuperNet, build_network, channels_last, plain_choices
+from proxyless.optim import make_sgd
+from proxyless.search.architecture import ArchitectureLogits, ExpectedLatency
+from proxyless.search.objective import ConstrainedLatency
+from proxyless.search.strategies.gradient import GradientStrategy
+from proxyless.space import Space, build_space
+from proxyless.space.latency import LayerCosts
+
+Step = Callable[[], None]
+
+
+class FixedPath(GradientStrategy):
+    """The gradient strategy on a path that the benchmark chooses."""
+
+    path: list[int]
+
+    def _compared(self, generator: torch.Generator) -> list[list[int]]:
+        if self.gates == "all":
+            return super()._compared(generator)
+        others = [(op + 1) % count for op, count in zip(self.path, self.architecture.counts, strict=True)]
+        return [[op, other] for op, other in zip(self.path, others, strict=True)]
+
+    def _choices(  # type: ignore[override]
+        self, chosen: list[Tensor], compared: list[list[int]], generator: torch.Generator
+    ) -> list[Choice]:
+        pairs = zip(self.path, chosen, compared, strict=True)
+        return [Choice(active, tuple(operations), logits.softmax(0)) for active, logits, operations in pairs]
+
+
+def make_strategy(space: Space, gates: str) -> FixedPath:
+    costs = LayerCosts(1.0, tuple(tuple(1.0 for _ in layer.ops) for layer in space.layers))
+    return FixedPath(ArchitectureLogits(space, 0), ExpectedLatency(costs), gates, lr=1e-3)
+
+
+def weight_step(model: nn.Module, sgd: torch.optim.Optimizer, labels: Tensor, *inputs: Any) -> Step:
+    def step() -> None:
+        sgd.zero_grad(set_to_none=True)
+        torch.autograd.backward(cross_entropy(model(*inputs), labels))
+        sgd.step()
+
+    return step
+
+
+def saved_bytes(step: Step) -> int:
+    storages: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        held.append(tensor)
+        return tensor
+
+    held: list[Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        step()
+    return sum(storages.values())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--space", default="mobile")
+    parser.add_argument("--resolution", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=12)
+    arguments = parser.parse_args()
+    space = build_space(arguments.space, {"resolution": arguments.resolution})
+    torch.manual_seed(0)
+    rng = random.Random(0)
+    images = torch.randn(arguments.batch, 3, arguments.resolution, arguments.resolution)
+    images = images.contiguous(memory_format=torch.channels_last)
+    labels = torch.arange(arguments.batch) % space.num_classes
+    net = channels_last(SuperNet(space))
+    sgd = make_sgd(net, 0.01, 0.9, 4e-5)
+    strategies = {gates: make_strategy(space, gates) for gates in ("two", "all")}
+    times: dict[str, list[float]] = {}
+    memory: dict[str, list[int]] = {}
+    for number in range(arguments.rounds + 1):
+        ops = space.random_ops(rng)
+        path = [layer.ops.index(op) for layer, op in zip(space.layers, ops, strict=True)]
+        plain = channels_last(build_network(space.network(ops)))
+        steps = {
+            "plain": weight_step(plain, make_sgd(plain, 0.01, 0.9, 4e-5), labels, images),
+            "weight": weight_step(net, sgd, labels, images, plain_choices(path)),
+        }
+        for gates, strategy in strategies.items():
+            strategy.path = path
+            steps[f"architecture, {gates}"] = architecture_step(strategy, net, images, labels)
+        steps["plain"]()  # the plain network is new in every round: allocate before timing
+        for name in rng.sample(list(steps), len(steps)):
+            start = time.perf_counter()
+            steps[name]()
+            if number > 0:
+                times.setdefault(name, []).append(time.perf_counter() - start)
+        for name, step in steps.items():
+            memory.setdefault(name, []).append(saved_bytes(step))
+    report(arguments, times, memory)
+
+
+def architecture_step(strategy: FixedPath, net: SuperNet, images: Tensor, labels: Tensor) -> Step:
+    objective, generator = ConstrainedLatency(1.0), torch.Generator().manual_seed(0)
+
+    def step() -> None:
+        strategy.step(net, images, labels, objective, generator)
+
+    return step
+
+
+def report(arguments: argparse.Namespace, times: dict[str, list[float]], memory: dict[str, list[int]]) -> None:
+    plain_s, plain_bytes = np.array(times["plain"]), np.array(memory["plain"])
+    result = {
+        "space": arguments.space,
+        "resolution": arguments.resolution,
+        "batch": arguments.batch,
+        "rounds": arguments.rounds,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "plain_ms": round(1e3 * float(np.median(plain_s)), 1),
+        "time_ratio": {k: round(float(np.median(np.array(v) / plain_s)), 3) for k, v in times.items()},
+        "memory_ratio": {k: round(float(np.median(np.array(v) / plain_bytes)), 3) for k, v in memory.items()},
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
