@@ -21,8 +21,9 @@ import numpy as np
 from latency.calibrate import prediction_errors
 from latency.deployed import Conditions, DeployedLatency, measure_files, write_networks
 from latency.devices import LocalDevice
-from latency.profile import ProfileSettings, profile
+from latency.profile import profile
 from latency.runtimes import find_runtime
+from latency.settings import ProfileSettings
 from latency.table import LatencyTable
 from proxyless.space import Op, Space, build_space
 

@@ -11,9 +11,6 @@ from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from latency.table import Fit, LatencyTable, Row
 from proxyless.errors import CheckError
 
-MIN_NETS = 5
-"""Fewer whole networks than this cannot carry a fit of two coefficients and an error estimate."""
-
 
 @dataclass(frozen=True)
 class Errors:

@@ -2,19 +2,19 @@
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from latency.calibrate import MIN_NETS, NetworkTiming, calibrate
+from latency.calibrate import NetworkTiming, calibrate
 from latency.devices import Device, Event, Job, find_device
 from latency.drift import machine_slowness
 from latency.measurement import Measurement, repeatability_pct
 from latency.partial import PartialFile
 from latency.plan import Plan, make_plan
 from latency.runtimes import Runtime, find_runtime
+from latency.settings import ProfileSettings
 from latency.table import LatencyTable, Row, RuntimeInfo, SpaceInfo
 from latency.timing import Samples, count_visits, time_models
 from proxyless.errors import InputError
@@ -24,35 +24,9 @@ OnProgress = Callable[[int, int], None]
 """Called with visits done and visits in all."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProfileSettings:
-    """How to measure.
-
-    calibrate: whole networks to fit the table to; 0 leaves the sums of isolated layers as they are.
-    rounds: times that each item is visited, in a new random order each time.
-    """
-
-    runtime: str = "litert"
-    device: str = "local"
-    threads: int = 1
-    batch: int = 1
-    delegate: str | None = None
-    calibrate: int = 12
-    rounds: int = 15
-    seed: int = 0
-
-    def check(self) -> None:
-        """Raise InputError for a number out of range."""
-        for name in ("threads", "batch"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.calibrate != 0 and self.calibrate < MIN_NETS:
-            raise InputError(f"calibrate must be 0 or at least {MIN_NETS} networks, got {self.calibrate}")
-
-
 def profile(
     space: Space,
-    output: Path,
+    output: Path | str,
     settings: ProfileSettings | None = None,
     on_progress: OnProgress = lambda done, total: None,
 ) -> LatencyTable:
@@ -65,26 +39,16 @@ def profile(
         CheckError: the device failed, or an item failed twice.
     """
     settings = settings or ProfileSettings()
-    settings.check()
+    output = Path(output)
     if output.exists():
         raise InputError(f"{output} exists already; delete it to measure again, or choose another output")
     runtime, device = find_runtime(settings.runtime), find_device(settings.device)
-    delegate = runtime.check_delegate(settings.delegate)
+    settings = settings.model_copy(update={"delegate": runtime.check_delegate(settings.delegate)})
     plan = make_plan(space, settings.calibrate, settings.rounds, settings.seed)
-    identity = {
-        "space": space.fingerprint,
-        "runtime": runtime.name,
-        "device": device.name,
-        "threads": settings.threads,
-        "batch": settings.batch,
-        "delegate": delegate,
-        "calibrate": settings.calibrate,
-        "rounds": settings.rounds,
-        "seed": settings.seed,
-    }
+    identity = {"space": space.fingerprint, **settings.model_dump()}
     with PartialFile(output, identity) as partial:
-        _measure(plan, runtime, device, replace(settings, delegate=delegate), partial, on_progress)
-        table = _make_table(plan, device, replace(settings, delegate=delegate), partial.samples)
+        _measure(plan, runtime, device, settings, partial, on_progress)
+        table = _make_table(plan, device, settings, partial.samples)
         table.save(output)
         partial.delete()
     return table

@@ -4,26 +4,27 @@ from typing import Annotated
 
 import typer
 
+from latency.settings import ProfileSettings
 from proxyless.cli.console import OUT, command, print_json, reporting
 from proxyless.cli.options import Json, NumClasses, Output, Resolution, SpaceName, Threads
+
+_help = ProfileSettings.field_help
 
 
 @command
 def profile(
     output: Output,
     space: SpaceName,
-    runtime: Annotated[str, typer.Option(help="litert, onnxruntime, torch or torch-cuda.")] = "litert",
-    device: Annotated[str, typer.Option(help="Where to measure: local is this machine.")] = "local",
+    runtime: Annotated[str, typer.Option(help=_help("runtime"))] = "litert",
+    device: Annotated[str, typer.Option(help=_help("device"))] = "local",
     threads: Threads = 1,
-    batch: Annotated[int, typer.Option(help="Images per call.")] = 1,
-    delegate: Annotated[
-        str | None, typer.Option(help="How the runtime executes; for litert xnnpack (default) or none.")
-    ] = None,
+    batch: Annotated[int, typer.Option(help=_help("batch"))] = 1,
+    delegate: Annotated[str | None, typer.Option(help=_help("delegate"))] = None,
     resolution: Resolution = None,
     num_classes: NumClasses = None,
-    calibrate: Annotated[int, typer.Option(help="Whole networks to fit the table to; 0 for none.")] = 12,
-    rounds: Annotated[int, typer.Option(help="Times that each item is measured.")] = 15,
-    seed: Annotated[int, typer.Option(help="Seed of the order and of the networks.")] = 0,
+    calibrate: Annotated[int, typer.Option(help=_help("calibrate"))] = 12,
+    rounds: Annotated[int, typer.Option(help=_help("rounds"))] = 15,
+    seed: Annotated[int, typer.Option(help=_help("seed"))] = 0,
     json: Json = False,
 ) -> None:
     """Measure every operation of a space on a target, and write its latency table.
@@ -32,13 +33,13 @@ def profile(
 
     Example: `proxyless profile --space mobile --runtime litert --num-classes 37 -o phone.json`
     """
-    from latency.profile import ProfileSettings
     from latency.profile import profile as measure
     from proxyless.cli.tables import describe, summary
     from proxyless.space import build_space
 
     built = build_space(space, {"resolution": resolution, "num_classes": num_classes})
-    settings = ProfileSettings(
+    settings = ProfileSettings.make(
+        "profile settings",
         runtime=runtime,
         device=device,
         threads=threads,

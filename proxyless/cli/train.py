@@ -12,7 +12,6 @@ from proxyless.train.config import TrainSettings
 
 if TYPE_CHECKING:
     from proxyless.space import Architecture
-    from proxyless.train.trained import TrainedInfo
 
 _help = TrainSettings.field_help
 
@@ -52,7 +51,11 @@ def train(
         precision=precision,
         limit=limit,
     )
-    info = train_in_folder(output, load_architecture(network), data, settings, resume)
+    from proxyless.api.train import train as train_folder
+
+    architecture = _load_architecture(network)
+    with reporting(f"train on {data}", "steps") as reporter:
+        info = train_folder(architecture, data, output, settings, resume=resume, reporter=reporter)
     if json:
         print_json(info.model_dump())
     else:
@@ -63,22 +66,10 @@ def train(
         )
 
 
-def load_architecture(path: Path) -> "Architecture":
+def _load_architecture(path: Path) -> "Architecture":
     """The architecture in a file, or that of a run."""
     from proxyless.space import Architecture
 
     if path.is_dir() and not (path / "architecture.json").exists():
         raise InputError(f"{path} has no architecture.json; give the folder of a finished search, or a file")
     return Architecture.load(path / "architecture.json" if path.is_dir() else path)
-
-
-def train_in_folder(
-    folder: Path, architecture: "Architecture", source: str, settings: TrainSettings, resume: bool
-) -> "TrainedInfo":
-    """Train in a folder, showing progress."""
-    from proxyless.data import load_data
-    from proxyless.train.run import run_training
-
-    data = load_data(source, architecture.space.resolution, settings.limit)
-    with reporting(f"train on {source}", "steps") as reporter:
-        return run_training(folder, architecture, data, settings, reporter, resume)

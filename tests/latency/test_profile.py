@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from latency.devices import Event, Job, LocalDevice, find_device
 from latency.plan import spanning_networks
-from latency.profile import ProfileSettings, profile
+from latency.profile import profile
 from latency.runtimes import find_runtime
+from latency.settings import ProfileSettings
 from latency.table import LatencyTable
 from latency.timing import Samples, make_schedule, time_models
 from proxyless.errors import CheckError, InputError
@@ -68,15 +68,15 @@ def test_a_partial_file_of_another_profile_is_not_mixed_in(tmp_path: Path) -> No
     [
         ({"runtime": "tensorrt"}, "unknown runtime 'tensorrt'; choose of litert, onnxruntime, torch, torch-cuda"),
         ({"device": "ssh://pi"}, "unknown device 'ssh://pi'"),
-        ({"threads": 0}, "threads must be at least 1, got 0"),
-        ({"calibrate": 3}, "calibrate must be 0 or at least 5 networks, got 3"),
-        ({"rounds": 1}, "rounds must be at least 2"),
+        ({"threads": 0}, "threads: Input should be greater than or equal to 1 .got 0."),
+        ({"calibrate": 3}, "calibrate: Value error, must be 0 or at least 5 networks .got 3."),
+        ({"rounds": 1}, "rounds: Input should be greater than or equal to 2"),
         ({"delegate": "gpu"}, "has no delegate 'gpu'; choose of cpu"),
     ],
 )
 def test_bad_settings_get_one_sentence(tmp_path: Path, change: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        profile(_SPACE, tmp_path / "t.json", replace(_QUICK, **change))  # type: ignore[arg-type]
+        profile(_SPACE, tmp_path / "t.json", ProfileSettings.make("profile", **(_QUICK.model_dump() | change)))
 
 
 def test_a_finished_table_is_not_overwritten(tmp_path: Path) -> None:

@@ -1,14 +1,11 @@
-"""Budgets and targets, as commands read them."""
+"""Budgets and targets, as a user writes them."""
 
 import re
-from typing import TYPE_CHECKING
 
+from latency.table import LatencyTable
 from proxyless.errors import InputError
 from proxyless.space import Target
 from proxyless.space.latency import LayerCosts
-
-if TYPE_CHECKING:
-    from latency.table import LatencyTable
 
 _UNITS_MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "": 1.0}
 
@@ -30,7 +27,7 @@ def parse_budget(text: str, costs: LayerCosts) -> float:
     return budget_ms
 
 
-def make_target(table: "LatencyTable", budget_ms: float) -> Target:
+def make_target(table: LatencyTable, budget_ms: float) -> Target:
     """What a network derived with this table is for."""
     return Target(
         runtime=table.runtime.name,

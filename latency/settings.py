@@ -1,0 +1,32 @@
+"""The settings of a profile."""
+
+from pydantic import Field, field_validator
+
+from proxyless.config import Settings
+
+MIN_NETS = 5
+"""Fewer whole networks than this cannot carry a fit of two coefficients and an error estimate."""
+
+
+class ProfileSettings(Settings):
+    """How to measure."""
+
+    runtime: str = Field("litert", description="Runtime: litert, onnxruntime, torch or torch-cuda.")
+    device: str = Field("local", description="Where to measure: local is this machine.")
+    threads: int = Field(1, ge=1, description="Threads that the runtime may use.")
+    batch: int = Field(1, ge=1, description="Images per call.")
+    delegate: str | None = Field(
+        None, description="How the runtime executes; for litert xnnpack (its default) or none."
+    )
+    calibrate: int = Field(
+        12, ge=0, description=f"Whole networks to fit the table to: at least {MIN_NETS}, or 0 for none."
+    )
+    rounds: int = Field(15, ge=2, description="Times that each item is visited, in a new random order each time.")
+    seed: int = Field(0, ge=0, description="Seed of the order and of the networks.")
+
+    @field_validator("calibrate")
+    @classmethod
+    def _enough_networks(cls, value: int) -> int:
+        if 0 < value < MIN_NETS:
+            raise ValueError(f"must be 0 or at least {MIN_NETS} networks")
+        return value

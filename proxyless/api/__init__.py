@@ -1,0 +1,9 @@
+"""The whole path from Python: what the commands do, as functions."""
+
+from latency.profile import profile
+from latency.settings import ProfileSettings
+from proxyless.api.export import export
+from proxyless.api.search import derive_networks, search
+from proxyless.api.train import train
+
+__all__ = ["ProfileSettings", "derive_networks", "export", "profile", "search", "train"]

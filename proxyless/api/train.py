@@ -1,0 +1,30 @@
+"""Train a derived network in a folder."""
+
+from pathlib import Path
+
+from proxyless.data import load_data
+from proxyless.progress import Reporter, Silent
+from proxyless.space import Architecture
+from proxyless.train.config import TrainSettings
+from proxyless.train.run import run_training
+from proxyless.train.trained import TrainedInfo
+
+
+def train(
+    architecture: Architecture,
+    data: str,
+    output: Path | str,
+    settings: TrainSettings | None = None,
+    *,
+    resume: bool = False,
+    reporter: Reporter | None = None,
+) -> TrainedInfo:
+    """Train from scratch; the folder `output` then holds weights, architecture and accuracy.
+
+    Raises:
+        InputError: data or a folder that cannot be used.
+        CheckError: the loss became infinite.
+    """
+    settings = settings or TrainSettings()
+    loaded = load_data(data, architecture.space.resolution, settings.limit)
+    return run_training(Path(output), architecture, loaded, settings, reporter or Silent(), resume)
