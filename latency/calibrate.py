@@ -74,13 +74,11 @@ def calibrate(table: LatencyTable, networks: Sequence[NetworkTiming], repeatabil
         repeatability_pct=repeatability_pct,
         **asdict(errors),
     )
-    return table.model_copy(
-        update={
-            "overhead_ms": call_ms,
-            "fixed": [_fitted(row, scale, call_ms) for row in table.fixed],
-            "rows": [_fitted(row, scale, call_ms) for row in table.rows],
-            "fit": fit,
-        }
+    return table.changed(
+        overhead_ms=call_ms,
+        fixed=[_fitted(row, scale, call_ms) for row in table.fixed],
+        rows=[_fitted(row, scale, call_ms) for row in table.rows],
+        fit=fit,
     )
 
 

@@ -114,7 +114,7 @@ def _calibrated(table: LatencyTable, plan: Plan, measured: Mapping[str, Measurem
     ranked = sorted(items, key=lambda item: measured[item].ms)
     chosen = [ranked[0], ranked[len(ranked) // 2], ranked[-1]]
     anchors = [Anchor(ops=[op.name for op in plan.networks[item]], ms=measured[item].ms) for item in chosen]
-    return calibrated.model_copy(update={"anchors": anchors})
+    return calibrated.changed(anchors=anchors)
 
 
 def _timing(table: LatencyTable, plan: Plan, item: str, measurement: Measurement) -> NetworkTiming:

@@ -19,7 +19,7 @@ Size = Annotated[int, Field(gt=0)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
 
 
 class Row(_Part):
@@ -133,6 +133,10 @@ class LatencyTable(_Part):
     @cached_property
     def _by_spec(self) -> dict[LayerSpec, Row]:
         return {row.spec: row for row in [*self.fixed, *self.rows]}
+
+    def changed(self, **values: Any) -> "LatencyTable":
+        """A table with other values in some fields; unlike a copy it shares no index of rows with this one."""
+        return LatencyTable(**({name: getattr(self, name) for name in LatencyTable.model_fields} | values))
 
     def lookup(self, spec: LayerSpec) -> float:
         """Milliseconds of one layer.

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from proxyless.errors import InputError
 from proxyless.files import first_problem, write_text
@@ -35,6 +35,20 @@ class Settings(BaseModel):
         """The description of a field, with its default."""
         field = cls.model_fields[name]
         return f"{field.description} Default: {field.default}."
+
+
+class RecipeSettings(Settings):
+    """What searching and training have in common. The defaults suit the embedded data."""
+
+    batch_size: int = Field(32, ge=2, description="Images per step.")
+    lr: float = Field(0.05, gt=0, description="Peak learning rate of the weights; cosine to zero.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov momentum.")
+    weight_decay: float = Field(4e-5, ge=0, description="Weight decay of convolutions and the classifier.")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="Label smoothing of the training loss.")
+    seed: int = Field(0, ge=0, description="Seed of everything random.")
+    device: Accelerator = Field("auto", description="Where to train: auto, cpu or cuda.")
+    precision: Precision = Field("32-true", description="Arithmetic: 32-true, or bf16-mixed.")
+    limit: int | None = Field(None, ge=1, description="Use at most so many images of each split.")
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)

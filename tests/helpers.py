@@ -81,12 +81,10 @@ def table_by_macs(space: Space, ms_per_mmac: float = 1.0) -> LatencyTable:
         return Row.of(spec, ms=ms_per_mmac * layer_cost(spec).macs / 1e6, source="measured")
 
     pixel1 = load_table("pixel1")
-    return pixel1.model_copy(
-        update={
-            "space": SpaceInfo(name=space.name, args=dict(space.args), fingerprint=space.fingerprint),
-            "fixed": [row(spec) for spec in dict.fromkeys(space.fixed)],
-            "rows": [row(spec) for spec in space.specs() if spec not in space.fixed],
-        }
+    return pixel1.changed(
+        space=SpaceInfo(name=space.name, args=dict(space.args), fingerprint=space.fingerprint),
+        fixed=[row(spec) for spec in dict.fromkeys(space.fixed)],
+        rows=[row(spec) for spec in space.specs() if spec not in space.fixed],
     )
 
 

@@ -10,7 +10,7 @@ from latency.measurement import Measurement, repeatability_pct
 from latency.timing import Samples, make_schedule
 from proxyless.errors import CheckError
 from proxyless.space import tiny
-from tests.helpers import table_by_macs
+from tests.helpers import MIXED_OPS, architecture, table_by_macs
 
 
 def _timings(slowness: np.ndarray, items: int, rounds: int) -> tuple[dict[Visit, tuple[float, ...]], dict[str, float]]:
@@ -70,11 +70,14 @@ def test_calibration_recovers_scale_and_call_time() -> None:
         sum_ms, layers = float(rng.uniform(2, 8)), int(rng.integers(5, 13))
         measured = 1.2 * sum_ms - 0.05 * (layers - 1)
         networks.append(NetworkTiming(sum_ms, layers, measured * float(rng.normal(1, 0.005))))
+    layers_ = architecture(MIXED_OPS).layers
+    raw_ms = table.predict(layers_)
     fitted = calibrate(table, networks, 1.0)
     assert fitted.fit is not None
     assert fitted.fit.scale == pytest.approx(1.2, rel=0.02)
     assert fitted.fit.call_ms == pytest.approx(0.05, abs=0.01)
     assert fitted.fit.rmse_pct < 1
+    assert fitted.predict(layers_) == pytest.approx(1.2 * raw_ms - 0.05 * (len(layers_) - 1), rel=0.03)
     assert fitted.rows[0].measured_ms == table.rows[0].ms
     assert fitted.costs(tiny()).margin == pytest.approx(2 * fitted.fit.rmse_pct / 100)
 

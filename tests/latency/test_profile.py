@@ -22,8 +22,9 @@ _QUICK = ProfileSettings(runtime="onnxruntime", calibrate=5, rounds=2)
 
 def test_a_profile_covers_the_space_and_records_its_error(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    profile(_SPACE, tmp_path / "t.json", _QUICK, lambda done, total: seen.append((done, total)))
+    returned = profile(_SPACE, tmp_path / "t.json", _QUICK, lambda done, total: seen.append((done, total)))
     table = LatencyTable.load(tmp_path / "t.json")
+    assert returned.costs(_SPACE) == table.costs(_SPACE)
     costs = table.costs(_SPACE)
     assert costs.constant_ms > 0 and all(ms >= 0 for row in costs.layers_ms for ms in row)
     assert table.fit is not None and table.fit.nets == 5
