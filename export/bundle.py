@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from export.format import Format
+from export.formats import FORMATS
 from proxyless.errors import InputError
 from proxyless.files import output_folder, write_json, write_text
 from proxyless.space import Architecture
+
+_OURS = {"architecture.json", "labels.txt", "preprocess.json", "report.json"}
+_OURS |= {format_.file_name for format_ in FORMATS.values()}
 
 
 @contextmanager
@@ -22,8 +26,9 @@ def staged(folder: Path) -> Iterator[Path]:
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; choose a folder to export to")
-    if folder.exists() and any(folder.iterdir()) and not (folder / "report.json").exists():
-        raise InputError(f"{folder} holds other files; choose an empty folder, or the folder of an earlier export")
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in _OURS) if folder.exists() else []
+    if foreign:
+        raise InputError(f"{folder} holds {foreign[0]!r}, which is not of an export; choose an empty or a new folder")
     parent = output_folder(folder.absolute().parent)
     stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=parent))
     try:

@@ -12,11 +12,9 @@ from pathlib import Path
 
 from export.format import Format
 from export.formats import FORMATS
-from proxyless.errors import CheckError, InputError
+from proxyless.errors import CheckError
 from proxyless.nn import build_network, load_weights
 from proxyless.space import Architecture
-
-_WRONG_INPUT = 2
 
 
 def convert_all(formats: Sequence[Format], architecture: Architecture, weights: Path, folder: Path) -> None:
@@ -26,6 +24,8 @@ def convert_all(formats: Sequence[Format], architecture: Architecture, weights: 
         InputError: a converter is not installed.
         CheckError: a conversion failed.
     """
+    for format_ in formats:
+        format_.require()
     with tempfile.TemporaryDirectory(prefix="proxyless-") as name:
         architecture.save(Path(name) / "architecture.json")
         arguments = [str(Path(name) / "architecture.json"), str(weights.resolve())]
@@ -40,7 +40,7 @@ def convert_all(formats: Sequence[Format], architecture: Architecture, weights: 
 
 
 def _start(format_: Format, arguments: list[str], folder: Path, log: Path) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "export.convert", format_.name, *arguments, str(folder / format_.file_name)]
+    command = [sys.executable, "-P", "-m", "export.convert", format_.name, *arguments, str(folder / format_.file_name)]
     with log.open("wb") as output:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)  # noqa: S603
 
@@ -50,22 +50,15 @@ def _check(format_: Format, code: int, log: str) -> None:
         return
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     reason = lines[-1] if lines else f"exit code {code}"
-    if code == _WRONG_INPUT:
-        raise InputError(reason)
     raise CheckError(f"converting to {format_.name} failed: {reason}")
 
 
-def _main(name: str, architecture_path: str, weights: str, output: str) -> int:
+def _main(name: str, architecture_path: str, weights: str, output: str) -> None:
     architecture = Architecture.load(Path(architecture_path))
     network = build_network(architecture.layers)
     load_weights(Path(weights), network)
-    try:
-        FORMATS[name].convert(network.eval(), architecture.space.resolution, Path(output))
-    except InputError as error:
-        sys.stderr.write(f"{error}\n")
-        return _WRONG_INPUT
-    return 0
+    FORMATS[name].convert(network.eval(), architecture.space.resolution, Path(output))
 
 
 if __name__ == "__main__":
-    sys.exit(_main(*sys.argv[1:]))
+    _main(*sys.argv[1:])

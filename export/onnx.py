@@ -65,4 +65,4 @@ def run(path: Path, images: np.ndarray) -> np.ndarray:
     return np.concatenate(parts)
 
 
-ONNX = Format("onnx", "model.onnx", "NCHW", "onnxruntime", ("Transpose",), convert, operators, run)
+ONNX = Format("onnx", "model.onnx", "NCHW", "onnxruntime", ("Transpose", "BatchNormalization"), convert, operators, run)

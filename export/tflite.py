@@ -10,23 +10,14 @@ from ai_edge_litert.interpreter import Interpreter
 from torch import nn
 
 from export.format import Format
-from proxyless.errors import InputError
 
 _NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
 
 
 def convert(network: nn.Module, resolution: int, path: Path) -> None:
-    """Write the network with BatchNorm folded: images (1, H, W, 3) to logits (1, classes).
+    """Write the network with BatchNorm folded: images (1, H, W, 3) to logits (1, classes)."""
+    import litert_torch
 
-    Raises:
-        InputError: the converter is not installed.
-    """
-    try:
-        import litert_torch
-    except ImportError:
-        raise InputError(
-            "writing TFLite needs the package litert-torch; install it with: pip install 'proxyless[tflite]'"
-        ) from None
     channels_last = litert_torch.to_channel_last_io(network.eval(), args=[0])
     litert_torch.convert(channels_last, (torch.zeros(1, resolution, resolution, 3),)).export(str(path))
 
@@ -52,4 +43,6 @@ def run(path: Path, images: np.ndarray) -> np.ndarray:
     return np.concatenate(logits)
 
 
-TFLITE = Format("tflite", "model.tflite", "NHWC", "litert", ("TRANSPOSE",), convert, operators, run)
+TFLITE = Format(
+    "tflite", "model.tflite", "NHWC", "litert", ("TRANSPOSE",), convert, operators, run, package="litert-torch"
+)

@@ -49,10 +49,13 @@ class FileReport:
         return asdict(self)
 
 
-def verify(format_: Format, path: Path, images: np.ndarray, labels: np.ndarray, expected: np.ndarray) -> FileReport:
+def verify(
+    format_: Format, path: Path, images: np.ndarray, labels: np.ndarray, expected: np.ndarray, strided: int
+) -> FileReport:
     """Run a file on test images and compare with PyTorch.
 
     images: normalised float32 (N, 3, H, W). labels: (N,). expected: PyTorch's logits (N, classes).
+    strided: convolutions of the network with a stride; each may need one explicit padding, nothing else does.
     """
     logits = format_.run(path, images)
     error = float(np.abs(logits - expected).max())
@@ -60,6 +63,7 @@ def verify(format_: Format, path: Path, images: np.ndarray, labels: np.ndarray, 
     found = format_.operators(path)
     limit = MAX_RELATIVE_ERROR * float(np.abs(expected).max())
     unwanted = sum(found[name] for name in format_.unwanted)
+    paddings = found["PAD"] + found["Pad"]
     return FileReport(
         file=path.name,
         layout=format_.layout,
@@ -74,6 +78,7 @@ def verify(format_: Format, path: Path, images: np.ndarray, labels: np.ndarray, 
             Check(f"{path.name}: largest error of a logit", error <= limit, error, limit),
             Check(f"{path.name}: same top class as PyTorch", agreement >= MIN_AGREEMENT, agreement, MIN_AGREEMENT),
             Check(f"{path.name}: operators {'/'.join(format_.unwanted)}", unwanted == 0, unwanted, 0),
+            Check(f"{path.name}: explicit paddings", paddings <= strided, paddings, strided),
         ],
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from latency.devices import Event
 from latency.timing import Samples
 from proxyless.errors import InputError
-from proxyless.files import output_folder
+from proxyless.files import output_folder, write_text
 
 
 class PartialFile:
@@ -28,8 +28,9 @@ class PartialFile:
         lines = self._complete_lines()
         if lines:
             self._restore(lines, identity)
+        self._restored_environment = dict(self.samples.environment)
         text = "".join(line + "\n" for line in [json.dumps(identity), *lines[1:]])
-        self.path.write_text(text, encoding="utf-8")
+        write_text(self.path, text)
         self._file = self.path.open("a", encoding="utf-8")
 
     def _complete_lines(self) -> list[str]:
@@ -54,7 +55,18 @@ class PartialFile:
             )
 
     def add(self, event: Event) -> None:
-        """Append an event; it is on disk when this returns."""
+        """Append an event; it is on disk when this returns.
+
+        Raises:
+            InputError: the device is no longer the one that the earlier samples are from.
+        """
+        if event["event"] == "ready" and (before := self._restored_environment):
+            changed = [key for key in ("runtime", "processor") if before.get(key) != event.get(key)]
+            if changed:
+                raise InputError(
+                    f"{self.path} was measured with {changed[0]} {before.get(changed[0])!r}, now it is "
+                    f"{event.get(changed[0])!r}; delete the file to start over"
+                )
         self._file.write(json.dumps(event) + "\n")
         self._file.flush()
 

@@ -17,7 +17,7 @@ from latency.runtimes import Runtime, find_runtime
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable, Row, RuntimeInfo, SpaceInfo
 from latency.timing import Samples, count_visits, time_models
-from proxyless.errors import InputError
+from proxyless.errors import CheckError, InputError
 from proxyless.space import Anchor, Space
 
 OnProgress = Callable[[int, int], None]
@@ -48,7 +48,11 @@ def profile(
     identity = {"space": space.fingerprint, **settings.model_dump()}
     with PartialFile(output, identity) as partial:
         _measure(plan, runtime, device, settings, partial, on_progress)
-        table = _make_table(plan, device, settings, partial.samples)
+        try:
+            table = _make_table(plan, device, settings, partial.samples)
+        except CheckError:
+            partial.delete()  # samples that make no table would fail again
+            raise
         table.save(output)
         partial.delete()
     return table

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from latency.table import LatencyTable, Row, RuntimeInfo
 from proxyless.errors import InputError
@@ -61,7 +62,10 @@ def _row(key: object, values: object, squeeze: bool) -> Row:
     mean = values.get("mean") if isinstance(values, dict) else None
     if match is None or not isinstance(values, dict) or not isinstance(mean, int | float) or not mean >= 0:
         raise InputError(f"the published table has an entry that is not understood: {key!r}: {values!r}")
-    return Row.of(_spec(match, squeeze), ms=float(mean), n=values.get("count"), source="published")
+    try:
+        return Row.of(_spec(match, squeeze), ms=float(mean), n=values.get("count"), source="published")
+    except (ValidationError, ZeroDivisionError):
+        raise InputError(f"the published table has an impossible entry: {key!r}: {values!r}") from None
 
 
 def _spec(match: re.Match[str], squeeze: bool) -> LayerSpec:

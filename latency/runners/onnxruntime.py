@@ -20,7 +20,9 @@ def load(path: str, threads: int, delegate: str, batch: int) -> Any:
     options.log_severity_level = 3
     session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     entry = session.get_inputs()[0]
-    shape = [size if isinstance(size, int) else batch for size in entry.shape]
+    shape = [batch if index == 0 and not isinstance(size, int) else size for index, size in enumerate(entry.shape)]
+    if not all(isinstance(size, int) for size in shape) or shape[0] != batch:
+        raise ValueError(f"the input {entry.shape} has no fixed size per image, or cannot take a batch of {batch}")
     dtype = np.dtype({"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int8)": "int8"}[entry.type])
     binding = session.io_binding()
 

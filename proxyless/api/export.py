@@ -61,11 +61,14 @@ def _report(trained: Trained, data: ImageData, formats: list[Format], stage: Pat
     images, expected = _reference(trained, data)
     labels = data.test.labels.numpy()
     accuracy = float((expected.argmax(1) == labels).mean())
+    strided = sum(spec.stride > 1 for spec in trained.architecture.layers)
     files: dict[str, Report] = {}
     checks: list[Check] = []
+    results: list[FileReport] = []
     for format_ in formats:
         path = stage / format_.file_name
-        result = verify(format_, path, images, labels, expected)
+        result = verify(format_, path, images, labels, expected, strided)
+        results.append(result)
         latency = _measure(path, result, trained.architecture)
         checks += [*result.checks, *_budget_checks(result, latency, trained.architecture)]
         files[format_.name] = {
@@ -79,6 +82,7 @@ def _report(trained: Trained, data: ImageData, formats: list[Format], stage: Pat
         "data": data.source,
         "pytorch_accuracy": accuracy,
         "target": target.model_dump(exclude={"anchors"}) if target else None,
+        "budget_checked": any(_is_target(result, trained.architecture) for result in results),
         "files": files,
         "checks": [asdict(check) for check in checks],
     }

@@ -9,6 +9,7 @@ from proxyless.errors import InputError
 from proxyless.progress import Reporter, Silent
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Problem
+from proxyless.search.objective import find_objective
 from proxyless.search.run import TABLE, RunConfig, derive, load_result, run_search
 from proxyless.search.strategies import find_strategy
 from proxyless.space import Architecture, Space, build_space
@@ -52,6 +53,7 @@ def search(
     """
     settings, folder = settings or SearchSettings(), Path(output)
     find_strategy(settings.strategy)
+    find_objective(settings.objective)
     costs = table.costs(space)
     budget_ms = parse_budget(budget, costs)
     problem = Problem(space, load_data(data, space.resolution, settings.limit), costs, budget_ms)

@@ -28,7 +28,10 @@ def derive(
     networks = derive_networks(run, budget or [], load_table(table) if table else None)
     output_folder(output)
     targets = [network.target for network in networks if network.target]
-    paths = [output / f"{target.runtime}-{target.budget_ms:.4g}ms.json" for target in targets]
+    paths = [
+        output / f"{target.runtime}-{target.delegate}-{target.threads}-{target.budget_ms:.6g}ms.json"
+        for target in targets
+    ]
     for architecture, path in zip(networks, paths, strict=True):
         architecture.save(path)
     if json:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxyless.cli.console import command, print_json, print_table
+from proxyless.cli.console import OUT, command, print_json, print_table
 from proxyless.cli.options import Json, Output
 
 
@@ -54,3 +54,5 @@ def print_report(output: Path, report: dict[str, Any]) -> None:
             ("runtime", "budget ms", "predicted ms"),
             [[target["runtime"], f"{target['budget_ms']:.4g}", f"{target['predicted_ms']:.4g}"]],
         )
+        if not report["budget_checked"]:
+            OUT.print(f"the budget was not checked: no file of this export runs on {target['runtime']}")

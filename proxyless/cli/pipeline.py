@@ -2,10 +2,11 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
+from export import find_formats
 from latency.deployed import Conditions, measure_files, write_networks
 from latency.devices import find_device
 from latency.profile import profile
@@ -13,7 +14,8 @@ from latency.runtimes import find_runtime
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable
 from proxyless.api.export import Report, export
-from proxyless.api.search import derive_networks, search, table_space
+from proxyless.api.search import derive_networks, search
+from proxyless.api.target import parse_budget
 from proxyless.api.train import train
 from proxyless.cli.console import ERR, reporting
 from proxyless.config import Settings, changed_fields, read_yaml, write_yaml
@@ -21,6 +23,9 @@ from proxyless.data import load_data
 from proxyless.errors import InputError
 from proxyless.files import output_folder, read_json
 from proxyless.search.config import SearchSettings
+from proxyless.search.loop import check_classes
+from proxyless.search.objective import find_objective
+from proxyless.search.strategies import find_strategy
 from proxyless.space import Architecture, Op, Space, build_space
 from proxyless.train.config import TrainSettings
 
@@ -37,7 +42,7 @@ class PipelineSettings(Settings):
     compare: list[ProfileSettings] = Field([], description="Other targets to derive a network for, to compare.")
     search: SearchSettings = Field(SearchSettings(), description="How to search.")
     train: TrainSettings = Field(TrainSettings(), description="How to train.")
-    formats: list[Literal["onnx", "tflite"]] = Field(["onnx", "tflite"], description="Files to write.")
+    formats: list[str] = Field(["onnx", "tflite"], description="Files to write.")
 
 
 class Pipeline:
@@ -45,65 +50,80 @@ class Pipeline:
 
     def __init__(self, settings: PipelineSettings) -> None:
         self.settings, self.folder = settings, settings.output
+        self.targets = {_name(target): target for target in (settings.target, *settings.compare)}
+        self.space = self._check()
         path = output_folder(self.folder) / "config.yaml"
         if path.exists():
-            changed = [
-                name for name in changed_fields(read_yaml(path, PipelineSettings), settings) if "output" not in name
-            ]
-            if changed:
-                raise InputError(f"{self.folder} was made with another {', '.join(changed)}; choose another output")
+            changed = changed_fields(read_yaml(path, PipelineSettings), settings)
+            different = [name for name in changed if not name.startswith("output ")]
+            if different:
+                raise InputError(f"{self.folder} was made with another {', '.join(different)}; choose another output")
         write_yaml(path, settings)
+
+    def _check(self) -> Space:
+        """Refuse what can be refused before anything is measured; returns the space, sized for the data.
+
+        Raises:
+            InputError: a name, a setting or data that cannot be used.
+        """
+        settings = self.settings
+        if len(self.targets) != 1 + len(settings.compare):
+            raise InputError(f"the targets {', '.join(self.targets)} are not all different; remove the repeated one")
+        for target in self.targets.values():
+            find_device(target.device)
+            find_runtime(target.runtime).check_delegate(target.delegate)
+        find_strategy(settings.search.strategy)
+        find_objective(settings.search.objective)
+        for format_ in find_formats(settings.formats):
+            format_.require()
+        space = build_space(settings.space, settings.space_args)
+        data = load_data(settings.data, space.resolution, settings.search.limit)
+        if "num_classes" not in settings.space_args:
+            space = build_space(settings.space, {**settings.space_args, "num_classes": len(data.classes)})
+        check_classes(space, data)
+        return space
 
     def run(self) -> dict[str, Any]:
         """What was found, exported and compared, as a document."""
         settings, folder = self.settings, self.folder
-        tables = [self._table(target) for target in (settings.target, *settings.compare)]
+        tables = {name: self._table(name) for name in self.targets}
+        for table in tables.values():
+            parse_budget(settings.budget, table.costs(self.space))  # refuses what no network can meet
         self._say("search")
-        found = self._search(tables[0])
+        first, *others = tables.values()
+        found = self._search(first)
+        networks = [found, *(self._derive(table) for table in others)]
         self._say("train")
         with reporting("train", "steps") as reporter:
             info = train(found, settings.data, folder / "trained", settings.train, resume=True, reporter=reporter)
         self._say("export, verify and measure")
         report = self._export()
-        search_folder, budget = folder / "search", [settings.budget]
-        networks = [found, *(derive_networks(search_folder, budget, table)[0] for table in tables[1:])]
         return {
             "architecture": found.document(),
             "trained": info.model_dump(),
             "export": report,
-            "networks": self._compare(networks, tables) if settings.compare else [],
+            "networks": self._compare(networks, tables) if others else [],
         }
 
     def _say(self, stage: str) -> None:
         ERR.print(f"[bold]{stage}[/bold] in {self.folder}", highlight=False)
 
-    def _table_path(self, target: ProfileSettings) -> Path:
-        return self.folder / f"{target.runtime}-{target.delegate or 'default'}-{target.threads}.json"
-
-    def _table(self, target: ProfileSettings) -> LatencyTable:
-
-        path = self._table_path(target)
+    def _table(self, name: str) -> LatencyTable:
+        path = self.folder / f"{name.replace(' ', '-')}.json"
         if path.exists():
             return LatencyTable.load(path)
-        self._say(f"profile {target.runtime}")
-        with reporting(f"profile {target.runtime}", "visits") as reporter:
-            return profile(self._space(), path, target, reporter.visits)
+        self._say(f"profile {name}")
+        with reporting(f"profile {name}", "visits") as reporter:
+            return profile(self.space, path, self.targets[name], reporter.visits)
 
-    def _space(self) -> Space:
-        """The space, with one output per class of the data."""
-
-        args, settings = dict(self.settings.space_args), self.settings
-        space = build_space(settings.space, args)
-        if "num_classes" in args:
-            return space
-        classes = load_data(settings.data, space.resolution, settings.search.limit).classes
-        return build_space(settings.space, {**args, "num_classes": len(classes)})
+    def _derive(self, table: LatencyTable) -> Architecture:
+        return derive_networks(self.folder / "search", [self.settings.budget], table)[0]
 
     def _search(self, table: LatencyTable) -> Architecture:
         settings = self.settings
         with reporting("search", "steps") as reporter:
             return search(
-                table_space(settings.space, table),
+                self.space,
                 settings.data,
                 table,
                 settings.budget,
@@ -121,20 +141,28 @@ class Pipeline:
             return report
         return export(self.folder / "trained", folder, self.settings.formats)
 
-    def _compare(self, networks: list[Architecture], tables: list[LatencyTable]) -> list[dict[str, Any]]:
+    def _compare(self, networks: list[Architecture], tables: dict[str, LatencyTable]) -> list[dict[str, Any]]:
         """Every network on every target, untrained, in milliseconds at the speed that the machine was profiled at."""
         self._say("compare targets")
-        chosen = {table.runtime.name: network.ops for table, network in zip(tables, networks, strict=True)}
-        measured = {table.runtime.name: _measure_on(table, networks[0].space, chosen) for table in tables}
+        chosen = {name: network.ops for name, network in zip(tables, networks, strict=True)}
+        measured = {name: _measure_on(table, self.space, chosen) for name, table in tables.items()}
         return [
             {
                 "target": name,
                 "budget_ms": network.target.budget_ms if network.target else None,
                 "ops": network.op_names,
-                "ms": {runtime: by_network[name] for runtime, by_network in measured.items()},
+                "ms": {target: by_network[name] for target, by_network in measured.items()},
             }
-            for name, network in zip(chosen, networks, strict=True)
+            for name, network in zip(tables, networks, strict=True)
         ]
+
+
+def _name(target: ProfileSettings) -> str:
+    """A target in a few words: what differs from the defaults."""
+    words = [target.runtime, target.delegate, target.device if target.device != "local" else None]
+    words += [f"{target.threads} threads" if target.threads > 1 else None]
+    words += [f"batch {target.batch}" if target.batch > 1 else None]
+    return " ".join(word for word in words if word)
 
 
 def _measure_on(table: LatencyTable, space: Space, networks: dict[str, tuple[Op, ...]]) -> dict[str, float]:

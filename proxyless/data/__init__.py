@@ -25,9 +25,7 @@ def load_data(source: str, resolution: int, limit: int | None = None) -> ImageDa
     """
     kind, _, argument = source.partition(":")
     if kind not in _SOURCES:
-        raise InputError(f"unknown data {source!r}; choose of digits, imagefolder:PATH, parquet:PATH, synthetic")
-    if kind in ("imagefolder", "parquet") and not argument:
-        raise InputError(f"data {source!r} needs a path, as in {kind}:PATH")
+        raise InputError(f"unknown data {source!r}; choose of {', '.join(_SOURCES)} (with :PATH for files)")
     if limit is not None and limit < 1:
         raise InputError(f"the limit on images must be at least 1, got {limit}")
     return _SOURCES[kind](argument, resolution, limit)

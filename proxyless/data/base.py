@@ -13,6 +13,9 @@ from proxyless.errors import InputError
 
 Augmentation = Literal["shift", "crop", "resized_crop", "none"]
 
+_STATISTICS_IMAGES = 500
+"""Channel statistics are taken over so many images: enough for two digits, small at any resolution."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -68,7 +71,7 @@ def make_data(source: str, train: Split, test: Split, classes: Sequence[str], au
     present = len(set(train.labels.tolist()))
     if present < 2:
         raise InputError(f"{source} has training images of {present} class; a classifier needs at least 2")
-    sample = train.images[:: max(1, len(train) // 5000)].float().div(255)
+    sample = train.images[:: -(-len(train) // _STATISTICS_IMAGES)].float().div(255)
     mean, std = sample.mean((0, 2, 3)), sample.std((0, 2, 3)).clamp_min(1e-3)
     return ImageData(source, train, test, tuple(classes), augmentation, _triple(mean), _triple(std))
 
@@ -78,18 +81,18 @@ def _triple(values: Tensor) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of two disjoint parts, the second with `fraction` of the labels.
+def stratified(labels: np.ndarray, part: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of two disjoint parts; the second has `part` of the labels, a share or a whole number of them.
 
     Raises:
         InputError: a class has too few images to be in both.
     """
     try:
-        first, second = train_test_split(np.arange(len(labels)), test_size=fraction, random_state=seed, stratify=labels)
+        first, second = train_test_split(np.arange(len(labels)), test_size=part, random_state=seed, stratify=labels)
     except ValueError as error:
         raise InputError(
-            f"{len(labels)} images cannot be divided into parts of {1 - fraction:.0%} and {fraction:.0%} that both "
-            f"have every class ({error}); give more images per class"
+            f"{len(labels)} images cannot be divided so that a part of {part:g} and the rest both have every class "
+            f"({error}); give more images per class"
         ) from None
     return np.sort(first), np.sort(second)
 
@@ -98,4 +101,6 @@ def limited(labels: np.ndarray, limit: int | None, seed: int = 0) -> np.ndarray:
     """Indices of at most `limit` images, stratified by class; all of them when None."""
     if limit is None or limit >= len(labels):
         return np.arange(len(labels))
-    return stratified(labels, limit / len(labels), seed)[1]
+    if len(labels) - limit < len(np.unique(labels)):  # too few are left out to leave out some of every class
+        return np.sort(np.random.default_rng(seed).permutation(len(labels))[:limit])
+    return stratified(labels, limit, seed)[1]

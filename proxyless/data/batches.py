@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from proxyless.data.augment import make_augmentation, normalise
-from proxyless.data.base import Augmentation, ImageData, Split
+from proxyless.data.base import ImageData, Split
 from proxyless.errors import InputError
 from proxyless.seeds import stream_generator
 
@@ -17,7 +17,7 @@ Batch = tuple[Tensor, Tensor]
 class Batches:
     """Batches of one split on one device.
 
-    data: gives normalisation and, unless overridden, the augmentation.
+    data: gives normalisation and augmentation.
     batch_size: images per batch. When shuffled, every batch is full and the remainder of an epoch waits
         for a later one.
     """
@@ -28,26 +28,24 @@ class Batches:
         split: Split,
         batch_size: int,
         device: torch.device,
-        augmentation: Augmentation | None = None,
     ) -> None:
         self.images, self.labels = split.images.to(device), split.labels.to(device)
         self.batch_size, self.device = batch_size, device
         self.mean, self.std = (torch.tensor(values, device=device) for values in (data.mean, data.std))
-        self.augment = make_augmentation(augmentation or data.augmentation, data.resolution)
+        self.augment = make_augmentation(data.augmentation, data.resolution)
 
     @property
     def steps(self) -> int:
-        """Full batches in one epoch.
+        """Full batches in one epoch."""
+        return len(self.labels) // self.batch_size
 
-        Raises:
-            InputError: there is none.
-        """
+    def require_full_batch(self) -> None:
+        """Raise InputError when an epoch would have no batch."""
         if len(self.labels) < self.batch_size:
             raise InputError(
                 f"a batch of {self.batch_size} images is larger than the {len(self.labels)} images to draw from; "
                 "use a smaller batch size or more data"
             )
-        return len(self.labels) // self.batch_size
 
     def shuffled(self, seed: int, stream: str, epoch: int) -> Iterator[Batch]:
         """One epoch in random order, augmented; augmentation draws from torch's global generator."""

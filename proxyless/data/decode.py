@@ -16,8 +16,8 @@ from proxyless.errors import InputError
 
 Source = Path | bytes
 
-MEMORY_SHARE = 0.5
-"""Decoded images may take this share of the machine's memory."""
+MEMORY_SHARE = 0.2
+"""The decoded images of one split may take this share of the machine's memory."""
 
 
 def decode(source: Source, resolution: int, name: str) -> np.ndarray:

@@ -15,6 +15,6 @@ def load(argument: str, resolution: int, limit: int | None) -> ImageData:
     large = interpolate(grey, size=(resolution, resolution), mode="bilinear").round().clamp(0, 255)
     everything = Split(large.to(torch.uint8).expand(-1, 3, -1, -1).contiguous(), torch.from_numpy(bunch.target))
     train, test = stratified(bunch.target, 0.25, seed=0)
-    train = train[limited(bunch.target[train], limit)]
+    train, test = (part[limited(bunch.target[part], limit)] for part in (train, test))
     names = [str(name) for name in bunch.target_names]
     return make_data("digits", everything.take(train), everything.take(test), names, "shift")

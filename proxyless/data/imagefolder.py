@@ -19,6 +19,8 @@ def load(argument: str, resolution: int, limit: int | None) -> ImageData:
     Raises:
         InputError: no such folder, no images, classes that differ between the parts, a damaged image.
     """
+    if not argument:
+        raise InputError("data 'imagefolder' needs a path, as in imagefolder:PATH")
     root = Path(argument).expanduser()
     if not root.is_dir():
         raise InputError(f"image folder not found: {root}; check the path")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow
+import pyarrow.compute
 import pyarrow.parquet
 import torch
 
@@ -20,6 +21,8 @@ def load(argument: str, resolution: int, limit: int | None) -> ImageData:
     Raises:
         InputError: files or columns are missing, or an image is damaged.
     """
+    if not argument:
+        raise InputError("data 'parquet' needs a path, as in parquet:PATH")
     root = Path(argument).expanduser()
     train_table = _read(root, ("train",))
     test_table = _read(root, ("test", "validation"))
@@ -36,27 +39,40 @@ def load(argument: str, resolution: int, limit: int | None) -> ImageData:
 
 
 def _read(root: Path, names: tuple[str, ...]) -> pyarrow.Table:
-    files = sorted(file for name in names for file in root.glob(f"{name}*.parquet"))
-    if not files:
+    found = (sorted(root.glob(f"{name}*.parquet")) for name in names)
+    files = next((group for group in found if group), None)
+    if files is None:
         raise InputError(f"no {names[0]}*.parquet in {root}; expected train*.parquet and test*.parquet")
     try:
         table = pyarrow.concat_tables([pyarrow.parquet.read_table(file) for file in files])
     except (OSError, pyarrow.ArrowException) as error:
         raise InputError(f"{files[0].parent} cannot be read as parquet: {str(error).splitlines()[0]}") from None
-    if not {"image", "label"} <= set(table.column_names):
-        raise InputError(f"{files[0]} has the columns {table.column_names}; expected 'image' and 'label'")
-    if table.num_rows == 0:
-        raise InputError(f"{files[0]} holds no images")
+    _check_schema(table, files[0])
     return table
+
+
+def _check_schema(table: pyarrow.Table, file: Path) -> None:
+    fields = {field.name: field.type for field in table.schema}
+    image, label = fields.get("image"), fields.get("label")
+    is_image = image is not None and pyarrow.types.is_struct(image) and image.get_field_index("bytes") >= 0
+    if image is None or not is_image or label is None or not pyarrow.types.is_integer(label):
+        raise InputError(f"{file} has the columns {fields}; expected image (a struct with bytes) and label (integer)")
+    if table.num_rows == 0:
+        raise InputError(f"{file} holds no images")
+    contents = pyarrow.compute.struct_field(table["image"], "bytes")
+    if table["label"].null_count or contents.null_count or not pyarrow.types.is_binary(image.field("bytes").type):
+        raise InputError(f"{file} has rows without image bytes or label; remove them")
 
 
 def _class_names(table: pyarrow.Table) -> list[str] | None:
     metadata = (table.schema.metadata or {}).get(b"huggingface")
     if metadata is None:
         return None
-    label: dict[str, Any] = json.loads(metadata).get("info", {}).get("features", {}).get("label", {})
-    names = label.get("names")
-    return [str(name) for name in names] if names else None
+    try:
+        names: Any = json.loads(metadata)["info"]["features"]["label"]["names"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return [str(name) for name in names]
 
 
 def _split(table: pyarrow.Table, name: str, resolution: int, limit: int | None) -> Split:

@@ -11,6 +11,7 @@ class SearchSettings(RecipeSettings):
     """How to search. ImageNet took 40 + 120 epochs at batch 256 (Cai et al. 2019)."""
 
     strategy: str = Field("gradient", description="How the architecture is updated.")
+    objective: str = Field("constrained", description="How latency enters the loss.")
     gates: Literal["two", "all"] = Field(
         "two", description="Operations compared per layer and step: two sampled, or all."
     )

@@ -1,6 +1,6 @@
 """The search: warm-up, then weight steps and architecture steps in turn, on two halves of the training data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -14,12 +14,12 @@ from proxyless.data import Batches, ImageData
 from proxyless.data.batches import Batch
 from proxyless.errors import InputError
 from proxyless.fabric import make_fabric
-from proxyless.nn import SuperNet, channels_last, plain_choices
+from proxyless.nn import Choice, SuperNet, channels_last, plain_choices
 from proxyless.optim import cosine_lr, make_sgd, require_finite, set_lr
 from proxyless.progress import Record, Reporter, Silent
 from proxyless.search.architecture import ArchitectureLogits, ExpectedLatency
 from proxyless.search.config import SearchSettings
-from proxyless.search.objective import ConstrainedLatency
+from proxyless.search.objective import find_objective
 from proxyless.search.strategies import find_strategy
 from proxyless.seeds import stream_generator, stream_seed
 from proxyless.space import Space
@@ -78,7 +78,9 @@ class Search:
         device = self.fabric.device
         self.train = Batches(problem.data, train, settings.batch_size, device)
         self.held_out = Batches(problem.data, held_out, settings.batch_size, device)
-        self.objective = ConstrainedLatency(problem.bound_ms)
+        for batches in (self.train, self.held_out):
+            batches.require_full_batch()
+        self.objective = find_objective(settings.objective)(problem.bound_ms)
         architecture = ArchitectureLogits(problem.space, settings.seed).to(device)
         latency = ExpectedLatency(problem.costs).to(device)
         strategy = find_strategy(settings.strategy)
@@ -135,9 +137,15 @@ class Search:
 
     def _architecture_step(self, batch: Batch, sampling: torch.Generator) -> torch.Tensor:
         images, labels = batch
-        result = self.strategy.step(self.supernet, images, labels, self.objective, sampling)
+        result = self.strategy.step(self._forward, images, labels, self.objective, sampling)
         self.objective.update(result.expected_ms)
         return result.loss
+
+    def _forward(self, images: torch.Tensor, choices: Sequence[Choice]) -> torch.Tensor:
+        """The bare supernet: Fabric's wrapper allows no gradients but those of `fabric.backward`."""
+        with self.fabric.autocast():
+            logits: torch.Tensor = self.supernet.module(images, choices)
+        return logits.float()
 
     def _expected_ms(self) -> float:
         with torch.no_grad():
@@ -157,7 +165,7 @@ class Search:
             "held_out_loss": float(torch.stack(arch_losses).mean()) if arch_losses else None,
             "expected_ms": self._expected_ms(),
             "bound_ms": self.problem.bound_ms,
-            "multiplier": self.objective.multiplier,
+            "multiplier": self.objective.strength,
             "entropy": self.strategy.architecture.entropy(),
         }
 

@@ -1,6 +1,31 @@
 """What the architecture minimises beside the classification loss."""
 
+from collections.abc import Callable
+from typing import Protocol
+
 from torch import Tensor
+
+from proxyless.errors import InputError
+
+
+class Objective(Protocol):
+    """The latency term of the architecture's loss; built with the bound in milliseconds."""
+
+    def penalty(self, expected_ms: Tensor) -> Tensor:
+        """The term to add to the loss of an architecture step."""
+
+    def update(self, expected_ms: float) -> None:
+        """Called after every architecture step, with the expectation before it."""
+
+    @property
+    def strength(self) -> float:
+        """How hard the term pushes, for the log."""
+
+    def state_dict(self) -> dict[str, float]:
+        """What a resumed search needs."""
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """Take up a saved state."""
 
 
 class ConstrainedLatency:
@@ -25,8 +50,26 @@ class ConstrainedLatency:
         """One step of dual ascent, after an architecture step."""
         self.multiplier = max(0.0, self.multiplier + self.rate * (expected_ms / self.bound_ms - 1))
 
+    @property
+    def strength(self) -> float:
+        return self.multiplier
+
     def state_dict(self) -> dict[str, float]:
         return {"multiplier": self.multiplier}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
         self.multiplier = state["multiplier"]
+
+
+OBJECTIVES: dict[str, Callable[[float], Objective]] = {"constrained": ConstrainedLatency}
+
+
+def find_objective(name: str) -> Callable[[float], Objective]:
+    """The objective of that name, to be built with the bound in milliseconds.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in OBJECTIVES:
+        raise InputError(f"unknown objective {name!r}; choose of {', '.join(OBJECTIVES)}")
+    return OBJECTIVES[name]

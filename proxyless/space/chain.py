@@ -28,7 +28,7 @@ def _after_stride(shape: Shape, stride: int, channels: int) -> Shape:
 
 def _layer(in_shape: Shape, width: int, stride: int) -> Layer:
     out_shape = _after_stride(in_shape, stride, width)
-    ops = (*MBCONVS, SKIP) if in_shape == out_shape else MBCONVS
+    ops = (*MBCONVS, SKIP) if stride == 1 and in_shape == out_shape else MBCONVS
     return Layer(in_shape, out_shape, stride, ops)
 
 

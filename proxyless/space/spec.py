@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from proxyless.errors import InputError
 
@@ -11,8 +11,6 @@ Shape = tuple[int, int, int]
 
 LayerKind = Literal["conv", "mbconv", "avgpool", "linear", "classifier"]
 Activation = Literal["relu6", "relu", "h_swish", "none"]
-
-LAYER_KINDS: tuple[str, ...] = get_args(LayerKind)
 
 
 @dataclass(frozen=True)

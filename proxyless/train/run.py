@@ -1,6 +1,7 @@
 """Training in a folder that can be resumed."""
 
 from pathlib import Path
+from typing import Any
 
 from proxyless.config import Settings
 from proxyless.data import ImageData
@@ -16,6 +17,8 @@ class TrainConfig(Settings):
     """What was asked for, resolved."""
 
     data: str
+    space: str
+    space_args: dict[str, Any]
     ops: list[str]
     train: TrainSettings
 
@@ -30,7 +33,13 @@ def run_training(
 ) -> TrainedInfo:
     """Train, or go on with a training, in its folder."""
     training = Training(architecture, data, settings)
-    config = TrainConfig(data=data.source, ops=architecture.op_names, train=settings)
+    config = TrainConfig(
+        data=data.source,
+        space=architecture.space.name,
+        space_args=dict(architecture.space.args),
+        ops=architecture.op_names,
+        train=settings,
+    )
     if open_run(folder, config, resume):
         training.resume(folder / CHECKPOINT)
     architecture.save(folder / ARCHITECTURE)

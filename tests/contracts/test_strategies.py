@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from proxyless.errors import InputError
 from proxyless.search.config import SearchSettings
 from proxyless.search.derive import derive_path
 from proxyless.search.loop import Problem, Search
@@ -15,11 +16,21 @@ from tests.helpers import table_by_macs, toy_data
 _SPACE = tiny(resolution=16, num_classes=2)
 
 
-def _search(strategy: str, budget_share: float, folder: Path, gates: str = "two", epochs: int = 5) -> Search:
+def _search(
+    strategy: str, budget_share: float, folder: Path, gates: str = "two", epochs: int = 5, **more: object
+) -> Search:
     costs = table_by_macs(_SPACE).costs(_SPACE)
     budget_ms = costs.min_ms + budget_share * (costs.max_ms - costs.min_ms)
     settings = SearchSettings.make(
-        "test", strategy=strategy, gates=gates, warmup_epochs=0, epochs=epochs, batch_size=8, arch_lr=0.1, device="cpu"
+        "test",
+        strategy=strategy,
+        gates=gates,
+        warmup_epochs=0,
+        epochs=epochs,
+        batch_size=8,
+        arch_lr=0.1,
+        device="cpu",
+        **more,
     )
     search = Search(Problem(_SPACE, toy_data(), costs, budget_ms), settings)
     search.run(folder / "checkpoint.pt")
@@ -59,3 +70,17 @@ def test_same_seed_same_result(strategy: str, tmp_path: Path) -> None:
     assert first.log_probs() == second.log_probs()
     for a, b in zip(first.supernet.parameters(), second.supernet.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_mixed_precision(strategy: str, tmp_path: Path) -> None:
+    search = _search(strategy, 0.5, tmp_path, epochs=1, precision="bf16-mixed")
+    assert search.strategy.architecture.logits.dtype == torch.float32
+    assert search.history[0]["held_out_loss"] > 0
+
+
+def test_too_few_held_out_images_are_noticed_before_anything_trains() -> None:
+    costs = table_by_macs(_SPACE).costs(_SPACE)
+    settings = SearchSettings(batch_size=32, held_out=0.2, device="cpu")
+    with pytest.raises(InputError, match="a batch of 32 images is larger than the 24 images"):
+        Search(Problem(_SPACE, toy_data(120), costs, costs.max_ms), settings)

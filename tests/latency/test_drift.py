@@ -63,7 +63,7 @@ def test_measurement_summarises_rounds_and_knows_when_it_is_noisy() -> None:
 
 
 def test_calibration_recovers_scale_and_call_time() -> None:
-    table = table_by_macs(tiny())
+    table = table_by_macs(tiny(), ms_per_mmac=40)  # every row costs more than a call
     rng = np.random.default_rng(0)
     networks = []
     for _ in range(12):
@@ -80,6 +80,14 @@ def test_calibration_recovers_scale_and_call_time() -> None:
     assert fitted.predict(layers_) == pytest.approx(1.2 * raw_ms - 0.05 * (len(layers_) - 1), rel=0.03)
     assert fitted.rows[0].measured_ms == table.rows[0].ms
     assert fitted.costs(tiny()).margin == pytest.approx(2 * fitted.fit.rmse_pct / 100)
+
+
+def test_no_row_is_calibrated_below_zero() -> None:
+    table = table_by_macs(tiny())  # the classifier takes 0.0026 ms, less than a call
+    networks = [NetworkTiming(ms, 12, 1.2 * ms - 0.05 * 11) for ms in (2.0, 3.0, 4.0, 5.0, 6.0)]
+    fitted = calibrate(table, networks, 1.0)
+    assert min(row.ms for row in fitted.fixed) == pytest.approx(0, abs=1e-9)
+    assert fitted.fit is not None and fitted.fit.rmse_pct > 1  # the error is that of the table, not of the free fit
 
 
 def test_latency_that_does_not_grow_with_the_layers_is_refused() -> None:

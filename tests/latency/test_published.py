@@ -36,6 +36,8 @@ def test_imported_rows_are_those_of_the_shipped_table(tmp_path: Path, text: str,
         ("a: {mean: 1}", "an entry that is not understood: 'a'"),
         ("Conv-input:224x224x3-output:112x112x32: {mean: fast}", "not understood"),
         ("Pool-input:224x224x3-output:112x112x32: {mean: 1}", "a layer of an unknown kind"),
+        ("Conv-input:224x224x3-output:112x112x32: {mean: .inf}", "an impossible entry"),
+        ("Conv-input:224x224x3-output:0x112x32: {mean: 1}", "an impossible entry"),
         ("!!python/object/apply:os.system ['true']", "cannot be read as YAML"),
     ],
 )

@@ -17,8 +17,9 @@ def test_mobile_is_the_published_space() -> None:
 
 @pytest.mark.parametrize("name", SPACES)
 def test_skip_is_offered_exactly_where_the_shape_is_kept(name: str) -> None:
-    for layer in build_space(name).layers:
-        assert (SKIP in layer.ops) == (layer.in_shape == layer.out_shape)
+    for resolution in (16, 224):
+        for layer in build_space(name, {"resolution": resolution}).layers:
+            assert (SKIP in layer.ops) == layer.residual == (layer.stride == 1 and layer.in_shape == layer.out_shape)
 
 
 @pytest.mark.parametrize("name", SPACES)

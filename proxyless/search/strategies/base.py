@@ -10,7 +10,7 @@ from torch import Tensor
 
 from proxyless.nn import Choice
 from proxyless.search.architecture import ArchitectureLogits, ExpectedLatency
-from proxyless.search.objective import ConstrainedLatency
+from proxyless.search.objective import Objective
 
 Forward = Callable[[Tensor, Sequence[Choice]], Tensor]
 """The supernet: images and one choice per layer to logits."""
@@ -47,7 +47,7 @@ class Strategy(ABC):
         forward: Forward,
         images: Tensor,
         labels: Tensor,
-        objective: ConstrainedLatency,
+        objective: Objective,
         generator: torch.Generator,
     ) -> StepResult:
         """Update the architecture parameters once.

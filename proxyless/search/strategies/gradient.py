@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy
 
 from proxyless.nn import Choice
 from proxyless.optim import require_finite
-from proxyless.search.objective import ConstrainedLatency
+from proxyless.search.objective import Objective
 from proxyless.search.strategies.base import Forward, StepResult, Strategy
 
 
@@ -24,7 +24,7 @@ class GradientStrategy(Strategy):
         forward: Forward,
         images: Tensor,
         labels: Tensor,
-        objective: ConstrainedLatency,
+        objective: Objective,
         generator: torch.Generator,
     ) -> StepResult:
         logits = self.architecture.logits
