@@ -3,7 +3,7 @@ PYTHON ?= python3
 
 .PHONY: demo test lint clean
 
-# Profile this machine, search on the embedded digits, train, export and verify: about five minutes on two cores.
+# Profile this machine, search on the embedded digits, train, export and verify: about four minutes on two cores.
 demo: $(VENV)/installed
 	$(VENV)/bin/proxyless run examples/demo.yaml
 

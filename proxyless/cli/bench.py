@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxyless.cli.console import OUT, command, print_json, print_table
+from proxyless.cli.console import OUT, command, plural, print_json, print_table
 from proxyless.cli.options import Json, Threads
 from proxyless.errors import CheckError, InputError
 
@@ -35,7 +35,9 @@ def bench(
         [entry["file"], entry["runtime"], *(f"{entry[key]:.4g}" for key in ("ms", "min_ms", "p90_ms", "iqr_ms"))]
         for entry in results
     ]
-    print_table(f"Latency, {threads} thread(s), batch {batch}", ("file", "runtime", "ms", "min", "p90", "IQR"), rows)
+    print_table(
+        f"Latency, {plural(threads, 'thread')}, batch {batch}", ("file", "runtime", "ms", "min", "p90", "IQR"), rows
+    )
     noisy = [entry["file"] for entry in results if entry["noisy"]]
     if noisy:
         OUT.print(f"the machine is noisy: {', '.join(noisy)} varied by more than 15 %; close other programs")

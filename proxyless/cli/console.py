@@ -64,16 +64,22 @@ def _say(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
+def plural(count: int, noun: str) -> str:
+    """`1 thread`, `2 threads`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def print_json(document: Any) -> None:
     """One JSON document on standard output."""
     sys.stdout.write(json.dumps(document, indent=1) + "\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table; the first column is text, the others are figures."""
-    table = Table(title=title, title_justify="left")
+    """A table; the first column is text, the others are figures. Facts, without column names, are all text."""
+    has_header = any(columns)
+    table = Table(title=title, title_justify="left", show_header=has_header)
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+        table.add_column(column, justify="right" if has_header and index > 0 else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
     OUT.print(table)

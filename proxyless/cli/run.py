@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxyless.cli.console import command, print_json, print_table
+from proxyless.cli.console import command, plural, print_json, print_table
 from proxyless.cli.options import Json
 
 
@@ -38,7 +38,7 @@ def _print_result(folder: Path, result: dict[str, Any]) -> None:
     target, report = result["architecture"]["target"], result["export"]
     files = list(report["files"].values())
     rows = [
-        ["budget", f"{target['budget_ms']:.3g} ms on {target['runtime']}, {target['threads']} thread(s)"],
+        ["budget", f"{target['budget_ms']:.3g} ms on {target['runtime']}, {plural(target['threads'], 'thread')}"],
         ["predicted", f"{target['predicted_ms']:.3g} ms"],
         *([f"measured, {entry['runtime']}", _latency(entry)] for entry in files),
         ["test accuracy, PyTorch", f"{report['pytorch_accuracy']:.2%}"],

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxyless.cli.console import command, print_json, print_table, reporting
+from proxyless.cli.console import command, plural, print_json, print_table, reporting
 from proxyless.cli.options import Data, Json, Limit, Output, Resume, SpaceName
 from proxyless.search.config import SearchSettings
 
@@ -79,7 +79,7 @@ def _print(architecture: "Architecture", path: Path) -> None:
     target, cost = architecture.target, architecture.cost
     assert target is not None
     rows = [
-        ["budget", f"{target.budget_ms:.4g} ms on {target.runtime}, {target.threads} thread(s)"],
+        ["budget", f"{target.budget_ms:.4g} ms on {target.runtime}, {plural(target.threads, 'thread')}"],
         ["predicted", f"{target.predicted_ms:.4g} ms"],
         ["operations", " ".join(architecture.op_names)],
         ["size", f"{cost.params / 1e6:.3f} M parameters, {cost.macs / 1e6:.1f} M MACs"],
