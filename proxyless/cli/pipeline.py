@@ -134,7 +134,6 @@ class Pipeline:
             )
 
     def _export(self) -> Report:
-
         folder = self.folder / "model"
         if (folder / "report.json").exists():
             report: Report = read_json(folder / "report.json", "export report")
@@ -166,7 +165,6 @@ def _name(target: ProfileSettings) -> str:
 
 
 def _measure_on(table: LatencyTable, space: Space, networks: dict[str, tuple[Op, ...]]) -> dict[str, float]:
-
     runtime = find_runtime(table.runtime.name)
     conditions = Conditions(
         runtime, space, table.runtime.threads, table.runtime.delegate, table.batch, tuple(table.anchors)
