@@ -24,6 +24,8 @@ def runtime_of(path: Path) -> Runtime:
     Raises:
         InputError: missing, empty, or an unknown suffix.
     """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the model file in it")
     if not path.is_file():
         raise InputError(f"model not found: {path}; check the path")
     if path.stat().st_size == 0:

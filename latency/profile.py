@@ -40,6 +40,8 @@ def profile(
     """
     settings = settings or ProfileSettings()
     output = Path(output)
+    if output.is_dir():
+        raise InputError(f"{output} is a folder; give the name of a file, such as {output / 'table.json'}")
     if output.exists():
         raise InputError(f"{output} exists already; delete it to measure again, or choose another output")
     runtime, device = find_runtime(settings.runtime), find_device(settings.device)

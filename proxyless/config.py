@@ -33,8 +33,12 @@ class Settings(BaseModel):
     @classmethod
     def field_help(cls, name: str) -> str:
         """The description of a field, with its default."""
-        field = cls.model_fields[name]
-        return f"{field.description} Default: {field.default}."
+        return f"{cls.describe(name)} Default: {cls.model_fields[name].default}."
+
+    @classmethod
+    def describe(cls, name: str) -> str:
+        """The description of a field."""
+        return str(cls.model_fields[name].description)
 
 
 class RecipeSettings(Settings):

@@ -21,7 +21,8 @@ def first_problem(error: ValidationError) -> str:
     where = ".".join(str(part) for part in problem["loc"]) or "document"
     value = repr(problem["input"])
     shown = value if len(value) <= 60 else value[:57] + "..."
-    return f"{where}: {problem['msg']} (got {shown})"
+    rule = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {rule} (got {shown})"
 
 
 def read_json(path: Path, kind: str) -> Any:
@@ -55,6 +56,8 @@ def output_folder(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             return path
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"{path} is not a folder; choose another output") from None
     except OSError as error:
         raise InputError(f"cannot write to the folder {path}: {error.strerror}; choose another output") from None
 

@@ -27,18 +27,15 @@ class LocalDevice:
     def run(self, job: Job, on_event: Callable[[Event], None]) -> None:
         with tempfile.TemporaryDirectory(prefix="proxyless-") as name, tempfile.TemporaryFile("w+") as errors:
             folder = Path(name)
-            process = subprocess.Popen(  # noqa: S603
-                [sys.executable, str(folder / "program.py"), str(_pack(job, folder))],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
-            try:
-                hung = self._read(process, on_event)
-                code = process.wait()
-            finally:
-                process.kill()
+            command = [sys.executable, str(folder / "program.py"), str(_pack(job, folder))]
+            with subprocess.Popen(  # noqa: S603
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True
+            ) as process:
+                try:
+                    hung = self._read(process, on_event)
+                    code = process.wait()
+                finally:
+                    process.kill()
             if hung:
                 raise CheckError(f"the timing program was silent for {self.timeout_s:.0f} s and was stopped")
             if code:

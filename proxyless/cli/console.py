@@ -49,8 +49,8 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:
             _say(
-                "interrupted: what was done is kept; "
-                "the same command (with --resume where it has one) goes on from there"
+                "interrupted: finished measurements and epochs are kept; "
+                "the same command (with --resume where it has one) goes on from them"
             )
             raise typer.Exit(INTERRUPTED) from None
         except OSError as error:
@@ -113,8 +113,9 @@ def reporting(title: str, unit: str) -> Iterator[TerminalReporter]:
         MofNCompleteColumn(),
         _Rate(unit),
         TimeElapsedColumn(),
-        TextColumn("left"),
+        TextColumn("elapsed,"),
         TimeRemainingColumn(),
+        TextColumn("left"),
         TextColumn("{task.fields[status]}"),
     )
     with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as progress:

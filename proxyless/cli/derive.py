@@ -29,7 +29,7 @@ def derive(
     output_folder(output)
     targets = [network.target for network in networks if network.target]
     paths = [
-        output / f"{target.runtime}-{target.delegate}-{target.threads}-{target.budget_ms:.6g}ms.json"
+        output / f"{target.runtime}-{target.delegate}-{target.threads}-{target.budget_ms:.4g}ms.json"
         for target in targets
     ]
     for architecture, path in zip(networks, paths, strict=True):

@@ -13,7 +13,12 @@ from proxyless.cli.options import Json, Output
 def export(
     trained: Annotated[Path, typer.Argument(help="The output folder of 'train'.")],
     output: Output,
-    formats: Annotated[str, typer.Option("--format", help="Formats to write, separated by commas.")] = "onnx,tflite",
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format", help="Formats to write, separated by commas; a budget is checked on the file of its runtime."
+        ),
+    ] = "onnx,tflite",
     data: Annotated[str | None, typer.Option(help="Test images. Default: the data that it was trained on.")] = None,
     json: Json = False,
 ) -> None:

@@ -8,7 +8,7 @@ from latency.settings import ProfileSettings
 from proxyless.cli.console import OUT, command, print_json, reporting
 from proxyless.cli.options import Json, NumClasses, Output, Resolution, SpaceName, Threads
 
-_help = ProfileSettings.field_help
+_help = ProfileSettings.describe
 
 
 @command

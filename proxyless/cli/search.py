@@ -5,14 +5,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxyless.cli.console import command, plural, print_json, print_table, reporting
+from proxyless.cli.console import OUT, command, plural, print_json, print_table, reporting
 from proxyless.cli.options import Data, Json, Limit, Output, Resume, SpaceName
 from proxyless.search.config import SearchSettings
 
 if TYPE_CHECKING:
     from proxyless.space import Architecture
+    from proxyless.space.latency import LayerCosts
 
 _help = SearchSettings.field_help
+
+_LOOSE = 0.8
+"""A network that needs less than this share of the budget was not constrained by it."""
 
 
 @command
@@ -71,18 +75,25 @@ def search(
     if json:
         print_json(architecture.document())
     else:
-        _print(architecture, output / "architecture.json")
+        _print(architecture, loaded.costs(built), output / "architecture.json")
 
 
-def _print(architecture: "Architecture", path: Path) -> None:
+def _print(architecture: "Architecture", costs: "LayerCosts", path: Path) -> None:
     """One line per fact about a derived network."""
     target, cost = architecture.target, architecture.cost
     assert target is not None
     rows = [
         ["budget", f"{target.budget_ms:.4g} ms on {target.runtime}, {plural(target.threads, 'thread')}"],
         ["predicted", f"{target.predicted_ms:.4g} ms"],
+        ["the space", f"{costs.min_ms:.4g} to {costs.max_ms:.4g} ms, typical {costs.mean_ms:.4g} ms"],
         ["operations", " ".join(architecture.op_names)],
         ["size", f"{cost.params / 1e6:.3f} M parameters, {cost.macs / 1e6:.1f} M MACs"],
         ["written to", str(path)],
     ]
     print_table(f"Found a network of the space {architecture.space.name}", ("", ""), rows)
+    if target.predicted_ms < _LOOSE * target.budget_ms:
+        OUT.print(
+            f"the most probable network needs {target.predicted_ms / target.budget_ms:.0%} of the budget: "
+            "it did not bind; a tighter one, or a longer search, may be worth a try",
+            highlight=False,
+        )

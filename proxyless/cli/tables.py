@@ -12,6 +12,9 @@ from proxyless.errors import InputError
 if TYPE_CHECKING:
     from latency.table import LatencyTable
 
+_UNRELIABLE_PCT = 10.0
+"""Held-out error above which a table should rather be made again."""
+
 
 @command
 def tables(
@@ -96,6 +99,12 @@ def describe(name: str, table: "LatencyTable") -> None:
         rows.append(["machine", f"up to {slowness['p95']:.2f}x slower than in its faster moments (corrected)"])
     rows += [[key, str(facts[key])] for key in ("origin", "licence", "created") if key in facts]
     print_table(f"Latency table {name}", ("", ""), rows)
+    if table.fit is not None and table.fit.rmse_pct > _UNRELIABLE_PCT:
+        OUT.print(
+            f"this table predicts badly (held-out error {table.fit.rmse_pct:.0f} %): close other programs and profile "
+            "again, with more --rounds and --calibrate",
+            highlight=False,
+        )
     if table.fit is None and table.origin is None:
         OUT.print("not calibrated: sums of isolated operations are biased; profile with --calibrate 12")
 

@@ -70,6 +70,8 @@ def _load_architecture(path: Path) -> "Architecture":
     """The architecture in a file, or that of a run."""
     from proxyless.space import Architecture
 
+    if not path.exists():
+        raise InputError(f"no such folder or file: {path}; give the folder of a finished search, or an architecture")
     if path.is_dir() and not (path / "architecture.json").exists():
         raise InputError(f"{path} has no architecture.json; give the folder of a finished search, or a file")
     return Architecture.load(path / "architecture.json" if path.is_dir() else path)

@@ -39,11 +39,11 @@ class Batches:
         """Full batches in one epoch."""
         return len(self.labels) // self.batch_size
 
-    def require_full_batch(self) -> None:
-        """Raise InputError when an epoch would have no batch."""
+    def require_full_batch(self, part: str) -> None:
+        """Raise InputError when an epoch would have no batch; `part` says which images these are."""
         if len(self.labels) < self.batch_size:
             raise InputError(
-                f"a batch of {self.batch_size} images is larger than the {len(self.labels)} images to draw from; "
+                f"a batch of {self.batch_size} images is larger than the {len(self.labels)} {part} images; "
                 "use a smaller batch size or more data"
             )
 

@@ -78,8 +78,8 @@ class Search:
         device = self.fabric.device
         self.train = Batches(problem.data, train, settings.batch_size, device)
         self.held_out = Batches(problem.data, held_out, settings.batch_size, device)
-        for batches in (self.train, self.held_out):
-            batches.require_full_batch()
+        self.train.require_full_batch("training")
+        self.held_out.require_full_batch("held-out")
         self.objective = find_objective(settings.objective)(problem.bound_ms)
         architecture = ArchitectureLogits(problem.space, settings.seed).to(device)
         latency = ExpectedLatency(problem.costs).to(device)

@@ -40,7 +40,7 @@ class Training:
         device = self.fabric.device
         self.train = Batches(data, train, settings.batch_size, device)
         self.validation = Batches(data, validation, settings.batch_size, device)
-        self.train.require_full_batch()
+        self.train.require_full_batch("training")
         self.epoch, self.best_epoch, self.best_accuracy = 0, 0, -1.0
         self.history: list[Record] = []
 

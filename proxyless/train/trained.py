@@ -53,6 +53,8 @@ def load_trained(folder: Path) -> Trained:
     Raises:
         InputError: not such a folder, unfinished, damaged, or weights of another architecture.
     """
+    if (folder / "result.json").exists():
+        raise InputError(f"{folder} is a search, not a trained network; train it first: proxyless train {folder} ...")
     if not (folder / ARCHITECTURE).exists():
         raise InputError(f"{folder} is not a trained network ({ARCHITECTURE} is missing); give the output of 'train'")
     architecture = Architecture.load(folder / ARCHITECTURE)

@@ -115,7 +115,7 @@ def test_an_interruption_exits_with_130(work: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("proxyless.cli.spaces.build_space", interrupt)
     code, _, stderr = _invoke("spaces")
-    assert code == 130 and stderr.startswith("interrupted: what was done is kept")
+    assert code == 130 and stderr.startswith("interrupted: finished measurements and epochs are kept")
 
 
 def test_a_check_that_fails_exits_with_1(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:

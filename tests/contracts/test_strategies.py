@@ -82,5 +82,5 @@ def test_mixed_precision(strategy: str, tmp_path: Path) -> None:
 def test_too_few_held_out_images_are_noticed_before_anything_trains() -> None:
     costs = table_by_macs(_SPACE).costs(_SPACE)
     settings = SearchSettings(batch_size=32, held_out=0.2, device="cpu")
-    with pytest.raises(InputError, match="a batch of 32 images is larger than the 24 images"):
+    with pytest.raises(InputError, match="a batch of 32 images is larger than the 24 held-out images"):
         Search(Problem(_SPACE, toy_data(120), costs, costs.max_ms), settings)

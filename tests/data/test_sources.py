@@ -153,5 +153,5 @@ def test_augmentation_changes_images_and_keeps_shape(augmentation: str) -> None:
 
 def test_too_few_images_for_a_batch() -> None:
     data = toy_data(count=10)
-    with pytest.raises(InputError, match="a batch of 64 images is larger than the 10 images"):
-        Batches(data, data.train, 64, torch.device("cpu")).require_full_batch()
+    with pytest.raises(InputError, match="a batch of 64 images is larger than the 10 training images"):
+        Batches(data, data.train, 64, torch.device("cpu")).require_full_batch("training")

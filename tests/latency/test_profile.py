@@ -70,7 +70,7 @@ def test_a_partial_file_of_another_profile_is_not_mixed_in(tmp_path: Path) -> No
         ({"runtime": "tensorrt"}, "unknown runtime 'tensorrt'; choose of litert, onnxruntime, torch, torch-cuda"),
         ({"device": "ssh://pi"}, "unknown device 'ssh://pi'"),
         ({"threads": 0}, "threads: Input should be greater than or equal to 1 .got 0."),
-        ({"calibrate": 3}, "calibrate: Value error, must be 0 or at least 5 networks .got 3."),
+        ({"calibrate": 3}, "calibrate: must be 0 or at least 5 networks .got 3."),
         ({"rounds": 1}, "rounds: Input should be greater than or equal to 2"),
         ({"delegate": "gpu"}, "has no delegate 'gpu'; choose of cpu"),
     ],
