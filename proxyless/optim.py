@@ -31,14 +31,14 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
         group["lr"] = lr
 
 
-def require_finite(loss: Tensor, what: str) -> None:
+def require_finite(value: Tensor, what: str) -> None:
     """Stop before a step that would destroy the weights.
 
     Raises:
-        CheckError: the loss is not finite.
+        CheckError: the scalar is not finite.
     """
-    if not bool(torch.isfinite(loss)):
+    if not bool(torch.isfinite(value)):
         raise CheckError(
-            f"the {what} loss became {float(loss.detach()):g}; the last checkpoint is kept: lower the learning rate "
+            f"the {what} became {float(value.detach()):g}; the last checkpoint is kept: lower the learning rate "
             "or check the data, and start again"
         )

@@ -130,7 +130,7 @@ class Search:
         # Gradients of operations that were not sampled must be None: zero would move them by momentum and decay.
         self.sgd.zero_grad(set_to_none=True)
         loss = cross_entropy(self.supernet(images, choices), labels, label_smoothing=self.settings.label_smoothing)
-        require_finite(loss, "weight")
+        require_finite(loss, "weight loss")
         self.fabric.backward(loss)
         self.sgd.step()
         return loss.detach()

@@ -74,7 +74,7 @@ def open_run(folder: Path, config: Settings, resume: bool) -> bool:
         InputError: the folder is in use and `resume` was not asked for, or it holds another run.
     """
     path = folder / CONFIG
-    if not path.exists():
+    if not (folder / CHECKPOINT).exists():  # nothing was finished: nothing can be lost
         output_folder(folder)
         write_yaml(path, config)
         return False
@@ -83,7 +83,7 @@ def open_run(folder: Path, config: Settings, resume: bool) -> bool:
     changed = changed_fields(read_yaml(path, type(config)), config)
     if changed:
         raise InputError(f"{folder} holds a run with another {', '.join(changed)}; choose another folder")
-    return (folder / CHECKPOINT).exists()
+    return True
 
 
 def run_search(folder: Path, config: RunConfig, problem: Problem, reporter: Reporter, resume: bool) -> SearchResult:

@@ -46,8 +46,9 @@ class LayerCosts:
             raise InputError(f"the budget must be more than 0 ms, got {budget_ms:g}")
         if self.min_ms > self.bound_ms(budget_ms):
             spare = f" with the margin of {self.margin:.1%}" if self.margin else ""
+            enough_ms = 1.0005 * self.min_ms / (1 - self.margin)  # above the bound also when printed with 4 digits
             raise InputError(
                 f"no network of the space fits {budget_ms:.4g} ms{spare}: predicted latencies go from "
                 f"{self.min_ms:.4g} (smallest) over {self.mean_ms:.4g} (typical) to {self.max_ms:.4g} ms (largest); "
-                f"ask for at least {self.min_ms / (1 - self.margin):.4g} ms"
+                f"ask for at least {enough_ms:.4g} ms"
             )

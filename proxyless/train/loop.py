@@ -65,7 +65,7 @@ class Training:
             set_lr(self.sgd, cosine_lr(settings.lr, done, total, settings.warmup_epochs * self.train.steps))
             self.sgd.zero_grad(set_to_none=True)
             loss = cross_entropy(self.network(images), labels, label_smoothing=settings.label_smoothing)
-            require_finite(loss, "training")
+            require_finite(loss, "training loss")
             self.fabric.backward(loss)
             self.sgd.step()
             losses.append(loss.detach())

@@ -109,6 +109,15 @@ def test_a_used_folder_needs_resume_and_the_same_settings(work: Path) -> None:
     assert code == 2 and re.search("checkpoint .* is damaged", stderr)
 
 
+def test_a_run_that_finished_no_epoch_can_be_started_again_with_other_settings(work: Path) -> None:
+    quick = _SEARCH.replace("digits", "synthetic:100") + " --warmup-epochs 0 --epochs 1 --batch-size 16 --device cpu"
+    code, _, stderr = _invoke(quick + " --lr 1e30")
+    assert code == 1 and re.search(
+        "the (weight loss|architecture loss|gradient of the architecture) became nan", stderr
+    )
+    assert _invoke(quick)[0] == 0
+
+
 def test_an_interruption_exits_with_130(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

@@ -31,9 +31,10 @@ class GradientStrategy(Strategy):
         compared = self._compared(generator)
         chosen = [logits[layer, row] for layer, row in enumerate(compared)]
         loss = cross_entropy(forward(images, self._choices(chosen, compared, generator)), labels)
-        require_finite(loss, "architecture")
+        require_finite(loss, "architecture loss")
         expected_ms = self.latency(self.architecture.probs())
         gradient = torch.autograd.grad(loss + objective.penalty(expected_ms), logits)[0]
+        require_finite(gradient.sum(), "gradient of the architecture")
         self._apply(gradient, compared)
         return StepResult(loss.detach(), float(expected_ms.detach()))
 
