@@ -74,13 +74,14 @@ def open_run(folder: Path, config: Settings, resume: bool) -> bool:
         InputError: the folder is in use and `resume` was not asked for, or it holds another run.
     """
     path = folder / CONFIG
+    saved = read_yaml(path, type(config)) if path.exists() else config  # refuses another program's file
     if not (folder / CHECKPOINT).exists():  # nothing was finished: nothing can be lost
         output_folder(folder)
         write_yaml(path, config)
         return False
     if not resume:
         raise InputError(f"{folder} holds a run already; add --resume to go on with it, or choose another folder")
-    changed = changed_fields(read_yaml(path, type(config)), config)
+    changed = changed_fields(saved, config)
     if changed:
         raise InputError(f"{folder} holds a run with another {', '.join(changed)}; choose another folder")
     return True

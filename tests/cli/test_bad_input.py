@@ -118,6 +118,14 @@ def test_a_run_that_finished_no_epoch_can_be_started_again_with_other_settings(w
     assert _invoke(quick)[0] == 0
 
 
+def test_a_configuration_that_is_not_of_a_run_is_not_overwritten(work: Path) -> None:
+    mine = "output: runs\nspace: tiny\n"
+    (work / "config.yaml").write_text(mine)
+    code, _, stderr = _invoke(_SEARCH.replace("-o run", "-o .") + " --device cpu")
+    assert code == 2 and stderr.startswith("error: configuration config.yaml: ")
+    assert (work / "config.yaml").read_text() == mine
+
+
 def test_an_interruption_exits_with_130(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
