@@ -1,5 +1,6 @@
 """The latency table: milliseconds per layer, with everything that one must know to trust it."""
 
+import math
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -136,6 +137,18 @@ class Stability(_Part):
     course: list[Positive]
 
 
+class Prediction(_Part):
+    """How rows that were not measured were predicted from those that were.
+
+    rmse_pct: error to expect of them. left_out_pct: error of predicting measured rows of a kernel, expansion,
+    width or resolution from all others, in per cent.
+    """
+
+    rows: Size
+    rmse_pct: NotNegative
+    left_out_pct: dict[str, NotNegative]
+
+
 class LatencyTable(_Part):
     """A latency table of the format `latency-table/1`.
 
@@ -155,6 +168,7 @@ class LatencyTable(_Part):
     rows: list[Row]
     fit: Fit | None = None
     stability: Stability | None = None
+    prediction: Prediction | None = None
     anchors: list[Anchor] = []
     origin: str | None = None
     licence: str | None = None
@@ -191,7 +205,8 @@ class LatencyTable(_Part):
     def costs(self, space: Space) -> LayerCosts:
         """The cost model of a space. The identity is no layer in any exported file and costs nothing.
 
-        Its margin is twice the held-out error of the fit: about 39 of 40 networks stay within it.
+        Its margin is twice the held-out error of the fit, and of predicted rows: about 39 of 40 networks stay
+        within it.
 
         Raises:
             InputError: the table was made for another version of the space, or lacks a row.
@@ -206,7 +221,8 @@ class LatencyTable(_Part):
             tuple(0.0 if (spec := layer.spec(op)) is None else self.lookup(spec) for op in layer.ops)
             for layer in space.layers
         )
-        margin = 2 * self.fit.rmse_pct / 100 if self.fit else 0.0
+        errors_pct = [part.rmse_pct for part in (self.fit, self.prediction) if part is not None]
+        margin = 2 * math.hypot(*errors_pct) / 100
         return LayerCosts(self.predict(space.fixed), layers, min(margin, 0.5))
 
     @property

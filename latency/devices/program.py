@@ -86,21 +86,50 @@ def processor_name() -> str:
     return platform.processor() or "unknown"
 
 
-class Models:
-    """Loads each model on its first visit."""
+def spare_bytes() -> float:
+    """How many bytes of model files may be loaded: a quarter of the free memory, as runtimes keep copies."""
+    try:
+        with open("/proc/meminfo") as file:
+            free_kb = next(int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return float("inf")
+    return free_kb * 1024 / 4
 
-    def __init__(self, job: dict[str, Any], folder: str, runner: Any) -> None:
-        self.job, self.folder, self.runner = job, folder, runner
+
+class Models:
+    """Loads each model on its first visit; where memory is short, unloads those that were not used for longest."""
+
+    def __init__(self, job: dict[str, Any], folder: str, runner: Any, limit_bytes: float) -> None:
+        self.job, self.folder, self.runner, self.limit_bytes = job, folder, runner, limit_bytes
         self.loaded: dict[str, Callable[[], object]] = {}
 
     def runnable(self, item: str) -> Callable[[], object]:
-        if item not in self.loaded:
-            path = os.path.join(self.folder, self.job["items"][item])
-            job = self.job
-            run, feed, _, shape, dtype = self.runner.load(path, job["threads"], job["delegate"], job["batch"])
-            feed(random_input(shape, dtype))
-            self.loaded[item] = run
-        return self.loaded[item]
+        run = self.loaded.pop(item, None)
+        if run is None:
+            self.make_room(self.size_bytes(item))
+            run = self.load(item)
+        self.loaded[item] = run
+        return run
+
+    def path(self, item: str) -> str:
+        return os.path.join(self.folder, self.job["items"][item])
+
+    def size_bytes(self, item: str) -> int:
+        return os.path.getsize(self.path(item))
+
+    def make_room(self, size_bytes: int) -> None:
+        used = sum(map(self.size_bytes, self.loaded))
+        while self.loaded and used + size_bytes > self.limit_bytes:
+            oldest = next(iter(self.loaded))
+            used -= self.size_bytes(oldest)
+            del self.loaded[oldest]
+
+    def load(self, item: str) -> Callable[[], object]:
+        job = self.job
+        run, feed, _, shape, dtype = self.runner.load(self.path(item), job["threads"], job["delegate"], job["batch"])
+        feed(random_input(shape, dtype))
+        loaded: Callable[[], object] = run
+        return loaded
 
 
 def main(path: str) -> None:
@@ -109,7 +138,7 @@ def main(path: str) -> None:
     folder = os.path.dirname(os.path.abspath(path))
     runner = load_runner(os.path.join(folder, job["runner"]))
     emit(event="ready", **environment(runner))
-    models = Models(job, folder, runner)
+    models = Models(job, folder, runner, spare_bytes())
     for number, item in job["schedule"]:
         try:
             samples = visit(models.runnable(item), job)
