@@ -4,8 +4,8 @@ python benchmarks/latency_accuracy.py --space mobile --runtime litert --nets 40
 
 Profiles the space, then times two sets of random networks in rounds with the table's anchors: `uniform` (every
 operation equally likely: all of about the same latency) and `spanning` (of all sizes). Prints, raw and normalised by
-the anchors: RMSE %, bias %, share within 5 and 10 %, Spearman, Kendall; and the repeatability, the RMS difference between
-the same networks measured in two separate jobs in the same way, with the rank correlation between these two: no
+the anchors: RMSE %, bias %, share within 5 and 10 %, Spearman, Kendall; and the repeatability, the RMS difference
+between the same networks measured in two separate jobs in the same way, with the rank correlation of these two: no
 prediction can be better than that.
 """
 

@@ -25,6 +25,9 @@ MAX_REPEATABILITY_PCT = 10.0
 """Noise above which a table would mislead more than it helps; fewer rounds than the next are too few to tell."""
 MIN_ROUNDS_TO_JUDGE = 10
 
+ANCHOR_PLACES = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Anchors among the networks in order of their latency: of all sizes, but neither extreme."""
+
 
 def profile(
     space: Space,
@@ -123,7 +126,7 @@ def _calibrated(table: LatencyTable, plan: Plan, measured: Measurements) -> Late
     timings = [_timing(plan, item, measured[item]) for item in items]
     calibrated = calibrate(table, timings, repeatability_pct({item: measured[item] for item in items}))
     ranked = sorted(items, key=lambda item: measured[item].ms)
-    chosen = [ranked[0], ranked[len(ranked) // 2], ranked[-1]]
+    chosen = [ranked[round(place * (len(ranked) - 1))] for place in ANCHOR_PLACES]
     anchors = [Anchor(ops=[op.name for op in plan.networks[item]], ms=measured[item].ms) for item in chosen]
     return calibrated.changed(anchors=anchors)
 

@@ -198,6 +198,10 @@ class LatencyTable(_Part):
             )
         return row.ms
 
+    def covers(self, space: Space) -> bool:
+        """Whether there is a row for every layer that the space can ask for."""
+        return all(spec in self._by_spec for spec in space.specs())
+
     def predict(self, layers: Iterable[LayerSpec]) -> float:
         """Milliseconds of a whole network."""
         return self.overhead_ms + sum(self.lookup(spec) for spec in layers)

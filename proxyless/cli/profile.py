@@ -35,7 +35,7 @@ def profile(
     Example: `proxyless profile --space mobile --runtime litert --num-classes 37 -o phone.json`
     """
     from latency.profile import profile as measure
-    from proxyless.cli.tables import describe, summary
+    from proxyless.cli.table_report import describe, summary
     from proxyless.space import build_space
 
     built = build_space(space, {"resolution": resolution, "num_classes": num_classes})

@@ -33,7 +33,7 @@ def test_a_profile_covers_the_space_and_records_its_error(tmp_path: Path) -> Non
         [op.name for op in ops] for ops in spanning_networks(_SPACE, 5, 0)
     ]
     assert table.stability is not None and len(table.stability.course) == 102
-    assert len(table.anchors) == 3
+    assert len(table.anchors) == 5
     assert table.runtime.name == "onnxruntime" and table.runtime.threads == 1
     assert seen[-1] == (2 * (46 + 5), 2 * (46 + 5))
     assert [path.name for path in tmp_path.iterdir()] == ["t.json"]

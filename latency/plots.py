@@ -1,0 +1,84 @@
+"""Pictures of a latency table."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from latency.table import LatencyTable
+from proxyless.files import output_folder
+from proxyless.space import Space
+
+SUFFIXES = (".svg", ".png")
+_INCHES = 7.0
+
+Draw = Callable[[Axes], None]
+
+
+def plot_table(table: LatencyTable, space: Space | None, folder: Path) -> list[Path]:
+    """Write `accuracy`, `layers` and `stability` as SVG and PNG, those for which the table has the data.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    output_folder(folder)
+    written: list[Path] = []
+    for name, height, draw in _pictures(table, space):
+        figure = Figure(figsize=(_INCHES, height), layout="constrained")
+        draw(figure.add_subplot())
+        for suffix in SUFFIXES:
+            written.append(folder / f"{name}{suffix}")
+            figure.savefig(written[-1], dpi=150)
+    return written
+
+
+def _pictures(table: LatencyTable, space: Space | None) -> Iterator[tuple[str, float, Draw]]:
+    """Name, height in inches and drawing of every picture."""
+    if table.fit is not None and table.fit.networks:
+        yield "accuracy", _INCHES, lambda axes: _accuracy(axes, table)
+    if space is not None:
+        yield "layers", 0.35 * len(space.layers) + 1.5, lambda axes: _layers(axes, table, space)
+    if table.stability is not None:
+        yield "stability", 0.5 * _INCHES, lambda axes: _stability(axes, table)
+
+
+def _accuracy(axes: Axes, table: LatencyTable) -> None:
+    assert table.fit is not None
+    measured = [net.measured_ms for net in table.fit.networks]
+    predicted = [net.predicted_ms for net in table.fit.networks]
+    ends = np.array([0.9 * min(measured), 1.1 * max(measured)])
+    axes.fill_between(ends, 0.95 * ends, 1.05 * ends, alpha=0.2, label="within 5 %")
+    axes.plot(ends, ends, linewidth=1)
+    axes.scatter(measured, predicted, s=14, color="black", zorder=3)
+    axes.set(xscale="log", yscale="log", xlabel="measured ms", ylabel="predicted ms, network left out of the fit")
+    axes.set_title(f"{table.target}\n{table.fit.rmse_pct:.1f} % RMSE on {table.fit.nets} networks")
+    axes.legend()
+
+
+def _layers(axes: Axes, table: LatencyTable, space: Space) -> None:
+    """Bars per searched layer, one per operation."""
+    names = list(dict.fromkeys(op.name for layer in space.layers for op in layer.ops if not op.is_skip))
+    thickness = 0.8 / len(names)
+    for number, name in enumerate(names):
+        places, costs_ms = [], []
+        for index, layer in enumerate(space.layers):
+            specs = [layer.spec(op) for op in layer.ops if op.name == name]
+            places += [index + (number - len(names) / 2 + 0.5) * thickness for spec in specs if spec]
+            costs_ms += [table.lookup(spec) for spec in specs if spec]
+        axes.barh(places, costs_ms, thickness, label=name)
+    labels = ["x".join(map(str, layer.in_shape)) for layer in space.layers]
+    axes.set_yticks(range(len(labels)), labels, fontsize=8)
+    axes.invert_yaxis()
+    axes.set(xlabel="ms", ylabel="input of the layer", title=f"{table.target}\ncost of every operation")
+    axes.legend(ncols=2)
+
+
+def _stability(axes: Axes, table: LatencyTable) -> None:
+    assert table.stability is not None
+    course = table.stability.course
+    axes.plot(np.linspace(0, 100, len(course)), course, linewidth=1)
+    axes.axhline(1, linewidth=1, linestyle=":")
+    axes.set(xlabel="% of the measurement", ylabel="slowness", ylim=(0, None))
+    axes.set_title(f"{table.target}\nspeed of the device, 1 = its faster moments")

@@ -1,0 +1,43 @@
+"""Rows that were not measured, predicted from published ones whose truth is known."""
+
+import numpy as np
+import pytest
+
+from latency.table import LatencyTable
+from latency.tables import load_table
+from latency.unmeasured import predict_rows
+from proxyless.errors import InputError
+from proxyless.space import mobile
+
+
+def _without_kernel(table: LatencyTable, kernel: int) -> LatencyTable:
+    return table.changed(
+        fixed=[row for row in table.fixed if row.kernel != kernel],
+        rows=[row for row in table.rows if row.kernel != kernel],
+    )
+
+
+def test_published_latencies_of_a_kernel_are_predicted_from_the_others() -> None:
+    published = load_table("pixel1")
+    table = predict_rows(_without_kernel(published, 7), mobile())
+    rows = [*table.fixed, *table.rows]
+    predicted = [row for row in rows if row.source == "predicted"]
+    assert {row.kernel for row in predicted} == {7}
+    errors = np.array([row.ms / published.lookup(row.spec) - 1 for row in predicted])
+    assert table.prediction is not None and table.prediction.rows == len(predicted)
+    error_pct = 100 * np.sqrt(np.mean(errors**2))
+    assert error_pct < min(15, 2 * table.prediction.rmse_pct)
+    assert table.prediction.rmse_pct == table.prediction.left_out_pct["kernel"]
+    assert all(row.ms == published.lookup(row.spec) for row in rows if row.source != "predicted")
+    assert table.covers(mobile()) and not published.covers(mobile(resolution=192))
+    costs = table.costs(mobile())
+    assert costs.margin == pytest.approx(2 * table.prediction.rmse_pct / 100)
+
+
+def test_nothing_is_predicted_without_need_or_from_too_little() -> None:
+    published = load_table("pixel1")
+    with pytest.raises(InputError, match="has all layers of space 'mobile'; there is nothing to predict"):
+        predict_rows(published, mobile())
+    few = published.changed(rows=published.rows[:3])
+    with pytest.raises(InputError, match=r"has \d+ rows; predicting others needs at least 12"):
+        predict_rows(few, mobile())
