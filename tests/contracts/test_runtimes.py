@@ -3,6 +3,8 @@
 import importlib.util
 import os
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -119,3 +121,17 @@ def test_every_layer_of_a_space_can_be_timed_in_its_own_process(runtime: Runtime
     assert re.match(
         r"(ai-edge-litert|tflite-runtime|onnxruntime|torch|ncnn|MNN|openvino) \d", str(environment["runtime"])
     )
+
+
+@pytest.mark.parametrize("runtime", _ALL)
+def test_writing_prints_nothing_among_the_results(runtime: Runtime, tmp_path: Path) -> None:
+    code = f"""
+from pathlib import Path
+from latency.runtimes import RUNTIMES
+from latency.writers.graph import lower, random_weights
+from proxyless.space import LayerSpec
+layer = LayerSpec("conv", (8, 8, 3), (8, 8, 8), kernel=3)
+RUNTIMES[{runtime.name!r}].writer()(lower([layer], random_weights()), Path({str(tmp_path / "model")!r}))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "" and (tmp_path / "model").stat().st_size > 0
