@@ -26,7 +26,8 @@ def load(path: str, threads: int, delegate: str, batch: int) -> Any:
     network = ncnn.Net()
     network.opt.num_threads = threads
     for option in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_packed", "bf16_storage"):
-        setattr(network.opt, "use_" + option, False)  # by default the weights lose half of their digits
+        if hasattr(network.opt, "use_" + option):  # not every version has all of them
+            setattr(network.opt, "use_" + option, False)  # by default the weights lose half of their digits
     with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
         shape = _input_shape(archive.read("model.param").decode())
         archive.extractall(folder, ["model.param", "model.bin"])

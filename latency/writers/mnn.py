@@ -1,6 +1,5 @@
 """Write a graph for MNN: as ONNX, through MNN's own converter in this process, about a millisecond per layer."""
 
-import ctypes
 import os
 import sys
 import tempfile
@@ -39,16 +38,13 @@ def _convert(source: Path, target: Path) -> None:
 
 @contextmanager
 def _silent_stdout() -> Iterator[None]:
-    """MNN reports in C on standard output, which is kept for results; C's own buffer has to be emptied too."""
-    flush = ctypes.CDLL(None).fflush
+    """MNN reports in C on standard output, which is kept for results."""
     sys.stdout.flush()
-    flush(None)
     saved = os.dup(1)
     try:
         with Path(os.devnull).open("w") as nowhere:
             os.dup2(nowhere.fileno(), 1)
         yield
     finally:
-        flush(None)
         os.dup2(saved, 1)
         os.close(saved)
