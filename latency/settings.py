@@ -13,7 +13,8 @@ class ProfileSettings(Settings):
 
     # Spelled out: the list itself imports numpy, and every command would wait for it.
     runtime: str = Field(
-        "litert", description="Runtime: litert, onnxruntime, torch, torch-cuda, ncnn, mnn or openvino."
+        "litert",
+        description="Runtime: litert, onnxruntime, torch, torch-cuda, ncnn, mnn, openvino or executorch.",
     )
     device: str = Field("local", description="Where to measure: local is this machine.")
     threads: int = Field(1, ge=1, description="Threads that the runtime may use.")

@@ -1,6 +1,7 @@
 """The libraries that execute a model: one file each, and a line in `RUNTIMES`."""
 
 from latency.runtimes.base import Runtime
+from latency.runtimes.executorch import EXECUTORCH
 from latency.runtimes.litert import LITERT
 from latency.runtimes.mnn import MNN
 from latency.runtimes.ncnn import NCNN
@@ -10,7 +11,7 @@ from latency.runtimes.torch import TORCH, TORCH_CUDA
 from proxyless.errors import InputError
 
 RUNTIMES: dict[str, Runtime] = {
-    runtime.name: runtime for runtime in (LITERT, ONNXRUNTIME, TORCH, TORCH_CUDA, NCNN, MNN, OPENVINO)
+    runtime.name: runtime for runtime in (LITERT, ONNXRUNTIME, TORCH, TORCH_CUDA, NCNN, MNN, OPENVINO, EXECUTORCH)
 }
 
 

@@ -119,7 +119,8 @@ def test_every_layer_of_a_space_can_be_timed_in_its_own_process(runtime: Runtime
     assert set(measured) == set(items)
     assert all(m.ms > 0 and m.count == 4 for m in measured.values())
     assert re.match(
-        r"(ai-edge-litert|tflite-runtime|onnxruntime|torch|ncnn|MNN|openvino) \d", str(environment["runtime"])
+        r"(ai-edge-litert|tflite-runtime|onnxruntime|torch|ncnn|MNN|openvino|executorch) \d",
+        str(environment["runtime"]),
     )
 
 
