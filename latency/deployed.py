@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from latency.devices import Device, Job
-from latency.runtimes import RUNTIMES, Runtime
+from latency.runtimes import RUNTIMES, Runtime, find_runtime
 from latency.timing import time_files
 from latency.writers.graph import lower, random_weights
 from proxyless.errors import InputError
@@ -17,11 +17,11 @@ from proxyless.space import Anchor, Op, Space
 ROUNDS = 40
 
 
-def runtime_of(path: Path) -> Runtime:
-    """The runtime that executes a model file, by its suffix.
+def runtime_of(path: Path, name: str | None = None) -> Runtime:
+    """The runtime that executes a model file: the one of that name, or the first that has the file's suffix.
 
     Raises:
-        InputError: missing, empty, or an unknown suffix.
+        InputError: missing, empty, or a suffix that is unknown or not that runtime's.
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the model file in it")
@@ -29,10 +29,13 @@ def runtime_of(path: Path) -> Runtime:
         raise InputError(f"model not found: {path}; check the path")
     if path.stat().st_size == 0:
         raise InputError(f"model {path} is empty; export it again")
-    known = {runtime.suffix: runtime for runtime in RUNTIMES.values() if runtime.suffix != ".npz"}
-    if path.suffix not in known:
-        raise InputError(f"{path} has an unknown suffix; give a file ending in {' or '.join(known)}")
-    return known[path.suffix]
+    candidates = RUNTIMES.values() if name is None else [find_runtime(name)]
+    for runtime in candidates:
+        if path.suffix == runtime.suffix:
+            return runtime
+    who = "" if name is None else f" for the runtime {name!r}"
+    suffixes = " or ".join(dict.fromkeys(runtime.suffix for runtime in candidates))
+    raise InputError(f"{path} has an unknown suffix{who}; give a file ending in {suffixes}")
 
 
 @dataclass(frozen=True)

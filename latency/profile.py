@@ -50,7 +50,8 @@ def profile(
     if output.exists():
         raise InputError(f"{output} exists already; delete it to measure again, or choose another output")
     runtime, device = find_runtime(settings.runtime), find_device(settings.device)
-    settings = settings.model_copy(update={"delegate": runtime.check_delegate(settings.delegate)})
+    delegate = runtime.check_target(settings.delegate, settings.batch, here=device.name == "local")
+    settings = settings.model_copy(update={"delegate": delegate})
     plan = make_plan(space, settings.calibrate, settings.rounds, settings.seed)
     identity = {"space": space.fingerprint, **settings.model_dump(exclude={"rounds"})}
     with PartialFile(output, identity) as partial:

@@ -11,7 +11,11 @@ MIN_NETS = 5
 class ProfileSettings(Settings):
     """How to measure."""
 
-    runtime: str = Field("litert", description="Runtime: litert, onnxruntime, torch or torch-cuda.")
+    # Spelled out: the list itself imports numpy, and every command would wait for it.
+    runtime: str = Field(
+        "litert",
+        description="Runtime: litert, onnxruntime, torch, torch-cuda, ncnn, mnn, openvino or executorch.",
+    )
     device: str = Field("local", description="Where to measure: local is this machine.")
     threads: int = Field(1, ge=1, description="Threads that the runtime may use.")
     batch: int = Field(1, ge=1, description="Images per call.")

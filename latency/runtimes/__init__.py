@@ -1,12 +1,18 @@
 """The libraries that execute a model: one file each, and a line in `RUNTIMES`."""
 
 from latency.runtimes.base import Runtime
+from latency.runtimes.executorch import EXECUTORCH
 from latency.runtimes.litert import LITERT
+from latency.runtimes.mnn import MNN
+from latency.runtimes.ncnn import NCNN
 from latency.runtimes.onnxruntime import ONNXRUNTIME
+from latency.runtimes.openvino import OPENVINO
 from latency.runtimes.torch import TORCH, TORCH_CUDA
 from proxyless.errors import InputError
 
-RUNTIMES: dict[str, Runtime] = {runtime.name: runtime for runtime in (LITERT, ONNXRUNTIME, TORCH, TORCH_CUDA)}
+RUNTIMES: dict[str, Runtime] = {
+    runtime.name: runtime for runtime in (LITERT, ONNXRUNTIME, TORCH, TORCH_CUDA, NCNN, MNN, OPENVINO, EXECUTORCH)
+}
 
 
 def find_runtime(name: str) -> Runtime:

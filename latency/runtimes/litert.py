@@ -13,4 +13,4 @@ def _writer() -> Callable[[Graph, Path], None]:
     return write_tflite
 
 
-LITERT = Runtime("litert", ".tflite", ("xnnpack", "none"), _writer, RUNNERS / "litert.py")
+LITERT = Runtime("litert", ".tflite", ("xnnpack", "none"), _writer, RUNNERS / "litert.py", "ai_edge_litert")

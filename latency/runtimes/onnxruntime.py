@@ -13,4 +13,4 @@ def _writer() -> Callable[[Graph, Path], None]:
     return write_onnx
 
 
-ONNXRUNTIME = Runtime("onnxruntime", ".onnx", ("cpu",), _writer, RUNNERS / "onnxruntime.py")
+ONNXRUNTIME = Runtime("onnxruntime", ".onnx", ("cpu",), _writer, RUNNERS / "onnxruntime.py", "onnxruntime")

@@ -12,7 +12,10 @@ from proxyless.errors import CheckError, InputError
 
 @command
 def bench(
-    models: Annotated[list[Path], typer.Argument(help="Model files, .onnx or .tflite.")],
+    models: Annotated[list[Path], typer.Argument(help="Model files, such as .onnx or .tflite.")],
+    runtime: Annotated[
+        str | None, typer.Option(help="What executes them, where several can. Default: by suffix.")
+    ] = None,
     threads: Threads = 1,
     device: Annotated[str, typer.Option(help="Where to measure: local is this machine.")] = "local",
     delegate: Annotated[str | None, typer.Option(help="How the runtime executes; for litert xnnpack or none.")] = None,
@@ -27,7 +30,7 @@ def bench(
     for name, value in (("threads", threads), ("batch", batch), ("rounds", rounds)):
         if value < 1:
             raise InputError(f"{name} must be at least 1, got {value}")
-    results = _measure(models, threads, device, delegate, batch, rounds)
+    results = _measure(models, runtime, threads, device, delegate, batch, rounds)
     if json:
         print_json(results)
         return
@@ -44,15 +47,24 @@ def bench(
 
 
 def _measure(
-    models: list[Path], threads: int, device_name: str, delegate: str | None, batch: int, rounds: int
+    models: list[Path],
+    runtime_name: str | None,
+    threads: int,
+    device_name: str,
+    delegate: str | None,
+    batch: int,
+    rounds: int,
 ) -> list[dict[str, Any]]:
     from latency.deployed import runtime_of
     from latency.devices import Job, find_device
     from latency.timing import time_files
 
-    device, runtimes = find_device(device_name), [runtime_of(path) for path in models]
+    device, runtimes = find_device(device_name), [runtime_of(path, runtime_name) for path in models]
     results: dict[Path, dict[str, Any]] = {}
     for runtime in dict.fromkeys(runtimes):
+        if device.name == "local":
+            runtime.require()
+        runtime.check_batch(batch)
         files = {str(path): path for path, used in zip(models, runtimes, strict=True) if used == runtime}
         job = Job(runtime.runner, files, (), threads, runtime.check_delegate(delegate), batch)
         try:

@@ -70,8 +70,8 @@ class Pipeline:
         if len(self.targets) != 1 + len(settings.compare):
             raise InputError(f"the targets {', '.join(self.targets)} are not all different; remove the repeated one")
         for target in self.targets.values():
-            find_device(target.device)
-            find_runtime(target.runtime).check_delegate(target.delegate)
+            here = find_device(target.device).name == "local"
+            find_runtime(target.runtime).check_target(target.delegate, target.batch, here=here)
         find_strategy(settings.search.strategy)
         find_objective(settings.search.objective)
         for format_ in find_formats(settings.formats):

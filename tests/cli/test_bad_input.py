@@ -62,6 +62,10 @@ _SEARCH = "search --space tiny --data digits --table table.json --budget 60% -o 
         (_SEARCH.replace("digits", "imagefolder:images"), "3.png is not a readable image"),
         ("search --space mobile --data digits --table pixel1 --budget 80ms -o run", "has 10 classes, but the networks"),
         ("profile --space tiny --runtime tensorrt -o t.json", "unknown runtime 'tensorrt'; choose of litert"),
+        (
+            "profile --space tiny --runtime ncnn --batch 2 -o t.json",
+            "'ncnn' takes one image at a time, got a batch of 2",
+        ),
         ("profile --space tiny --device ssh://pi -o t.json", "unknown device 'ssh://pi'"),
         ("profile --space huge -o t.json", "unknown space 'huge'"),
         ("profile --space tiny -o table.json", "table.json exists already"),
@@ -74,6 +78,7 @@ _SEARCH = "search --space tiny --data digits --table table.json --budget 60% -o 
         ("bench missing.onnx", "model not found: missing.onnx"),
         ("bench arch.json", "arch.json has an unknown suffix"),
         ("bench text.onnx", "check that the file is a complete model"),
+        ("bench text.onnx --runtime litert", "unknown suffix for the runtime 'litert'; give a file ending in .tflite"),
         ("bench text.onnx --threads 0", "threads must be at least 1"),
         ("run missing.yaml", "configuration not found: missing.yaml"),
         ("run bad.yaml", "serach: Extra inputs are not permitted"),

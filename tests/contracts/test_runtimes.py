@@ -1,55 +1,110 @@
 """What every runtime must do: a file written directly computes what torch computes, in its own process or not."""
 
 import importlib.util
+import os
+import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from latency.devices import Job, LocalDevice
 from latency.runtimes import RUNTIMES, Runtime
 from latency.timing import time_files
-from latency.writers.graph import lower, random_weights
+from latency.writers.graph import Array, Graph, lower, random_weights
+from proxyless.space import LayerSpec
+from proxyless.space.spec import Activation
 from tests.helpers import MIXED_OPS, architecture, deployable, folded_weights, random_images
 
 _ALL = [
     pytest.param(
         runtime,
         id=runtime.name,
-        marks=pytest.mark.skipif(
-            runtime.name == "torch-cuda" and not torch.cuda.is_available(), reason="torch sees no CUDA device"
-        ),
+        marks=[
+            pytest.mark.skipif(not runtime.installed, reason=f"the package {runtime.package} is not installed"),
+            pytest.mark.skipif(
+                runtime.name == "torch-cuda" and not torch.cuda.is_available(), reason="torch sees no CUDA device"
+            ),
+        ],
     )
     for runtime in RUNTIMES.values()
 ]
 
 
-def _load(runtime: Runtime, path: Path, batch: int, delegate: str) -> Any:
+def _load(runtime: Runtime, path: Path, batch: int, delegate: str, threads: int = 1) -> Any:
     spec = importlib.util.spec_from_file_location("runner", runtime.runner)
     assert spec is not None and spec.loader is not None
     runner = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(runner)
-    return runner.load(str(path), 1, delegate, batch)
+    return runner.load(str(path), threads, delegate, batch)
 
 
 @pytest.mark.parametrize("runtime", _ALL)
 @pytest.mark.parametrize("batch", [1, 3])
 def test_a_written_network_computes_what_torch_computes(runtime: Runtime, batch: int, tmp_path: Path) -> None:
+    if runtime.max_batch is not None and batch > runtime.max_batch:
+        pytest.skip(f"{runtime.name} takes at most {runtime.max_batch} at a time")
     found = architecture(MIXED_OPS)
     network = deployable(found.layers)
-    path = tmp_path / f"network{runtime.suffix}"
-    runtime.writer()(lower(found.layers, folded_weights(network), batch), path)
-    images = random_images(batch, 32)
+    path = _write(runtime, lower(found.layers, folded_weights(network), batch), tmp_path)
+    _check_results(runtime, path, network, random_images(batch, 32))
+
+
+@pytest.mark.parametrize("runtime", _ALL)
+@pytest.mark.parametrize("act", ["relu", "h_swish"])
+def test_every_activation_is_what_torch_computes(runtime: Runtime, act: Activation, tmp_path: Path) -> None:
+    layers = [
+        LayerSpec("conv", (16, 16, 3), (8, 8, 8), kernel=3, stride=2, act=act),
+        LayerSpec("mbconv", (8, 8, 8), (8, 8, 8), kernel=5, expand=3, residual=True, act=act),
+        LayerSpec("mbconv", (8, 8, 8), (8, 8, 8), kernel=3, expand=1, residual=True, act=act),
+        LayerSpec("classifier", (8, 8, 8), (1, 1, 4)),
+    ]
+    network = deployable(layers)
+    path = _write(runtime, lower(layers, folded_weights(network)), tmp_path)
+    _check_results(runtime, path, network, random_images(1, 16))
+
+
+def _write(runtime: Runtime, graph: Graph, folder: Path) -> Path:
+    path = folder / f"network{runtime.suffix}"
+    runtime.writer()(graph, path)
+    return path
+
+
+def _check_results(runtime: Runtime, path: Path, network: nn.Module, images: Array) -> None:
     with torch.no_grad():
         expected = network(torch.from_numpy(images)).numpy()
     for delegate in runtime.delegates:
-        run, feed, result, shape, _ = _load(runtime, path, batch, delegate)
+        run, feed, result, shape, _ = _load(runtime, path, len(images), delegate)
         feed(np.ascontiguousarray(images.transpose(0, 2, 3, 1)) if shape[3] == 3 else images)
         run()
         tolerance = 1e-3 if delegate == "cuda" else 1e-5
         np.testing.assert_allclose(result(), expected, atol=tolerance * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("runtime", [case for case in _ALL if case.id != "torch-cuda"])
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+def test_as_many_threads_work_as_were_asked_for(runtime: Runtime, tmp_path: Path) -> None:
+    layer = LayerSpec("mbconv", (112, 112, 16), (112, 112, 16), kernel=3, expand=3, residual=True)
+    path = _write(runtime, lower([layer], random_weights()), tmp_path)
+    assert _share_of_this_thread(runtime, path, threads=2) < 0.8
+    assert _share_of_this_thread(runtime, path, threads=1) > 0.95
+
+
+def _share_of_this_thread(runtime: Runtime, path: Path, threads: int) -> float:
+    """How much of the processor time of 0.2 s of work is spent in the thread that calls."""
+    run, feed, _, shape, _ = _load(runtime, path, 1, runtime.delegates[0], threads)
+    feed(np.ones(shape, np.float32))
+    run()
+    end, process, thread = time.perf_counter() + 0.2, time.process_time(), time.thread_time()
+    while time.perf_counter() < end:
+        run()
+    return (time.thread_time() - thread) / (time.process_time() - process)
 
 
 @pytest.mark.parametrize("runtime", _ALL)
@@ -63,4 +118,21 @@ def test_every_layer_of_a_space_can_be_timed_in_its_own_process(runtime: Runtime
     measured, environment = time_files(LocalDevice(), job, rounds=2)
     assert set(measured) == set(items)
     assert all(m.ms > 0 and m.count == 4 for m in measured.values())
-    assert str(environment["runtime"]).split()[0].startswith(("ai-edge", "tflite", "onnxruntime", "torch"))
+    assert re.match(
+        r"(ai-edge-litert|tflite-runtime|onnxruntime|torch|ncnn|MNN|openvino|executorch) \d",
+        str(environment["runtime"]),
+    )
+
+
+@pytest.mark.parametrize("runtime", _ALL)
+def test_writing_prints_nothing_among_the_results(runtime: Runtime, tmp_path: Path) -> None:
+    code = f"""
+from pathlib import Path
+from latency.runtimes import RUNTIMES
+from latency.writers.graph import lower, random_weights
+from proxyless.space import LayerSpec
+layer = LayerSpec("conv", (8, 8, 3), (8, 8, 8), kernel=3)
+RUNTIMES[{runtime.name!r}].writer()(lower([layer], random_weights()), Path({str(tmp_path / "model")!r}))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "" and (tmp_path / "model").stat().st_size > 0
