@@ -59,15 +59,16 @@ class AdbLink:
         return ["adb", "-s", self.serial, "shell", "-T", script]
 
     def send(self, files: Files, folder: str) -> None:
-        for name, content in files.items():
-            with tempfile.NamedTemporaryFile() as file:
+        with tempfile.TemporaryDirectory(prefix="proxyless-") as name:
+            sources = {Path(name) / there: content for there, content in files.items()}
+            for path, content in sources.items():
                 if isinstance(content, bytes):
-                    file.write(content)
-                    file.flush()
-                source = file.name if isinstance(content, bytes) else str(content)
-                ended = run_quietly(["adb", "-s", self.serial, "push", source, f"{folder}/{name}"])
-            if ended.code:
-                raise failed_to_send(self, folder, ended, files)
+                    path.write_bytes(content)
+                else:
+                    path.symlink_to(content.resolve())
+            ended = run_quietly(["adb", "-s", self.serial, "push", *map(str, sources), folder])
+        if ended.code:
+            raise failed_to_send(self, folder, ended, files)
 
     def lost(self, ended: Ended) -> str | None:
         said = [line for line in ended.errors.splitlines() if re.match("(adb: )?error: ", line)]

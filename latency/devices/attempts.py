@@ -70,8 +70,8 @@ def _pause(pauses: list[float], error: LostError, tries: int) -> None:
 
 
 def _not_started(name: str, ended: Ended) -> str:
-    missing = re.search(r"No module named '(\w+)", ended.errors)
-    if missing and missing[1] in _PACKAGES:
-        package = _PACKAGES[missing[1]]
+    missing = re.findall(r"No module named '(\w+)", ended.errors)
+    if missing and missing[-1] in _PACKAGES:
+        package = _PACKAGES[missing[-1]]
         return f"the Python of {name} has no {package}; install it there: python3 -m pip install {package}"
     return f"the timing program on {name} {ended.reason}"

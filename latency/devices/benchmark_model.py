@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from latency.devices.attempts import run_schedule
-from latency.devices.base import DeviceError, Event, Job, LostError, OnEvent
+from latency.devices.base import DeviceError, Event, Job, OnEvent
 from latency.devices.lines import Ended, last_line, run_lines
-from latency.devices.link import Link, call, fill, remove
+from latency.devices.link import Link, call, connection_lost, fill, remove
 from latency.devices.pack import content_name, folder_name
 from latency.devices.remote import BEAT_S, PAUSES_S
 from proxyless.errors import InputError
@@ -90,7 +90,7 @@ class BenchmarkModel:
         ended = run_lines(self.link.command(script), on_line, self.silence_s, BEAT_S)
         exits = [int(line[5:]) for line in lines if line.startswith("exit=")]
         if not exits and not ended.silent_s:
-            raise LostError(self.link.lost(ended) or f"the connection to {self.name} was lost")
+            raise connection_lost(self.link, ended)
         printed = "".join(line for line in lines if not line.startswith("exit=")) + ended.errors
         ms = parse_ms(printed)
         if ended.silent_s or exits[0] or ms is None:

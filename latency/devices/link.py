@@ -43,15 +43,26 @@ def call(link: Link, script: str) -> tuple[Ended, str]:
     """
     try:
         done = subprocess.run(  # noqa: S603
-            link.command(script), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=CALL_S
+            link.command(f"({script}); echo exit=$?"),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=CALL_S,
         )
     except subprocess.TimeoutExpired:
         raise LostError(f"{link.name} did not answer within {CALL_S:.0f} s; check that it is on") from None
-    ended = Ended(done.returncode, done.stderr.decode(errors="replace"))
-    problem = link.lost(ended)
-    if problem:
-        raise LostError(problem)
-    return ended, done.stdout.decode(errors="replace")
+    errors = done.stderr.decode(errors="replace")
+    # Said in the output, since adb exits with 0 when the connection breaks.
+    text, _, code = done.stdout.decode(errors="replace").rpartition("exit=")
+    if not code.strip().isdigit():
+        raise connection_lost(link, Ended(done.returncode, errors))
+    return Ended(int(code), errors), text
+
+
+def connection_lost(link: Link, ended: Ended) -> LostError:
+    """The error for a command that did not say how it ended."""
+    reason = f": {last_line(ended.errors)}" if ended.errors.strip() else ""
+    return LostError(link.lost(ended) or f"the connection to {link.name} was lost{reason}")
 
 
 def fill(link: Link, folder: str, files: Files) -> None:

@@ -4,10 +4,10 @@ import shlex
 from collections.abc import Sequence
 
 from latency.devices.attempts import run_schedule
-from latency.devices.base import DeviceError, Event, Job, LostError, OnEvent
+from latency.devices.base import DeviceError, Event, Job, OnEvent
 from latency.devices.events import events_only
 from latency.devices.lines import Ended, run_lines
-from latency.devices.link import Link, call, fill, remove
+from latency.devices.link import Link, call, connection_lost, fill, remove
 from latency.devices.pack import Package, pack
 
 BEAT_S = 10.0
@@ -71,7 +71,7 @@ class RemoteDevice:
             return Ended(codes[0], ended.errors)
         if ended.silent_s:
             return ended
-        raise LostError(self.link.lost(ended) or f"the connection to {self.name} was lost")
+        raise connection_lost(self.link, ended)
 
 
 def _path(path: str) -> str:

@@ -20,6 +20,7 @@ class Server:
         self.folder = folder
         self.home = folder / "home"
         self.port = _free_port()
+        self.listener = 0
 
     def device(self, config: str = "config", python: str = sys.executable) -> str:
         """The name to give to `--device`."""
@@ -82,33 +83,10 @@ class Server:
 
     def cut(self) -> int:
         """Kill the server's side of every connection; returns how many processes that were."""
-        sessions = [pid for pid, line in processes().items() if line.startswith("sshd:") and self._owns(pid)]
+        sessions = [pid for pid in _sessions() if self.listener in _ancestors(pid)]
         for pid in sessions:
             os.kill(pid, 9)
         return len(sessions)
-
-    def _owns(self, pid: int) -> bool:
-        return self.listener in _ancestors(pid)
-
-    listener = 0
-
-    def left(self) -> list[str]:
-        """What still runs for those who logged in, after a moment to end."""
-        for _ in range(50):
-            if not self.working():
-                return []
-            time.sleep(0.1)
-        return self.working()
-
-    def working(self) -> list[str]:
-        """Command lines of the processes whose folder is below `home`."""
-        return [line for pid, line in processes().items() if self._works_here(pid)]
-
-    def _works_here(self, pid: int) -> bool:
-        try:
-            return str(Path(f"/proc/{pid}/cwd").readlink()).startswith(str(self.home))
-        except OSError:
-            return False
 
 
 def problem() -> str | None:
@@ -133,15 +111,13 @@ def running(folder: Path, path: str = "") -> Iterator[Server]:
         server.stop(process)
 
 
-def processes() -> dict[int, str]:
-    """Command line of every process, by its number."""
-    found = {}
+def _sessions() -> Iterator[int]:
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            found[int(entry.parent.name)] = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            if entry.read_bytes().startswith(b"sshd: "):
+                yield int(entry.parent.name)
         except OSError:  # it ended meanwhile
             continue
-    return found
 
 
 def _ancestors(pid: int) -> Iterator[int]:

@@ -22,6 +22,7 @@ from latency.settings import ProfileSettings
 from latency.timing import Samples, make_schedule, time_models
 from proxyless.errors import CheckError, InputError
 from proxyless.space import tiny
+from tests.latency.processes import left_in
 from tests.latency.sshd import Server, problem, running
 
 pytestmark = pytest.mark.skipif(problem() is not None, reason=f"{problem()}")
@@ -86,7 +87,7 @@ def test_a_profile_over_ssh_covers_what_a_local_one_does(server: Server, tmp_pat
     assert there.device["name"] == server.device() and there.device["processor"] == here.device["processor"]
     assert there.runtime == here.runtime
     assert not (server.home / ".cache" / "proxyless").exists()
-    assert server.left() == []
+    assert left_in(server.home) == []
 
 
 def test_a_cut_connection_is_taken_up_and_nothing_is_measured_twice(server: Server, tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_a_cut_connection_is_taken_up_and_nothing_is_measured_twice(server: Serv
     assert kinds == {"ready": 3, "sample": len(plan.schedule)}
     assert {(event["round"], event["id"]) for event in events if event["event"] == "sample"} == set(plan.schedule)
     assert not (server.home / ".cache" / "proxyless").exists()
-    assert server.left() == []
+    assert left_in(server.home) == []
 
 
 def test_a_connection_that_stays_cut_keeps_the_files_and_sends_only_the_rest(server: Server, tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_an_item_that_hangs_is_tried_twice_and_named(server: Server, tmp_path: P
     assert set(samples.visits) == {(number, item) for number in range(2) for item in "ac"}
     failed = [event for event in events if event["event"] == "failed"]
     assert [event["id"] for event in failed] == ["b", "b"]
-    assert server.left() == []
+    assert left_in(server.home) == []
 
 
 def test_an_interruption_leaves_nothing_running(server: Server, tmp_path: Path) -> None:
@@ -158,12 +159,12 @@ def test_an_interruption_leaves_nothing_running(server: Server, tmp_path: Path) 
         _run(_device(server), _job(tmp_path, _HANGS.replace("model b", "model"), items="x"), _once_running(server))
     with pytest.raises(KeyboardInterrupt):
         _run(_device(server), _job(tmp_path, _SLOWLY, rounds=500), interrupt)
-    assert server.left() == []
+    assert left_in(server.home) == []
 
 
 def _once_running(server: Server) -> Callable[[Event], None]:
     def interrupt(event: Event) -> None:
-        assert server.working()
+        assert left_in(server.home, wait_s=0)
         raise KeyboardInterrupt
 
     return interrupt
