@@ -81,6 +81,10 @@ class Server:
         process.terminate()
         process.wait()
 
+    def logins(self) -> int:
+        """How many connections there were."""
+        return (self.folder / "log").read_text().count("Accepted publickey")
+
     def cut(self) -> int:
         """Kill the server's side of every connection; returns how many processes that were."""
         sessions = [pid for pid in _sessions() if self.listener in _ancestors(pid)]

@@ -1,5 +1,6 @@
 """Profiling over ssh, against a real server on this machine: what arrives, and what happens when things break."""
 
+import json
 import os
 import sys
 import threading
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import numpy
 import pytest
+import yaml
+from typer.testing import CliRunner
 
 from latency.devices import DeviceError, Event, Job, find_device
 from latency.devices.remote import RemoteDevice
@@ -20,6 +23,7 @@ from latency.profile import profile
 from latency.runtimes import find_runtime
 from latency.settings import ProfileSettings
 from latency.timing import Samples, make_schedule, time_models
+from proxyless.cli.main import app
 from proxyless.errors import CheckError, InputError
 from proxyless.space import tiny
 from tests.latency.processes import left_in
@@ -267,6 +271,35 @@ def _program(path: Path, script: str) -> Path:
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
     return path
+
+
+@pytest.mark.slow
+def test_everything_for_a_device_is_measured_on_it(server: Server, tmp_path: Path) -> None:
+    target = {"runtime": "onnxruntime", "device": server.device(), "rounds": 3, "calibrate": 5}
+    config = {
+        "output": str(tmp_path / "out"),
+        "space_args": {"resolution": 16},
+        "budget": "90%",
+        "target": target,
+        "compare": [{**target, "device": "local"}],
+        "search": {"warmup_epochs": 0, "epochs": 1, "limit": 200, "device": "cpu"},
+        "train": {"epochs": 1, "warmup_epochs": 0, "limit": 200, "device": "cpu"},
+        "formats": ["onnx"],
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    before = server.logins()
+    result = CliRunner().invoke(app, ["run", str(tmp_path / "config.yaml"), "--json"])
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert document["architecture"]["target"]["device"] == server.device()
+    assert document["export"]["files"]["onnx"]["measured_on"] == server.device()
+    assert [set(entry["ms"]) for entry in document["networks"]] == 2 * [
+        {f"onnxruntime {server.device()}", "onnxruntime"}
+    ]
+    tables = sorted(path.name for path in (tmp_path / "out").glob("*.json"))
+    assert len(tables) == 2 and tables[0].startswith("onnxruntime-ssh-127.0.0.1-") and tables[1] == "onnxruntime.json"
+    per_job = 6  # Python, folder, twice what is there, files, program; and the removal
+    assert server.logins() - before == 3 * (per_job + 1)  # profile, export, comparison
 
 
 @pytest.mark.parametrize("name", ["ssh://", "ssh://-oProxyCommand=x", "ssh://a b", "ssh://u:p@h", "ssh://h/path"])
