@@ -68,7 +68,7 @@ class _Connection:
 
     def serve(self) -> None:
         try:
-            with self.connection.makefile("rb") as stream:
+            with self.connection, self.connection.makefile("rb") as stream:
                 while len(header := stream.read(24)) == 24:
                     command, first, second, size, _, _ = struct.unpack("<4sIIIII", header)
                     self._handle(command, first, second, stream.read(size))

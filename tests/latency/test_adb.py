@@ -85,7 +85,8 @@ def _job(tmp_path: Path, contents: dict[str, str]) -> Job:
     for name, content in contents.items():
         (tmp_path / f"{name}.tflite").write_text(content)
     paths = {name: tmp_path / f"{name}.tflite" for name in contents}
-    return Job(find_runtime("litert").runner, paths, make_schedule(list(contents), 2, 0), threads=2, delegate="xnnpack")
+    schedule = make_schedule(list(contents), 2, 0)
+    return Job(find_runtime("litert").runner, paths, schedule, 2, "xnnpack", warmup_ms=2, visit_ms=15, min_runs=3)
 
 
 def _files(phone: Phone) -> list[str]:

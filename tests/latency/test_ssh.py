@@ -215,6 +215,14 @@ def test_a_host_that_is_not_there(server: Server, tmp_path: Path) -> None:
         find_device(f"ssh://nobody.invalid?config={config}").run(_job(tmp_path, _LOADS), lambda event: None)
 
 
+def test_bench_does_not_blame_the_model_for_the_device(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_text("any")
+    device = f"ssh://127.0.0.1:1?config={server.folder / 'config'}"
+    result = CliRunner().invoke(app, ["bench", str(tmp_path / "model.onnx"), "--device", device])
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"failed: no connection to {device}") and "complete model" not in result.stderr
+
+
 @pytest.mark.parametrize(
     ("module", "message"),
     [
