@@ -1,10 +1,12 @@
 """Predicted against measured latency of random networks that the table was not fitted to.
 
-python benchmarks/latency_accuracy.py --space mobile --runtime litert --nets 10
+python benchmarks/latency_accuracy.py --space mobile --runtime litert --nets 40
 
-Profiles the space, then times random networks in rounds with the table's anchors. Prints, raw and normalised by the
-anchors: RMSE %, bias %, share within 5 and 10 %, Kendall's tau; and the repeatability, the RMS difference between the
-same networks measured in two separate jobs in the same way.
+Profiles the space, then times two sets of random networks in rounds with the table's anchors: `uniform` (every
+operation equally likely: all of about the same latency) and `spanning` (of all sizes). Prints, raw and normalised by the
+anchors: RMSE %, bias %, share within 5 and 10 %, Spearman, Kendall; and the repeatability, the RMS difference between
+the same networks measured in two separate jobs in the same way, with the rank correlation between these two: no
+prediction can be better than that.
 """
 
 import argparse
@@ -18,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from latency.calibrate import prediction_errors
+from latency.accuracy import accuracy
 from latency.deployed import Conditions, DeployedLatency, measure_files, write_networks
 from latency.devices import LocalDevice
+from latency.plan import spanning_networks
 from latency.profile import profile
 from latency.runtimes import find_runtime
 from latency.settings import ProfileSettings
@@ -39,16 +42,32 @@ def measure(networks: Networks, space: Space, table: LatencyTable) -> dict[str, 
         return measure_files(write_networks(networks, conditions, Path(folder)), LocalDevice(), conditions)
 
 
-def evaluate(space: Space, table: LatencyTable, networks: Networks) -> dict[str, Any]:
-    first, second = (measure(networks, space, table) for _ in range(2))
-    predicted = [table.predict(space.network(ops)) for ops in networks.values()]
+def choose(space: Space, table: LatencyTable, count: int, seed: int) -> dict[str, Networks]:
+    """Networks of each set, by name; none of them was used to fit the table."""
+    assert table.fit is not None
+    fitted = {tuple(net.ops) for net in table.fit.networks}
+    rng = random.Random(seed)
+    uniform = [space.random_ops(rng) for _ in range(count)]
+    sets = {"uniform": uniform, "spanning": spanning_networks(space, count + 2, seed)[2:]}
+    return {
+        name: {f"{name} {i}": ops for i, ops in enumerate(chosen) if tuple(op.name for op in ops) not in fitted}
+        for name, chosen in sets.items()
+    }
+
+
+def evaluate(space: Space, table: LatencyTable, sets: dict[str, Networks]) -> dict[str, Any]:
+    everything = {key: ops for networks in sets.values() for key, ops in networks.items()}
+    first, second = (measure(everything, space, table) for _ in range(2))
     result: dict[str, Any] = {}
-    for name in ("measured_ms", "at_profiled_speed_ms"):
-        once, again = (np.array([getattr(job[key], name) for key in networks]) for job in (first, second))
-        errors = asdict(prediction_errors(predicted, once.tolist()))
-        errors["repeatability_pct"] = float(100 * np.sqrt(np.mean((once / again - 1) ** 2)))
-        result[name] = {key: round(value, 3) for key, value in errors.items()}
-    result["range_ms"] = [round(float(value), 3) for value in (min(predicted), max(predicted))]
+    for name, networks in sets.items():
+        predicted = np.array([table.predict(space.network(ops)) for ops in networks.values()])
+        result[name] = {"nets": len(networks), "range_ms": [predicted.min().round(3), predicted.max().round(3)]}
+        for figure in ("measured_ms", "at_profiled_speed_ms"):
+            once, again = (np.array([getattr(job[key], figure) for key in networks]) for job in (first, second))
+            errors = asdict(accuracy(predicted, once))
+            repeat = asdict(accuracy(once, again))
+            errors |= {f"repeat_{key}": repeat[key] for key in ("rmse_pct", "spearman", "kendall")}
+            result[name][figure] = {key: round(value, 3) for key, value in errors.items()}
     return result
 
 
@@ -56,29 +75,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--space", default="tiny")
     parser.add_argument("--runtime", default="litert")
-    parser.add_argument("--nets", type=int, default=20)
+    parser.add_argument("--nets", type=int, default=40)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--table", type=Path, help="use this table instead of profiling")
     arguments = parser.parse_args()
-    space, rng = build_space(arguments.space), random.Random(arguments.seed)
-    networks = {f"random {index}": space.random_ops(rng) for index in range(arguments.nets)}
+    space = build_space(arguments.space)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         settings = ProfileSettings(runtime=arguments.runtime, threads=arguments.threads)
-        table = profile(space, Path(folder) / "table.json", settings)
+        path = Path(folder) / "table.json"
+        table = LatencyTable.load(arguments.table) if arguments.table else profile(space, path, settings)
         seconds = time.perf_counter() - start
-    assert table.fit is not None
+    assert table.fit is not None and table.stability is not None
     result = {
         "space": arguments.space,
         "target": table.target,
         "machine": table.device["processor"],
-        "nets": arguments.nets,
         "profile_s": round(seconds, 1),
-        "machine_slowness": table.device["slowness"],
+        "stability": table.stability.model_dump(exclude={"course"}),
+        "table_nets": table.fit.nets,
         "table_heldout_rmse_pct": round(table.fit.rmse_pct, 2),
-        **evaluate(space, table, networks),
+        **evaluate(space, table, choose(space, table, arguments.nets, arguments.seed)),
     }
-    print(json.dumps(result))
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,117 +1,128 @@
 """Fit sums of isolated rows to whole networks, and say how well that predicts networks not in the fit."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import numpy as np
-from scipy.stats import kendalltau
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut
 
-from latency.table import Fit, LatencyTable, Row
+from latency.accuracy import accuracy
+from latency.features import WORK, work_matrix
+from latency.table import Fit, HeldOut, LatencyTable, Row
 from proxyless.errors import CheckError
+from proxyless.space import LayerSpec
 
-
-@dataclass(frozen=True)
-class Errors:
-    """How predictions compare with measurements; percentages are relative to the measurement."""
-
-    rmse_pct: float
-    bias_pct: float
-    within_5pct: float
-    within_10pct: float
-    kendall: float
-
-
-def prediction_errors(predicted_ms: Sequence[float], measured_ms: Sequence[float]) -> Errors:
-    """Errors of predictions, arrays of equal length in milliseconds."""
-    measured = np.asarray(measured_ms)
-    relative = 100 * (np.asarray(predicted_ms) - measured) / measured
-    return Errors(
-        rmse_pct=float(np.sqrt(np.mean(relative**2))),
-        bias_pct=float(relative.mean()),
-        within_5pct=float(100 * np.mean(np.abs(relative) <= 5)),
-        within_10pct=float(100 * np.mean(np.abs(relative) <= 10)),
-        kendall=float(kendalltau(predicted_ms, measured).statistic),
-    )
+_WORK_PRIOR, _STAGE_PRIOR, _ROW_PRIOR = 0.1, 0.05, 0.03
+"""Expected size of a correction, relative to the rows: of what one kind of work costs, of one stage, of one row."""
+_LEAST_NOISE = 0.005
 
 
 @dataclass(frozen=True)
 class NetworkTiming:
-    """A whole network: the sum of its isolated rows, how many layers it has, and its measured latency."""
+    """A whole network and its measured latency."""
 
-    sum_ms: float
-    layers: int
+    ops: tuple[str, ...]
+    layers: tuple[LayerSpec, ...]
     measured_ms: float
 
 
 def calibrate(table: LatencyTable, networks: Sequence[NetworkTiming], repeatability_pct: float) -> LatencyTable:
     """A table whose rows and overhead are fitted so that it predicts whole networks.
 
-    `latency = scale * sum of rows - call * (layers - 1)`: every isolated row includes one call of the
-    runtime, a network makes one call only. The fit is by least squares on relative errors; the error that
-    it reports is that on networks left out of it, one at a time.
+    A calibrated row is `scale * row - call + corrections`: a row timed alone includes one call of the runtime,
+    a network makes only one; its caches are warmer, and its neighbours are missing. The corrections are
+    ridge-regularised towards the measured row: per kind of work (multiply-accumulates by kind of convolution,
+    memory traffic, operators), per stage (input shape) and per row; the noise of the measurement sets how
+    much is believed. Errors are on networks left out of the fit, one at a time.
 
     Raises:
         CheckError: larger sums did not take longer; the machine is too busy to measure.
     """
-    model = _Model(min(row.ms for row in [*table.fixed, *table.rows]))
-    held_out = [
-        model.fit([networks[i] for i in train]).predict(networks[test[0]])
-        for train, test in LeaveOneOut().split(networks)
-    ]
-    measured = [net.measured_ms for net in networks]
-    scale, call_ms = model.fit(networks).coefficients
+    model = _Model.of(table, networks, max(repeatability_pct / 100, _LEAST_NOISE))
+    everything = np.arange(len(networks))
+    held_out_ms = [float(model.predict(model.fit(train), test)[0]) for train, test in LeaveOneOut().split(everything)]
+    coefficients = model.fit(everything)
+    scale, call_ms = 1 + coefficients[0], coefficients[1] * model.call_unit_ms
     if scale <= 0:
         raise CheckError(
-            f"the latency of {len(measured)} networks does not grow with the sum of their layers (slope {scale:.2g}); "
-            "the machine is too busy to be measured: close other programs and profile again"
+            f"the latency of {len(networks)} networks does not grow with the sum of their layers (slope {scale:.2g}); "
+            "the machine is too busy to be measured: close other programs and profile again with more rounds"
         )
-    errors = prediction_errors(held_out, measured)
     fit = Fit(
-        nets=len(measured),
+        nets=len(networks),
         heldout="leave-one-out",
         scale=scale,
         call_ms=call_ms,
+        corrections=dict(zip(model.names[2:], coefficients[2:].round(6).tolist(), strict=True)),
         repeatability_pct=repeatability_pct,
-        **asdict(errors),
+        networks=[
+            HeldOut(ops=list(net.ops), measured_ms=net.measured_ms, predicted_ms=ms)
+            for net, ms in zip(networks, held_out_ms, strict=True)
+        ],
+        **asdict(accuracy(held_out_ms, model.measured_ms)),
     )
-    return table.changed(
-        overhead_ms=call_ms,
-        fixed=[_fitted(row, scale, call_ms) for row in table.fixed],
-        rows=[_fitted(row, scale, call_ms) for row in table.rows],
-        fit=fit,
-    )
+    fitted = [
+        row.model_copy(update={"ms": float(ms), "measured_ms": row.ms, "source": "calibrated"})
+        for row, ms in zip([*table.fixed, *table.rows], model.rows_ms(coefficients), strict=True)
+    ]
+    fixed, rows = fitted[: len(table.fixed)], fitted[len(table.fixed) :]
+    return table.changed(overhead_ms=float(call_ms), fixed=fixed, rows=rows, fit=fit)
 
 
 @dataclass(frozen=True)
 class _Model:
-    """The two coefficients; the call is at most what leaves the cheapest row at zero."""
+    """A linear model of rows: calibrated = measured + corrections @ coefficients, never below zero.
 
-    cheapest_ms: float
-    coefficients: tuple[float, float] = (1.0, 0.0)
+    counts: (networks, rows), how often a network has a row. corrections: (rows, coefficients), milliseconds
+    per unit of a coefficient, in units of its prior. The first coefficient is the scale less 1, the second the
+    call in units of `call_unit_ms`.
+    """
 
-    def fit(self, networks: Sequence[NetworkTiming]) -> "_Model":
-        measured = np.array([net.measured_ms for net in networks])
-        features = np.array([[net.sum_ms, 1.0 - net.layers] for net in networks]) / measured[:, None]
-        scale, call_ms = _least_squares(features)
-        if call_ms > scale * self.cheapest_ms:
-            (scale,) = _least_squares(features @ np.array([[1.0], [self.cheapest_ms]]))
-            call_ms = scale * self.cheapest_ms
-        return replace(self, coefficients=(scale, call_ms))
+    row_ms: np.ndarray
+    counts: np.ndarray
+    measured_ms: np.ndarray
+    names: tuple[str, ...]
+    corrections: np.ndarray
+    call_unit_ms: float
+    noise: float
 
-    def predict(self, network: NetworkTiming) -> float:
-        scale, call_ms = self.coefficients
-        return scale * network.sum_ms - call_ms * (network.layers - 1)
+    @staticmethod
+    def of(table: LatencyTable, networks: Sequence[NetworkTiming], noise: float) -> "_Model":
+        rows = [*table.fixed, *table.rows]
+        column = {row.spec: index for index, row in enumerate(rows)}
+        counts = np.zeros((len(networks), len(rows)))
+        for number, net in enumerate(networks):
+            np.add.at(counts[number], [column[spec] for spec in net.layers], 1)
+        row_ms = np.array([row.ms for row in rows])
+        names, corrections = _corrections(rows, row_ms)
+        measured_ms = np.array([net.measured_ms for net in networks])
+        return _Model(row_ms, counts, measured_ms, names, corrections, float(row_ms.min()), noise)
+
+    def fit(self, train: np.ndarray) -> np.ndarray:
+        """Coefficients (coefficients,) from the networks of these numbers, by least squares on relative errors."""
+        relative = self.counts[train] / self.measured_ms[train, None]
+        features = relative @ self.corrections
+        features[:, 1] += self.call_unit_ms / self.measured_ms[train]  # the one call that a network does make
+        ridge = Ridge(alpha=self.noise**2, fit_intercept=False)
+        return np.asarray(ridge.fit(features, 1 - relative @ self.row_ms).coef_)
+
+    def rows_ms(self, coefficients: np.ndarray) -> np.ndarray:
+        """Calibrated rows (rows,)."""
+        return np.asarray(np.maximum(self.row_ms + self.corrections @ coefficients, 0.0))
+
+    def predict(self, coefficients: np.ndarray, networks: np.ndarray) -> np.ndarray:
+        """Latency of the networks of these numbers."""
+        return np.asarray(self.counts[networks] @ self.rows_ms(coefficients) + coefficients[1] * self.call_unit_ms)
 
 
-def _least_squares(features: np.ndarray) -> list[float]:
-    """Coefficients for which the features, relative to the measurement, come nearest to 1."""
-    model = LinearRegression(fit_intercept=False)
-    coefficients: list[float] = model.fit(features, np.ones(len(features))).coef_.tolist()
-    return coefficients
-
-
-def _fitted(row: Row, scale: float, call_ms: float) -> Row:
-    ms = max(0.0, scale * row.ms - call_ms)  # below zero by rounding only
-    return row.model_copy(update={"ms": ms, "measured_ms": row.ms, "source": "calibrated"})
+def _corrections(rows: Sequence[Row], row_ms: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+    """What each coefficient adds to each row, (rows, coefficients), and the coefficients' names."""
+    work = work_matrix(row.spec for row in rows)
+    work *= _WORK_PRIOR * row_ms.sum() / np.maximum(work.sum(0), 1e-12)
+    shapes = list(dict.fromkeys(row.in_shape for row in rows))
+    stage = np.array([[row.in_shape == shape for shape in shapes] for row in rows]) * row_ms[:, None]
+    call = np.full(len(rows), -row_ms.min())
+    columns = [row_ms, call, *work.T, *(_STAGE_PRIOR * stage.T), *np.diag(_ROW_PRIOR * row_ms)]
+    stages = ("stage " + "x".join(map(str, shape)) for shape in shapes)
+    return ("scale", "call", *WORK, *stages, *(str(row.spec) for row in rows)), np.array(columns).T

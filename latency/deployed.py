@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from latency.devices import Device, Job
-from latency.measurement import Measurement
 from latency.runtimes import RUNTIMES, Runtime
 from latency.timing import time_files
 from latency.writers.graph import lower, random_weights
 from proxyless.errors import InputError
 from proxyless.space import Anchor, Op, Space
 
-ROUNDS = 21
+ROUNDS = 40
 
 
 def runtime_of(path: Path) -> Runtime:
@@ -78,14 +77,9 @@ def measure_files(files: Mapping[str, Path], device: Device, conditions: Conditi
         items = {**files, **write_networks(networks, conditions, Path(folder))}
         job = Job(runtime.runner, items, (), conditions.threads, conditions.delegate, conditions.batch)
         measured, _ = time_files(device, job, ROUNDS)
-    reference = [measured[name].round_ms / anchor.ms for name, anchor in zip(names, anchors, strict=True)]
-    slowness = np.median(np.stack(reference), axis=0) if reference else np.ones(ROUNDS)
-    return {name: _deployed(measured[name], slowness) for name in files}
-
-
-def _deployed(measurement: Measurement, slowness: np.ndarray) -> DeployedLatency:
-    at_profiled_speed_ms = float(np.median(measurement.round_ms / slowness))
-    return DeployedLatency(measurement.ms, measurement.iqr_ms, measurement.ms / at_profiled_speed_ms)
+    slowness = [measured[name].ms / anchor.ms for name, anchor in zip(names, anchors, strict=True)]
+    common = float(np.median(slowness)) if slowness else 1.0
+    return {name: DeployedLatency(measured[name].ms, measured[name].iqr_ms, common) for name in files}
 
 
 def write_networks(networks: Mapping[str, tuple[Op, ...]], conditions: Conditions, folder: Path) -> dict[str, Path]:

@@ -1,20 +1,18 @@
 """Measure a space on a target and make its latency table."""
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from latency.calibrate import NetworkTiming, calibrate
 from latency.devices import Device, Event, Job, find_device
-from latency.drift import machine_slowness
-from latency.measurement import Measurement, repeatability_pct
+from latency.measurement import Measurement, Measurements, repeatability_pct
 from latency.partial import PartialFile
 from latency.plan import Plan, make_plan
 from latency.runtimes import Runtime, find_runtime
 from latency.settings import ProfileSettings
+from latency.stability import find_stability
 from latency.table import LatencyTable, Row, RuntimeInfo, SpaceInfo
 from latency.timing import Samples, count_visits, time_models
 from proxyless.errors import CheckError, InputError
@@ -22,6 +20,10 @@ from proxyless.space import Anchor, Space
 
 OnProgress = Callable[[int, int], None]
 """Called with visits done and visits in all."""
+
+MAX_REPEATABILITY_PCT = 10.0
+"""Noise above which a table would mislead more than it helps; fewer rounds than the next are too few to tell."""
+MIN_ROUNDS_TO_JUDGE = 10
 
 
 def profile(
@@ -36,7 +38,7 @@ def profile(
 
     Raises:
         InputError: a setting that does not fit, or an output that exists already.
-        CheckError: the device failed, or an item failed twice.
+        CheckError: the device failed, an item failed twice, or the device is too noisy.
     """
     settings = settings or ProfileSettings()
     output = Path(output)
@@ -47,14 +49,10 @@ def profile(
     runtime, device = find_runtime(settings.runtime), find_device(settings.device)
     settings = settings.model_copy(update={"delegate": runtime.check_delegate(settings.delegate)})
     plan = make_plan(space, settings.calibrate, settings.rounds, settings.seed)
-    identity = {"space": space.fingerprint, **settings.model_dump()}
+    identity = {"space": space.fingerprint, **settings.model_dump(exclude={"rounds"})}
     with PartialFile(output, identity) as partial:
         _measure(plan, runtime, device, settings, partial, on_progress)
-        try:
-            table = _make_table(plan, device, settings, partial.samples)
-        except CheckError:
-            partial.delete()  # samples that make no table would fail again
-            raise
+        table = _make_table(plan, device, settings, partial.samples)
         table.save(output)
         partial.delete()
     return table
@@ -82,12 +80,14 @@ def _measure(
 
 
 def _make_table(plan: Plan, device: Device, settings: ProfileSettings, samples: Samples) -> LatencyTable:
-    measured = samples.corrected()
+    stability, measured = find_stability(samples)
+    judged = {item: measured[item] for item in plan.networks or plan.layers}
+    _check_noise(repeatability_pct(judged), settings)
     fixed = {str(spec) for spec in plan.space.fixed}
     rows = {item: _row(plan, item, measured[item]) for item in plan.layers}
     environment = {key: value for key, value in samples.environment.items() if key != "runtime"}
     table = LatencyTable(
-        device={"name": device.name, **environment, "slowness": _slowness(samples)},
+        device={"name": device.name, **environment},
         runtime=RuntimeInfo(
             name=settings.runtime,
             version=str(samples.environment["runtime"]),
@@ -98,31 +98,36 @@ def _make_table(plan: Plan, device: Device, settings: ProfileSettings, samples: 
         space=SpaceInfo(name=plan.space.name, args=dict(plan.space.args), fingerprint=plan.space.fingerprint),
         fixed=[row for item, row in rows.items() if item in fixed],
         rows=[row for item, row in rows.items() if item not in fixed],
+        stability=stability,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     return _calibrated(table, plan, measured) if plan.networks else table
 
 
-def _slowness(samples: Samples) -> dict[str, float]:
-    """How unsteady the machine was: slowness against its faster moments, over the visits."""
-    median, slowest = np.percentile(machine_slowness(samples.visits), [50, 95])
-    return {"median": round(float(median), 3), "p95": round(float(slowest), 3)}
+def _check_noise(repeatability_pct: float, settings: ProfileSettings) -> None:
+    if settings.rounds >= MIN_ROUNDS_TO_JUDGE and repeatability_pct > MAX_REPEATABILITY_PCT:
+        raise CheckError(
+            f"{settings.device!r} is too noisy for a latency table: two halves of the measurement differ by "
+            f"{repeatability_pct:.0f} % (at most {MAX_REPEATABILITY_PCT:.0f} %); close other programs, let the device "
+            f"cool down or fix its clock, and run the same command with --rounds {2 * settings.rounds}: what was "
+            "measured is kept"
+        )
 
 
 def _row(plan: Plan, item: str, measurement: Measurement) -> Row:
     return Row.of(plan.layers[item], ms=measurement.ms, iqr=measurement.iqr_ms, n=measurement.count, source="measured")
 
 
-def _calibrated(table: LatencyTable, plan: Plan, measured: Mapping[str, Measurement]) -> LatencyTable:
+def _calibrated(table: LatencyTable, plan: Plan, measured: Measurements) -> LatencyTable:
     items = list(plan.networks)
-    timings = [_timing(table, plan, item, measured[item]) for item in items]
-    calibrated = calibrate(table, timings, repeatability_pct([measured[item] for item in items]))
+    timings = [_timing(plan, item, measured[item]) for item in items]
+    calibrated = calibrate(table, timings, repeatability_pct({item: measured[item] for item in items}))
     ranked = sorted(items, key=lambda item: measured[item].ms)
     chosen = [ranked[0], ranked[len(ranked) // 2], ranked[-1]]
     anchors = [Anchor(ops=[op.name for op in plan.networks[item]], ms=measured[item].ms) for item in chosen]
     return calibrated.changed(anchors=anchors)
 
 
-def _timing(table: LatencyTable, plan: Plan, item: str, measurement: Measurement) -> NetworkTiming:
-    layers = plan.space.network(plan.networks[item])
-    return NetworkTiming(table.predict(layers), len(layers), measurement.ms)
+def _timing(plan: Plan, item: str, measurement: Measurement) -> NetworkTiming:
+    ops = plan.networks[item]
+    return NetworkTiming(tuple(op.name for op in ops), tuple(plan.space.network(ops)), measurement.ms)

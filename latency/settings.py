@@ -19,10 +19,10 @@ class ProfileSettings(Settings):
         None, description="How the runtime executes; for litert xnnpack (its default) or none."
     )
     calibrate: int = Field(
-        12, ge=0, description=f"Whole networks to fit the table to: at least {MIN_NETS}, or 0 for none."
+        30, ge=0, description=f"Whole networks to fit the table to: at least {MIN_NETS}, or 0 for none."
     )
     rounds: int = Field(
-        15, ge=2, description="Times that each item is visited, at least 2, in a new random order each time."
+        40, ge=2, description="Times that each item is visited, at least 2, in a new random order each time."
     )
     seed: int = Field(0, ge=0, description="Seed of the order and of the networks.")
 

@@ -15,6 +15,7 @@ from proxyless.space.spec import Activation, LayerKind
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Size = Annotated[int, Field(gt=0)]
 
 
@@ -88,23 +89,51 @@ class SpaceInfo(_Part):
     fingerprint: str
 
 
+class HeldOut(_Part):
+    """A whole network that was measured, and what a fit without it predicts."""
+
+    ops: list[str]
+    measured_ms: Positive
+    predicted_ms: Finite
+
+
 class Fit(_Part):
     """How sums of rows were fitted to whole networks, and the error on networks left out of the fit.
 
     scale, call_ms: a row is scale times its isolated measurement, minus one call of the runtime.
+    corrections: the fit's coefficients by name, in units of their prior; see `latency/calibrate.py`.
     repeatability_pct: difference of two measurements of the same network, the floor for any error.
     """
 
     nets: Size
     heldout: str
     scale: Positive
-    call_ms: Annotated[float, Field(allow_inf_nan=False)]
+    call_ms: Finite
+    corrections: dict[str, Finite] = {}
     rmse_pct: NotNegative
     bias_pct: float
     within_5pct: NotNegative
     within_10pct: NotNegative
+    spearman: float | None = None
     kendall: float | None
     repeatability_pct: NotNegative
+    networks: list[HeldOut] = []
+
+
+class Stability(_Part):
+    """How steady the device was while it was measured.
+
+    summary: how the rounds of an item became one value, the way that repeats better on this device.
+    repeatability_pct: difference between two halves of the rounds, over all items.
+    slowness_median, slowness_p95: slowness against its faster moments, over the visits.
+    course: slowness over the time of the measurement, in equal steps.
+    """
+
+    summary: str
+    repeatability_pct: NotNegative
+    slowness_median: Positive
+    slowness_p95: Positive
+    course: list[Positive]
 
 
 class LatencyTable(_Part):
@@ -121,10 +150,11 @@ class LatencyTable(_Part):
     dtype: str = "float32"
     unit: Literal["ms"] = "ms"
     space: SpaceInfo | None = None
-    overhead_ms: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    overhead_ms: Finite = 0.0
     fixed: list[Row]
     rows: list[Row]
     fit: Fit | None = None
+    stability: Stability | None = None
     anchors: list[Anchor] = []
     origin: str | None = None
     licence: str | None = None

@@ -1,12 +1,12 @@
 """Time a set of models on a device, in rounds of random order, so that drift hits all alike."""
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from latency.devices import Device, Event, Job, Visit
 from latency.drift import Visits, correct_drift
-from latency.measurement import Measurement
+from latency.measurement import Measurement, Measurements, Summary, fastest, middle, repeatability_pct
 from proxyless.errors import CheckError
 
 OnEvent = Callable[[Event], None]
@@ -38,19 +38,28 @@ class Samples:
                 self.failed[event["round"], event["id"]] = event["error"]
 
     def measurements(self) -> dict[str, Measurement]:
-        """Per item, its rounds in order, as they were timed."""
-        return _by_item(self.visits)
+        """Per item, its rounds in order, as they were timed; an item counts as its fastest rounds."""
+        return _by_item(self.visits, fastest)
 
     def corrected(self) -> dict[str, Measurement]:
-        """The same, as if the machine had kept the speed of its faster moments."""
-        return _by_item(correct_drift(self.visits))
+        """The same with the machine's drift taken out; an item counts as the median of its rounds."""
+        return _by_item(correct_drift(self.visits), middle)
+
+    def steadiest(self) -> tuple[str, Measurements]:
+        """Of the two, the one that repeats better on this device, and its name.
+
+        A machine that switches between speeds has fast moments for every item; one that gets slower and
+        slower (throttling) has them for the first rounds only.
+        """
+        found = {"fastest rounds": self.measurements(), "drift corrected": self.corrected()}
+        return min(found.items(), key=lambda entry: repeatability_pct(entry[1]))
 
 
-def _by_item(visits: Visits) -> dict[str, Measurement]:
+def _by_item(visits: Visits, summary: Summary) -> dict[str, Measurement]:
     rounds: dict[str, list[tuple[float, ...]]] = {}
     for (_, item), samples in sorted(visits.items()):
         rounds.setdefault(item, []).append(samples)
-    return {item: Measurement(tuple(samples)) for item, samples in rounds.items()}
+    return {item: Measurement(tuple(samples), summary) for item, samples in rounds.items()}
 
 
 def time_models(device: Device, job: Job, samples: Samples, on_event: OnEvent = lambda event: None) -> None:
@@ -75,7 +84,7 @@ def time_models(device: Device, job: Job, samples: Samples, on_event: OnEvent = 
 
 def time_files(
     device: Device, job: Job, rounds: int, seed: int = 0, on_event: OnEvent = lambda event: None
-) -> tuple[Mapping[str, Measurement], dict[str, object]]:
+) -> tuple[Measurements, dict[str, object]]:
     """Time all of the job's items for so many rounds; returns measurements and the environment."""
     samples = Samples()
     planned = replace(job, schedule=make_schedule(list(job.items), rounds, seed))

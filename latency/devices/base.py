@@ -27,6 +27,8 @@ class Job:
 
     items: model file per item id. schedule: visits in order.
     visit_ms: time spent on one visit after `warmup_ms`, in at least `min_runs` and at most `max_runs` runs.
+        Visits are short, down to one run: the speed of a machine changes within tens of milliseconds, so many
+        short visits in random order repeat better than few long ones.
     """
 
     runner: Path
@@ -36,8 +38,8 @@ class Job:
     delegate: str = ""
     batch: int = 1
     warmup_ms: float = 2.0
-    visit_ms: float = 15.0
-    min_runs: int = 3
+    visit_ms: float = 5.0
+    min_runs: int = 1
     max_runs: int = 50
 
 

@@ -9,22 +9,23 @@ from proxyless.cli.console import OUT, command, print_json, reporting
 from proxyless.cli.options import Json, NumClasses, Output, Resolution, SpaceName, Threads
 
 _help = ProfileSettings.describe
+_DEFAULT = ProfileSettings()
 
 
 @command
 def profile(
     output: Output,
     space: SpaceName,
-    runtime: Annotated[str, typer.Option(help=_help("runtime"))] = "litert",
-    device: Annotated[str, typer.Option(help=_help("device"))] = "local",
-    threads: Threads = 1,
-    batch: Annotated[int, typer.Option(help=_help("batch"))] = 1,
+    runtime: Annotated[str, typer.Option(help=_help("runtime"))] = _DEFAULT.runtime,
+    device: Annotated[str, typer.Option(help=_help("device"))] = _DEFAULT.device,
+    threads: Threads = _DEFAULT.threads,
+    batch: Annotated[int, typer.Option(help=_help("batch"))] = _DEFAULT.batch,
     delegate: Annotated[str | None, typer.Option(help=_help("delegate"))] = None,
     resolution: Resolution = None,
     num_classes: NumClasses = None,
-    calibrate: Annotated[int, typer.Option(help=_help("calibrate"))] = 12,
-    rounds: Annotated[int, typer.Option(help=_help("rounds"))] = 15,
-    seed: Annotated[int, typer.Option(help=_help("seed"))] = 0,
+    calibrate: Annotated[int, typer.Option(help=_help("calibrate"))] = _DEFAULT.calibrate,
+    rounds: Annotated[int, typer.Option(help=_help("rounds"))] = _DEFAULT.rounds,
+    seed: Annotated[int, typer.Option(help=_help("seed"))] = _DEFAULT.seed,
     json: Json = False,
 ) -> None:
     """Measure every operation of a space on a target, and write its latency table.

@@ -62,7 +62,8 @@ def summary(table: "LatencyTable") -> dict[str, Any]:
     rows = [*table.fixed, *table.rows]
     noise = [100 * row.iqr / row.ms for row in rows if row.iqr is not None and row.ms > 0]
     document = table.model_dump(
-        mode="json", include={"device", "runtime", "batch", "dtype", "space", "fit", "origin", "licence", "created"}
+        mode="json",
+        include={"device", "runtime", "batch", "dtype", "space", "fit", "stability", "origin", "licence", "created"},
     )
     document |= {"rows": len(rows), "overhead_ms": table.overhead_ms}
     document["median_row_iqr_pct"] = round(sorted(noise)[len(noise) // 2], 2) if noise else None
@@ -93,10 +94,12 @@ def describe(name: str, table: "LatencyTable") -> None:
         fit = table.fit
         rows.append(["held-out error", f"{fit.rmse_pct:.1f} % RMSE on {fit.nets} networks ({fit.heldout})"])
         rows.append(["within 5 % / 10 %", f"{fit.within_5pct:.0f} % / {fit.within_10pct:.0f} % of the networks"])
-        rows.append(["repeatability", f"{fit.repeatability_pct:.1f} % between two halves of the same measurement"])
-    if "slowness" in table.device:
-        slowness = table.device["slowness"]
-        rows.append(["machine", f"up to {slowness['p95']:.2f}x slower than in its faster moments (corrected)"])
+        if fit.spearman is not None and fit.kendall is not None:
+            rows.append(["rank correlation", f"Spearman {fit.spearman:.3f}, Kendall {fit.kendall:.3f}"])
+        rows.append(["repeatability", f"{fit.repeatability_pct:.1f} % between two halves of the networks' measurement"])
+    if (stability := table.stability) is not None:
+        rows.append(["machine", f"up to {stability.slowness_p95:.2f}x slower than in its faster moments"])
+        rows.append(["counted", f"{stability.summary}; two halves differ by {stability.repeatability_pct:.1f} %"])
     rows += [[key, str(facts[key])] for key in ("origin", "licence", "created") if key in facts]
     print_table(f"Latency table {name}", ("", ""), rows)
     if table.fit is not None and table.fit.rmse_pct > _UNRELIABLE_PCT:
@@ -106,7 +109,7 @@ def describe(name: str, table: "LatencyTable") -> None:
             highlight=False,
         )
     if table.fit is None and table.origin is None:
-        OUT.print("not calibrated: sums of isolated operations are biased; profile with --calibrate 12")
+        OUT.print("not calibrated: sums of isolated operations are biased; profile with --calibrate 30")
 
 
 def _device(device: dict[str, Any]) -> str:

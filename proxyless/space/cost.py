@@ -33,8 +33,13 @@ def _conv(in_c: int, out_c: int, kernel: int, area: int, groups: int = 1) -> Cos
     return Cost(weights + 2 * out_c, weights * area)
 
 
+def squeeze_channels(channels: int) -> int:
+    """Channels between the two layers of a squeeze-and-excite on so many channels (MobileNetV3)."""
+    return divisible(channels / 4)
+
+
 def _squeeze_excite(channels: int) -> Cost:
-    squeezed = divisible(channels / 4)
+    squeezed = squeeze_channels(channels)
     weights = 2 * channels * squeezed
     return Cost(weights + squeezed + channels, weights)
 

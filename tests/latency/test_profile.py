@@ -1,6 +1,7 @@
 """Profiling: coverage, interruption, and devices that fail."""
 
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,10 @@ def test_a_profile_covers_the_space_and_records_its_error(tmp_path: Path) -> Non
     costs = table.costs(_SPACE)
     assert costs.constant_ms > 0 and all(ms >= 0 for row in costs.layers_ms for ms in row)
     assert table.fit is not None and table.fit.nets == 5
+    assert [net.ops for net in table.fit.networks] == [
+        [op.name for op in ops] for ops in spanning_networks(_SPACE, 5, 0)
+    ]
+    assert table.stability is not None and len(table.stability.course) == 102
     assert len(table.anchors) == 3
     assert table.runtime.name == "onnxruntime" and table.runtime.threads == 1
     assert seen[-1] == (2 * (46 + 5), 2 * (46 + 5))
@@ -78,6 +83,30 @@ def test_a_partial_file_of_another_profile_is_not_mixed_in(tmp_path: Path) -> No
 def test_bad_settings_get_one_sentence(tmp_path: Path, change: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         profile(_SPACE, tmp_path / "t.json", ProfileSettings.make("profile", **(_QUICK.model_dump() | change)))
+
+
+def test_a_device_that_is_too_noisy_gets_no_table_and_more_rounds_go_on_from_its_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng, timed = random.Random(0), list[str]()
+
+    def time_noisily(device: object, job: Job, samples: Samples, on_event: Callable[[Event], None]) -> None:
+        events: list[Event] = [{"event": "ready", "runtime": "onnxruntime 1"}]
+        for number, item in job.schedule:
+            if (number, item) not in samples.visits:
+                ms = len(item) * (rng.uniform(1, 3) if number < 10 else 1)
+                events.append({"event": "sample", "id": item, "round": number, "ms": [ms]})
+        for event in events:
+            samples.add(event)
+            on_event(event)
+        timed.append(f"{len(events) - 1}")
+
+    monkeypatch.setattr("latency.profile.time_models", time_noisily)
+    with pytest.raises(CheckError, match=r"too noisy .* differ by \d+ % .at most 10 %.; .* with --rounds 20: what was"):
+        profile(_SPACE, tmp_path / "t.json", _QUICK.model_copy(update={"rounds": 10}))
+    assert not (tmp_path / "t.json").exists()
+    profile(_SPACE, tmp_path / "t.json", _QUICK.model_copy(update={"rounds": 20}))
+    assert timed == [str(10 * 51), str(10 * 51)]
 
 
 def test_a_finished_table_is_not_overwritten(tmp_path: Path) -> None:
