@@ -16,7 +16,7 @@ class ProfileSettings(Settings):
         "litert",
         description="Runtime: litert, onnxruntime, torch, torch-cuda, ncnn, mnn, openvino or executorch.",
     )
-    device: str = Field("local", description="Where to measure: local is this machine.")
+    device: str = Field("local", description="Where to measure: local (this machine), ssh://user@host or adb:SERIAL.")
     threads: int = Field(1, ge=1, description="Threads that the runtime may use.")
     batch: int = Field(1, ge=1, description="Images per call.")
     delegate: str | None = Field(

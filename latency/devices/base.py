@@ -5,9 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from proxyless.errors import CheckError
+
 Event = dict[str, Any]
+OnEvent = Callable[[Event], None]
 Visit = tuple[int, str]
 """Round number and item."""
+
+
+class DeviceError(CheckError):
+    """The device cannot be used, whatever the model."""
+
+
+class LostError(DeviceError):
+    """There is no connection to the device, or no longer."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +50,12 @@ class Device(Protocol):
     def name(self) -> str:
         """What the user calls it, as given to `--device`."""
 
-    def run(self, job: Job, on_event: Callable[[Event], None]) -> None:
-        """Run the job in its own process; call `on_event` for each event as it happens.
+    def run(self, job: Job, on_event: OnEvent) -> None:
+        """Visit every item of the schedule in a process of its own; call `on_event` for each event as it happens.
+
+        An item that fails, hangs or kills the program is a "failed" event, not an error.
 
         Raises:
-            CheckError: the program could not run, died or hung; what was reported stays reported.
+            DeviceError: the program could not run there; what was reported stays reported.
+            InputError: the device cannot run such a job.
         """

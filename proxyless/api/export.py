@@ -72,6 +72,7 @@ def _report(trained: Trained, data: ImageData, formats: list[Format], stage: Pat
             **result.document(),
             "measured_ms": latency.measured_ms,
             "iqr_ms": latency.iqr_ms,
+            "measured_on": _device_name(result, trained.architecture),
             "at_profiled_speed_ms": latency.at_profiled_speed_ms if _is_target(result, trained.architecture) else None,
         }
     target = trained.architecture.target
@@ -106,7 +107,13 @@ def _measure(path: Path, result: FileReport, architecture: Architecture) -> Depl
     else:
         threads = target.threads if target else 1
         conditions = Conditions(runtime, architecture.space, threads, runtime.delegates[0])
-    return measure_files({"file": path}, find_device("local"), conditions)["file"]
+    return measure_files({"file": path}, find_device(_device_name(result, architecture)), conditions)["file"]
+
+
+def _device_name(result: FileReport, architecture: Architecture) -> str:
+    """Where a file is measured: on the device that it is for; a file for no target on this machine."""
+    target = architecture.target
+    return target.device if target is not None and _is_target(result, architecture) else "local"
 
 
 def _is_target(result: FileReport, architecture: Architecture) -> bool:

@@ -30,6 +30,7 @@ def parse_budget(text: str, costs: LayerCosts) -> float:
 def make_target(table: LatencyTable, budget_ms: float) -> Target:
     """What a network derived with this table is for."""
     return Target(
+        device=str(table.device["name"]),
         runtime=table.runtime.name,
         threads=table.runtime.threads,
         batch=table.batch,

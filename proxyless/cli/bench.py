@@ -17,7 +17,7 @@ def bench(
         str | None, typer.Option(help="What executes them, where several can. Default: by suffix.")
     ] = None,
     threads: Threads = 1,
-    device: Annotated[str, typer.Option(help="Where to measure: local is this machine.")] = "local",
+    device: Annotated[str, typer.Option(help="Where to measure: local, ssh://user@host or adb:SERIAL.")] = "local",
     delegate: Annotated[str | None, typer.Option(help="How the runtime executes; for litert xnnpack or none.")] = None,
     batch: Annotated[int, typer.Option(help="Images per call.")] = 1,
     rounds: Annotated[int, typer.Option(help="Times that each file is measured.")] = 15,
@@ -56,7 +56,7 @@ def _measure(
     rounds: int,
 ) -> list[dict[str, Any]]:
     from latency.deployed import runtime_of
-    from latency.devices import Job, find_device
+    from latency.devices import DeviceError, Job, find_device
     from latency.timing import time_files
 
     device, runtimes = find_device(device_name), [runtime_of(path, runtime_name) for path in models]
@@ -69,6 +69,8 @@ def _measure(
         job = Job(runtime.runner, files, (), threads, runtime.check_delegate(delegate), batch)
         try:
             measured, environment = time_files(device, job, rounds)
+        except DeviceError:
+            raise  # no fault of the model
         except CheckError as error:
             raise InputError(f"{error}; check that the file is a complete model") from None
         for item, path in files.items():

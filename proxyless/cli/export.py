@@ -38,7 +38,7 @@ def export(
 
 def print_report(output: Path, report: dict[str, Any]) -> None:
     """One line per file, and the budget."""
-    rows = [["PyTorch", f"{report['pytorch_accuracy']:.2%}", "", "", "", ""]]
+    rows = [["PyTorch", f"{report['pytorch_accuracy']:.2%}", "", "", "", "", ""]]
     rows += [
         [
             entry["file"],
@@ -47,10 +47,11 @@ def print_report(output: Path, report: dict[str, Any]) -> None:
             f"{entry['size_bytes'] / 2**20:.2f}",
             f"{entry['measured_ms']:.3g}",
             f"{entry['at_profiled_speed_ms']:.3g}" if entry["at_profiled_speed_ms"] else "",
+            entry["measured_on"],
         ]
         for entry in report["files"].values()
     ]
-    columns = ("file", "test accuracy", "max error", "MiB", "measured ms", "at profiled speed")
+    columns = ("file", "test accuracy", "max error", "MiB", "measured ms", "at profiled speed", "on")
     print_table(f"Exported and verified in {output}", columns, rows)
     target = report["target"]
     if target:

@@ -1,5 +1,6 @@
 """The stages from a device to deployable files, from one configuration, each resumable."""
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ class Pipeline:
         ERR.print(f"[bold]{stage}[/bold] in {self.folder}", highlight=False)
 
     def _table(self, name: str) -> LatencyTable:
-        path = self.folder / f"{name.replace(' ', '-')}.json"
+        path = self.folder / f"{_file_name(name)}.json"
         if path.exists():
             return LatencyTable.load(path)
         self._say(f"profile {name}")
@@ -164,6 +165,11 @@ def _name(target: ProfileSettings) -> str:
     return " ".join(word for word in words if word)
 
 
+def _file_name(name: str) -> str:
+    """A target's name without what a file's name cannot have, such as the slashes of ssh://host."""
+    return re.sub(r"[^\w.@-]+", "-", name)
+
+
 def _measure_on(table: LatencyTable, space: Space, networks: dict[str, tuple[Op, ...]]) -> dict[str, float]:
     runtime = find_runtime(table.runtime.name)
     conditions = Conditions(
@@ -171,5 +177,5 @@ def _measure_on(table: LatencyTable, space: Space, networks: dict[str, tuple[Op,
     )
     with tempfile.TemporaryDirectory(prefix="proxyless-") as folder:
         files = write_networks(networks, conditions, Path(folder))
-        measured = measure_files(files, find_device("local"), conditions)
+        measured = measure_files(files, find_device(str(table.device["name"])), conditions)
     return {name: latency.at_profiled_speed_ms for name, latency in measured.items()}

@@ -38,14 +38,22 @@ def _print_result(folder: Path, result: dict[str, Any]) -> None:
     target, report = result["architecture"]["target"], result["export"]
     files = list(report["files"].values())
     rows = [
-        ["budget", f"{target['budget_ms']:.3g} ms on {target['runtime']}, {plural(target['threads'], 'thread')}"],
+        ["budget", f"{target['budget_ms']:.3g} ms on {_runtime(target)}, {plural(target['threads'], 'thread')}"],
         ["predicted", f"{target['predicted_ms']:.3g} ms"],
-        *([f"measured, {entry['runtime']}", _latency(entry)] for entry in files),
+        *([f"measured, {entry['runtime']}{_place(entry['measured_on'])}", _latency(entry)] for entry in files),
         ["test accuracy, PyTorch", f"{report['pytorch_accuracy']:.2%}"],
         *([f"test accuracy, {entry['file']}", f"{entry['accuracy']:.2%}"] for entry in files),
         *(["file", str(folder / entry["file"])] for entry in files),
     ]
     print_table("Result", ("", ""), rows)
+
+
+def _runtime(target: dict[str, Any]) -> str:
+    return f"{target['runtime']}{_place(target['device'])}"
+
+
+def _place(device: str) -> str:
+    return "" if device == "local" else f" on {device}"
 
 
 def _latency(entry: dict[str, Any]) -> str:

@@ -26,6 +26,7 @@ class Target(BaseModel):
     """What an architecture was derived for."""
 
     model_config = ConfigDict(extra="forbid")
+    device: str = "local"
     runtime: str
     threads: int = Field(gt=0)
     batch: int = Field(gt=0)

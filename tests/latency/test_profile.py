@@ -73,7 +73,7 @@ def test_a_partial_file_of_another_profile_is_not_mixed_in(tmp_path: Path) -> No
     ("change", "message"),
     [
         ({"runtime": "tensorrt"}, "unknown runtime 'tensorrt'; choose of litert, onnxruntime, torch, torch-cuda, ncnn"),
-        ({"device": "ssh://pi"}, "unknown device 'ssh://pi'"),
+        ({"device": "telnet://pi"}, "unknown device 'telnet://pi'; choose local"),
         ({"threads": 0}, "threads: Input should be greater than or equal to 1 .got 0."),
         ({"calibrate": 3}, "calibrate: must be 0 or at least 5 networks .got 3."),
         ({"rounds": 1}, "rounds: Input should be greater than or equal to 2"),
@@ -115,10 +115,10 @@ def test_a_finished_table_is_not_overwritten(tmp_path: Path) -> None:
         profile(_SPACE, tmp_path / "t.json", _QUICK)
 
 
-def _device(tmp_path: Path, runner: str, timeout_s: float = 30.0) -> tuple[LocalDevice, Job]:
+def _device(tmp_path: Path, runner: str, silence_s: float = 30.0) -> tuple[LocalDevice, Job]:
     (tmp_path / "runner.py").write_text(runner)
     job = Job(tmp_path / "runner.py", {"a": tmp_path / "a"}, make_schedule(["a"], 2, 0), warmup_ms=0, visit_ms=0)
-    return LocalDevice(timeout_s), job
+    return LocalDevice(silence_s), job
 
 
 _FINE = "def version(): return 'fake 1'\n"
@@ -142,7 +142,7 @@ def test_a_failing_program_is_reported_not_guessed(tmp_path: Path, runner: str, 
 
 
 def test_a_hanging_program_is_stopped(tmp_path: Path) -> None:
-    device, job = _device(tmp_path, _FINE + "import time\ndef load(*_): time.sleep(60)\n", timeout_s=1.0)
+    device, job = _device(tmp_path, _FINE + "import time\ndef load(*_): time.sleep(60)\n", silence_s=1.0)
     with pytest.raises(CheckError, match="silent for 1 s and was stopped"):
         time_models(device, job, Samples())
 
@@ -174,6 +174,6 @@ def test_spanning_networks_are_distinct_and_reach_both_ends() -> None:
 
 
 def test_unknown_device_lists_what_there_is() -> None:
-    with pytest.raises(InputError, match="measures on 'local'"):
-        find_device("adb:1")
+    with pytest.raises(InputError, match=r"choose local \(this machine\), ssh://user@host or adb:SERIAL"):
+        find_device("pi")
     assert find_runtime("litert").check_delegate(None) == "xnnpack"

@@ -1,0 +1,77 @@
+"""Bring a schedule to its end: past items that hang or crash, and over connections that are lost."""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from latency.devices.base import DeviceError, Event, Job, LostError, OnEvent
+from latency.devices.lines import Ended
+
+Attempt = Callable[[Job, OnEvent], Ended]
+"""Runs the timing program once, for a job's schedule; LostError when the connection broke."""
+
+_PACKAGES = {"numpy": "numpy", "tflite_runtime": "ai-edge-litert", "onnxruntime": "onnxruntime", "torch": "torch"}
+"""What to install for a module that is missing; tflite_runtime is the second that the LiteRT runner tries."""
+
+
+class _Left:
+    """The visits not yet reported, in order."""
+
+    def __init__(self, job: Job, on_event: OnEvent) -> None:
+        self.visits = dict.fromkeys(job.schedule)
+        self.on_event = on_event
+        self.ready = False
+        self.failed = False
+
+    def record(self, event: Event) -> None:
+        self.ready |= event["event"] == "ready"
+        self.failed |= event["event"] == "failed"
+        if "id" in event:
+            self.visits.pop((event["round"], event["id"]), None)
+        self.on_event(event)
+
+    def blame(self, reason: str) -> None:
+        """The program ended in the first visit that is left: report it, and leave its item alone."""
+        number, item = next(iter(self.visits))
+        self.record({"event": "failed", "id": item, "round": number, "error": reason})
+        self.visits = dict.fromkeys(visit for visit in self.visits if visit[1] != item)
+
+
+def run_schedule(name: str, job: Job, attempt: Attempt, on_event: OnEvent, pauses_s: Sequence[float] = ()) -> bool:
+    """Make every visit once, in as many attempts as it takes; returns whether none failed.
+
+    pauses_s: how long to wait before each new attempt on a lost connection; counted anew after every progress.
+
+    Raises:
+        DeviceError: the program does not start, or the connection stayed lost.
+    """
+    left = _Left(job, on_event)
+    pauses = list(pauses_s)
+    while left.visits:
+        before, left.ready = len(left.visits), False
+        try:
+            ended = attempt(replace(job, schedule=tuple(left.visits)), left.record)
+        except LostError as error:
+            pauses = list(pauses_s) if len(left.visits) < before else pauses
+            _pause(pauses, error, len(pauses_s))
+            continue
+        if left.visits and not left.ready:
+            raise DeviceError(_not_started(name, ended))
+        if left.visits:
+            left.blame(f"the timing program {ended.reason}")
+    return not left.failed
+
+
+def _pause(pauses: list[float], error: LostError, tries: int) -> None:
+    if not pauses:
+        raise LostError(f"{error} (tried {tries} times again)" if tries else str(error)) from None
+    time.sleep(pauses.pop(0))
+
+
+def _not_started(name: str, ended: Ended) -> str:
+    missing = re.findall(r"No module named '(\w+)", ended.errors)
+    if missing and missing[-1] in _PACKAGES:
+        package = _PACKAGES[missing[-1]]
+        return f"the Python of {name} has no {package}; install it there: python3 -m pip install {package}"
+    return f"the timing program on {name} {ended.reason}"
