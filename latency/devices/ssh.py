@@ -69,7 +69,7 @@ class SshLink:
         with tempfile.TemporaryFile() as archive:
             _write_tar(files, archive)
             archive.seek(0)
-            ended = run_quietly(self.command(f"cd {folder} && tar -xf -"), archive)
+            ended = run_quietly(self.command(f"cd {folder} && tar -xzf -"), archive)
         if ended.code:
             raise failed_to_send(self, folder, ended, files)
 
@@ -82,7 +82,8 @@ class SshLink:
 
 
 def _write_tar(files: Files, stream: IO[bytes]) -> None:
-    with tarfile.open(fileobj=stream, mode="w") as archive:
+    """Compressed: the weights of models that are only timed repeat themselves."""
+    with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=1) as archive:
         for name, content in files.items():
             data = content.read_bytes() if isinstance(content, Path) else content
             entry = tarfile.TarInfo(name)

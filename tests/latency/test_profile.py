@@ -117,6 +117,7 @@ def test_a_finished_table_is_not_overwritten(tmp_path: Path) -> None:
 
 def _device(tmp_path: Path, runner: str, silence_s: float = 30.0) -> tuple[LocalDevice, Job]:
     (tmp_path / "runner.py").write_text(runner)
+    (tmp_path / "a").touch()
     job = Job(tmp_path / "runner.py", {"a": tmp_path / "a"}, make_schedule(["a"], 2, 0), warmup_ms=0, visit_ms=0)
     return LocalDevice(silence_s), job
 

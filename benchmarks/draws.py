@@ -1,0 +1,84 @@
+"""What the benchmarks on published measurements share: their arguments, random draws of networks, and the printing."""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latency.accuracy import accuracy
+from latency.grouped import Array, LinearModel
+from published_networks import Measured, load_columns, load_measured
+
+Predict = Callable[[Array, Array], LinearModel]
+"""From the counts and milliseconds of the measured networks."""
+
+
+def parse(description: str | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--table", type=Path, required=True, help="parquet file with the networks and the known devices"
+    )
+    parser.add_argument("--target-file", type=Path, help="file with the target column, by arch_id; default: --table")
+    parser.add_argument("--target", required=True, help="column, several with commas, or 'all'")
+    parser.add_argument("--nets", type=int, required=True, help="networks measured on the target")
+    parser.add_argument("--draws", type=int, default=10, help="random draws of these networks")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser.parse_args()
+
+
+def load(arguments: argparse.Namespace) -> tuple[Measured, dict[str, Array]]:
+    """The table, and the target columns by name."""
+    measured = load_measured(arguments.table)
+    columns = measured.devices
+    if arguments.target_file is not None:
+        columns = load_columns(arguments.target_file, measured.arch_ids)
+    names = list(columns) if arguments.target == "all" else arguments.target.split(",")
+    missing = [name for name in names if name not in columns]
+    if missing:
+        raise SystemExit(f"no column {missing[0]!r}; there are {', '.join(columns)}")
+    return measured, {name: columns[name] for name in names}
+
+
+def evaluate(counts: Array, latency_ms: Array, predict: Predict, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Accuracy on all networks that were not drawn, per draw."""
+    usable = np.flatnonzero(np.isfinite(latency_ms))
+    results = []
+    for draw in range(arguments.draws):
+        order = np.random.default_rng([arguments.seed, draw]).permutation(usable)
+        train, test = order[: arguments.nets], order[arguments.nets :]
+        model = predict(counts[train], latency_ms[train])
+        results.append(asdict(accuracy(model.predict(counts[test]), latency_ms[test])))
+    return results
+
+
+def summarise(results: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Mean and standard deviation over draws, by figure."""
+    figures = {}
+    for key in results[0]:
+        values = [result[key] if result[key] is not None else 0.0 for result in results]
+        figures[key] = {"mean": round(float(np.mean(values)), 4), "sd": round(float(np.std(values)), 4)}
+    return figures
+
+
+def show(found: dict[str, Any], arguments: argparse.Namespace) -> None:
+    """Print the figures by target (and method), and the mean over several targets."""
+    if len(found) > 1:
+        found["mean of all"] = _mean(list(found.values()))
+    if arguments.json:
+        print(json.dumps({"nets": arguments.nets, "draws": arguments.draws, "seed": arguments.seed, "targets": found}))
+        return
+    for name, figures in found.items():
+        for method, values in figures.items():
+            text = "  ".join(f"{key} {value['mean']:.3f} ±{value['sd']:.3f}" for key, value in values.items())
+            print(f"{name:16s} {method:12s} {text}")
+
+
+def _mean(figures: list[Any]) -> Any:
+    if isinstance(figures[0], dict):
+        return {key: _mean([entry[key] for entry in figures]) for key in figures[0]}
+    return round(float(np.mean(figures)), 4)

@@ -1,0 +1,61 @@
+"""A new device from N measured networks, all other columns of a published table known, scored on the other networks.
+
+python benchmarks/transfer.py --table ../shared/data/devices/fbnet_latency.parquet --target gold_6226 --nets 10 --json
+
+Prints RMSE %, bias %, share within 5 % and 10 %, Spearman and Kendall as mean and standard deviation over the draws,
+for the method that the tool uses (`transfer`) and the simple ones that it must not fall behind.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from draws import evaluate, load, parse, show, summarise
+from latency.grouped import Array, LinearModel
+from latency.transfer import SIMPLE, Known, Method, fit_transfer
+
+REFERENCE = 1000
+_LEVELS = (0.2, 5.0)
+
+
+def known_columns_ms(counts: Array, latency_ms: Array) -> Array:
+    """A known device's additive model, (columns,), from all its networks: least squares on relative errors."""
+    usable = np.isfinite(latency_ms)
+    counts, mean_ms = counts[usable], float(latency_ms[usable].mean())
+    target, centred = latency_ms[usable] / mean_ms, counts - counts.mean(axis=0)
+    level, values = np.clip(target, *_LEVELS), np.zeros(counts.shape[1] + 1)
+    penalty = np.diag(np.append(0.0, np.ones(counts.shape[1])))
+    for _ in range(2):
+        rows = np.hstack([np.ones((len(target), 1)), centred]) / level[:, None]
+        values = np.linalg.solve(rows.T @ rows + penalty, rows.T @ (target / level))
+        level = np.clip(values[0] + centred @ values[1:], *_LEVELS)
+    return np.asarray(mean_ms * values[1:])
+
+
+def _transfer(counts: Array, latency_ms: Array, known: Known) -> LinearModel:
+    return fit_transfer(counts, latency_ms, known).model
+
+
+def _apply(method: Method, known: Known, counts: Array, latency_ms: Array) -> LinearModel:
+    return method(counts, latency_ms, known)
+
+
+def main() -> None:
+    arguments = parse(__doc__)
+    measured, targets = load(arguments)
+    networks = measured.networks
+    columns = {name: known_columns_ms(networks.counts, ms) for name, ms in measured.devices.items()}
+    found = {}
+    for name, latency_ms in targets.items():
+        sources = np.stack([column for other, column in columns.items() if other != name], axis=1)
+        known = Known.of(sources, networks.groups, networks.counts[:REFERENCE], networks.physical)
+        methods: dict[str, Method] = {"transfer": _transfer, **SIMPLE}
+        found[name] = {
+            label: summarise(evaluate(networks.counts, latency_ms, partial(_apply, method, known), arguments))
+            for label, method in methods.items()
+        }
+    show(found, arguments)
+
+
+if __name__ == "__main__":
+    main()

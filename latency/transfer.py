@@ -1,0 +1,143 @@
+"""A latency table for a new device from those of known devices and a few measured networks.
+
+Every method is linear in the known devices' columns and in physical features, so that each gives a table.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import KFold
+
+from latency.grouped import Array, Groups, LinearModel, fit_grouped
+
+_SOURCE_PRIOR, _REST_PRIOR = -8.0, -9.0
+"""Log prior variances of one known device, and of every physical group and the deviations."""
+_SHARPNESS = 200.0
+_FOLDS = 10
+_DAMPING = 1e-3
+_PHYSICAL_SCALE = 0.3
+"""Physical features beside principal components of unit variance; from `data/README.md` of the reference data."""
+
+_NO_VARIANCES = np.zeros(0)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known before measuring.
+
+    sources: (columns, devices) milliseconds in units of the spread over the reference networks.
+    components: (columns, k) principal components of the sources, and the physical features.
+    groups: physical features by group. reference: (networks, columns), not measured.
+    """
+
+    sources: Array
+    components: Array
+    groups: Groups
+    reference: Array
+
+    @staticmethod
+    def of(source_ms: Array, groups: Groups, reference: Array, physical: str = "total") -> "Known":
+        """From milliseconds (columns, devices). physical: the group that goes with the principal components."""
+        centred = reference - reference.mean(axis=0)
+        spread = (centred @ source_ms).std(axis=0)
+        sources = source_ms[:, spread > 0] / spread[spread > 0]
+        _, singular, right = np.linalg.svd(centred @ sources, full_matrices=False)
+        size = (centred @ groups[physical]).std(axis=0)
+        features = _PHYSICAL_SCALE * groups[physical][:, size > 1e-9] / size[size > 1e-9]
+        kept = right[singular > 1e-6 * singular[0]]
+        return Known(sources, np.hstack([sources @ kept.T, features]), groups, reference)
+
+
+Method = Callable[[Array, Array, Known], LinearModel]
+"""From counts (networks, columns), milliseconds (networks,) and what is known."""
+
+
+def single(counts: Array, latency_ms: Array, known: Known) -> LinearModel:
+    """The known device of least leave-one-out error, with an affine map of positive slope."""
+    inputs = counts @ known.sources
+    centred, target = inputs - inputs.mean(axis=0), latency_ms - latency_ms.mean()
+    power = np.maximum((centred**2).sum(axis=0), 1e-12)
+    slope = np.maximum(centred.T @ target / power, 0)
+    leverage = 1 / len(target) + centred**2 / power * (slope > 0)
+    left_out = (target[:, None] - centred * slope) / (1 - leverage) / latency_ms[:, None]
+    best = int((left_out**2).mean(axis=0).argmin())
+    return _centred(counts, latency_ms, slope[best] * known.sources[:, best])
+
+
+def mix(counts: Array, latency_ms: Array, known: Known) -> LinearModel:
+    """A non-negative combination of the known devices."""
+    inputs, target = counts @ known.sources, latency_ms - latency_ms.mean()
+    damping = np.sqrt(_DAMPING * len(latency_ms)) * np.eye(inputs.shape[1])
+    unit_ms = max(float(target.std()), 1e-12)
+    stacked = np.vstack([inputs - inputs.mean(axis=0), damping])
+    weights, _ = nnls(stacked, np.append(target / unit_ms, np.zeros(len(damping))))
+    return _centred(counts, latency_ms, known.sources @ weights * unit_ms)
+
+
+def components(counts: Array, latency_ms: Array, known: Known) -> LinearModel:
+    """Ridge on principal components of the known devices and physical features, penalty by leave-one-out."""
+    inputs = counts @ known.components
+    unit = max(float(np.linalg.norm(inputs - inputs.mean(axis=0), 2)) ** 2, 1e-9)
+    ridge = RidgeCV(alphas=np.logspace(-5, 2, 29) * unit).fit(inputs, latency_ms)
+    return _centred(counts, latency_ms, known.components @ ridge.coef_)
+
+
+def grouped(counts: Array, latency_ms: Array, known: Known, start: Array | None = None) -> LinearModel:
+    """The grouped model with every known device as a group of its own, beside the physical groups."""
+    groups = {f"source {i}": column[:, None] for i, column in enumerate(known.sources.T)}
+    priors = dict.fromkeys(groups, _SOURCE_PRIOR) | dict.fromkeys([*known.groups, "deviation"], _REST_PRIOR)
+    return fit_grouped(
+        counts, {**groups, **known.groups}, latency_ms, reference=known.reference, priors=priors, start=start
+    )
+
+
+def _centred(counts: Array, latency_ms: Array, column_ms: Array) -> LinearModel:
+    """The model with these columns whose mean error on the networks is zero."""
+    return LinearModel(float(latency_ms.mean() - (counts @ column_ms).mean()), column_ms, _NO_VARIANCES)
+
+
+SIMPLE: Mapping[str, Method] = {"single": single, "mix": mix, "components": components}
+_AVERAGED: Mapping[str, Method] = {"mix": mix, "grouped": grouped}
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """model: the average. weights: of each method in it. held_out_ms: predictions of networks left out, (networks,)."""
+
+    model: LinearModel
+    weights: dict[str, float]
+    held_out_ms: Array
+
+
+def fit_transfer(counts: Array, latency_ms: Array, known: Known) -> Transferred:
+    """Average the tables of two methods, with weights by their cross-validated errors.
+
+    From few networks the errors are noise themselves, and picking the best method is often wrong: the weights are
+    `error ** -(n * n / 200)`, nearly equal at n = 10, nearly all on the better method from n = 50 on.
+    """
+    models = {name: method(counts, latency_ms, known) for name, method in _AVERAGED.items()}
+    held_out = _held_out(counts, latency_ms, known, models["grouped"].log_variances)
+    errors = np.sqrt(np.mean((held_out / latency_ms[:, None] - 1) ** 2, axis=0)) + 1e-9
+    weights = np.exp(-(len(latency_ms) ** 2) / _SHARPNESS * (np.log(errors) - np.log(errors.min())))
+    weights /= weights.sum()
+    constant_ms = float(weights @ [model.constant_ms for model in models.values()])
+    column_ms = np.stack([model.column_ms for model in models.values()], axis=1) @ weights
+    average = LinearModel(constant_ms, column_ms, _NO_VARIANCES)
+    return Transferred(average, dict(zip(models, weights.tolist(), strict=True)), held_out @ weights)
+
+
+def _held_out(counts: Array, latency_ms: Array, known: Known, start: Array) -> Array:
+    """Predictions of networks left out of the fit, (networks, methods)."""
+    predicted = np.zeros((len(latency_ms), len(_AVERAGED)))
+    for train, test in KFold(min(_FOLDS, len(latency_ms))).split(counts):
+        fits = [
+            grouped(counts[train], latency_ms[train], known, start)
+            if method is grouped
+            else method(counts[train], latency_ms[train], known)
+            for method in _AVERAGED.values()
+        ]
+        predicted[test] = np.stack([model.predict(counts[test]) for model in fits], axis=1)
+    return predicted
