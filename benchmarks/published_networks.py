@@ -73,8 +73,8 @@ def _latencies(table: pa.Table, encoding: set[str]) -> dict[str, Array]:
     found = {}
     for field in table.schema:
         numeric = pa.types.is_floating(field.type) or pa.types.is_integer(field.type)
-        described = field.name in {*encoding, "arch_id", "macs_M", "params_M"} or "top" in field.name
-        if numeric and not described and "_std" not in field.name:
+        described = field.name in {*encoding, "arch_id", "id", "macs_M", "params_M", "train_time_s"}
+        if numeric and not described and not any(part in field.name for part in ("top", "_std")):
             values = np.asarray(table[field.name].to_numpy(zero_copy_only=False), dtype=np.float64)
             found[field.name] = 1000 / values if field.name.endswith("img_s") else values
     return found
@@ -231,7 +231,7 @@ def _ofa(table: pa.Table) -> Networks:
     blocks = [block for position in range(20) for block in _ofa_blocks(position)]
     groups: dict[str, Array] = {}
     for name, block in _physical(blocks, [""] * len(blocks)).items():
-        none, rest = np.zeros_like(block), np.ones((1, block.shape[1]))
+        none, rest = np.zeros_like(block), np.zeros((1, block.shape[1]))
         groups[f"{name}_count"] = np.vstack([block, none, rest])
         groups[f"{name}_area"] = np.vstack([none, block, rest])
     groups["rest"] = np.append(np.zeros(2 * len(blocks)), 1.0)[:, None]

@@ -8,6 +8,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut
 
 from latency.accuracy import accuracy
+from latency.columns import count_layers, indicator
 from latency.features import WORK, work_matrix
 from latency.table import Fit, HeldOut, LatencyTable, Row
 from proxyless.errors import CheckError
@@ -90,10 +91,7 @@ class _Model:
     @staticmethod
     def of(table: LatencyTable, networks: Sequence[NetworkTiming], noise: float) -> "_Model":
         rows = [*table.fixed, *table.rows]
-        column = {row.spec: index for index, row in enumerate(rows)}
-        counts = np.zeros((len(networks), len(rows)))
-        for number, net in enumerate(networks):
-            np.add.at(counts[number], [column[spec] for spec in net.layers], 1)
+        counts = count_layers([row.spec for row in rows], [net.layers for net in networks])
         row_ms = np.array([row.ms for row in rows])
         names, corrections = _corrections(rows, row_ms)
         measured_ms = np.array([net.measured_ms for net in networks])
@@ -121,7 +119,7 @@ def _corrections(rows: Sequence[Row], row_ms: np.ndarray) -> tuple[tuple[str, ..
     work = work_matrix(row.spec for row in rows)
     work *= _WORK_PRIOR * row_ms.sum() / np.maximum(work.sum(0), 1e-12)
     shapes = list(dict.fromkeys(row.in_shape for row in rows))
-    stage = np.array([[row.in_shape == shape for shape in shapes] for row in rows]) * row_ms[:, None]
+    stage = indicator([row.in_shape for row in rows]) * row_ms[:, None]
     call = np.full(len(rows), -row_ms.min())
     columns = [row_ms, call, *work.T, *(_STAGE_PRIOR * stage.T), *np.diag(_ROW_PRIOR * row_ms)]
     stages = ("stage " + "x".join(map(str, shape)) for shape in shapes)

@@ -63,9 +63,9 @@ class Plan:
         return files
 
 
-def make_plan(space: Space, calibrate: int, rounds: int, seed: int) -> Plan:
+def make_plan(space: Space, calibrate: int, rounds: int, seed: int, *, networks_only: bool = False) -> Plan:
     """Plan a profile with `calibrate` whole networks, each item measured once per round."""
-    layers = {str(spec): spec for spec in space.specs()}
+    layers = {} if networks_only else {str(spec): spec for spec in space.specs()}
     chosen = spanning_networks(space, calibrate, seed) if calibrate else []
     networks = {"network " + " ".join(op.name for op in ops): ops for ops in chosen}
     return Plan(space, layers, networks, rounds, seed)

@@ -1,32 +1,23 @@
 """Measure a space on a target and make its latency table."""
 
 import tempfile
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from latency.calibrate import NetworkTiming, calibrate
+from latency.assemble import make_table
 from latency.devices import Device, Event, Job, find_device
-from latency.measurement import Measurement, Measurements, repeatability_pct
 from latency.partial import PartialFile
 from latency.plan import Plan, make_plan
 from latency.runtimes import Runtime, find_runtime
 from latency.settings import ProfileSettings
-from latency.stability import find_stability
-from latency.table import LatencyTable, Row, RuntimeInfo, SpaceInfo
-from latency.timing import Samples, count_visits, time_models
-from proxyless.errors import CheckError, InputError
-from proxyless.space import Anchor, Space
+from latency.table import LatencyTable
+from latency.timing import count_visits, time_models
+from latency.transferred import check_known
+from proxyless.errors import InputError
+from proxyless.space import Space
 
 OnProgress = Callable[[int, int], None]
 """Called with visits done and visits in all."""
-
-MAX_REPEATABILITY_PCT = 10.0
-"""Noise above which a table would mislead more than it helps; fewer rounds than the next are too few to tell."""
-MIN_ROUNDS_TO_JUDGE = 10
-
-ANCHOR_PLACES = (0.1, 0.3, 0.5, 0.7, 0.9)
-"""Anchors among the networks in order of their latency: of all sizes, but neither extreme."""
 
 
 def profile(
@@ -34,8 +25,12 @@ def profile(
     output: Path | str,
     settings: ProfileSettings | None = None,
     on_progress: OnProgress = lambda done, total: None,
+    known: Mapping[str, LatencyTable] | None = None,
 ) -> LatencyTable:
     """Measure every layer that the space can ask for, calibrate on whole networks, write the table.
+
+    known: tables of other devices by name; with them only the whole networks are measured, and the rows are
+    transferred from these tables.
 
     An interrupted profile is taken up where it stopped, from `<output>.partial`.
 
@@ -52,11 +47,13 @@ def profile(
     runtime, device = find_runtime(settings.runtime), find_device(settings.device)
     delegate = runtime.check_target(settings.delegate, settings.batch, here=device.name == "local")
     settings = settings.model_copy(update={"delegate": delegate})
-    plan = make_plan(space, settings.calibrate, settings.rounds, settings.seed)
-    identity = {"space": space.fingerprint, **settings.model_dump(exclude={"rounds"})}
+    known = known or {}
+    check_known(known, space)
+    plan = make_plan(space, settings.calibrate, settings.rounds, settings.seed, networks_only=bool(known))
+    identity = {"space": space.fingerprint, "transfer": bool(known), **settings.model_dump(exclude={"rounds"})}
     with PartialFile(output, identity) as partial:
         _measure(plan, runtime, device, settings, partial, on_progress)
-        table = _make_table(plan, device, settings, partial.samples)
+        table = make_table(plan, device.name, settings, partial.samples, known)
         table.save(output)
         partial.delete()
     return table
@@ -81,57 +78,3 @@ def _measure(
         delegate = settings.delegate or ""
         job = Job(runtime.runner, files, schedule, settings.threads, delegate, settings.batch)
         time_models(device, job, partial.samples, on_event)
-
-
-def _make_table(plan: Plan, device: Device, settings: ProfileSettings, samples: Samples) -> LatencyTable:
-    stability, measured = find_stability(samples)
-    judged = {item: measured[item] for item in plan.networks or plan.layers}
-    _check_noise(repeatability_pct(judged), settings)
-    fixed = {str(spec) for spec in plan.space.fixed}
-    rows = {item: _row(plan, item, measured[item]) for item in plan.layers}
-    environment = {key: value for key, value in samples.environment.items() if key != "runtime"}
-    table = LatencyTable(
-        device={"name": device.name, **environment},
-        runtime=RuntimeInfo(
-            name=settings.runtime,
-            version=str(samples.environment["runtime"]),
-            threads=settings.threads,
-            delegate=settings.delegate or "",
-        ),
-        batch=settings.batch,
-        space=SpaceInfo(name=plan.space.name, args=dict(plan.space.args), fingerprint=plan.space.fingerprint),
-        fixed=[row for item, row in rows.items() if item in fixed],
-        rows=[row for item, row in rows.items() if item not in fixed],
-        stability=stability,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-    return _calibrated(table, plan, measured) if plan.networks else table
-
-
-def _check_noise(repeatability_pct: float, settings: ProfileSettings) -> None:
-    if settings.rounds >= MIN_ROUNDS_TO_JUDGE and repeatability_pct > MAX_REPEATABILITY_PCT:
-        raise CheckError(
-            f"{settings.device!r} is too noisy for a latency table: two halves of the measurement differ by "
-            f"{repeatability_pct:.0f} % (at most {MAX_REPEATABILITY_PCT:.0f} %); close other programs, let the device "
-            f"cool down or fix its clock, and run the same command with --rounds {2 * settings.rounds}: what was "
-            "measured is kept"
-        )
-
-
-def _row(plan: Plan, item: str, measurement: Measurement) -> Row:
-    return Row.of(plan.layers[item], ms=measurement.ms, iqr=measurement.iqr_ms, n=measurement.count, source="measured")
-
-
-def _calibrated(table: LatencyTable, plan: Plan, measured: Measurements) -> LatencyTable:
-    items = list(plan.networks)
-    timings = [_timing(plan, item, measured[item]) for item in items]
-    calibrated = calibrate(table, timings, repeatability_pct({item: measured[item] for item in items}))
-    ranked = sorted(items, key=lambda item: measured[item].ms)
-    chosen = [ranked[round(place * (len(ranked) - 1))] for place in ANCHOR_PLACES]
-    anchors = [Anchor(ops=[op.name for op in plan.networks[item]], ms=measured[item].ms) for item in chosen]
-    return calibrated.changed(anchors=anchors)
-
-
-def _timing(plan: Plan, item: str, measurement: Measurement) -> NetworkTiming:
-    ops = plan.networks[item]
-    return NetworkTiming(tuple(op.name for op in ops), tuple(plan.space.network(ops)), measurement.ms)

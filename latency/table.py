@@ -198,9 +198,13 @@ class LatencyTable(_Part):
             )
         return row.ms
 
+    def has(self, spec: LayerSpec) -> bool:
+        """Whether there is a row for the layer."""
+        return spec in self._by_spec
+
     def covers(self, space: Space) -> bool:
         """Whether there is a row for every layer that the space can ask for."""
-        return all(spec in self._by_spec for spec in space.specs())
+        return all(map(self.has, space.specs()))
 
     def predict(self, layers: Iterable[LayerSpec]) -> float:
         """Milliseconds of a whole network."""

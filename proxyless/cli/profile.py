@@ -26,15 +26,24 @@ def profile(
     calibrate: Annotated[int, typer.Option(help=_help("calibrate"))] = _DEFAULT.calibrate,
     rounds: Annotated[int, typer.Option(help=_help("rounds"))] = _DEFAULT.rounds,
     seed: Annotated[int, typer.Option(help=_help("seed"))] = _DEFAULT.seed,
+    transfer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TABLE", help="Measure only whole networks; take the rows from this table. Repeatable."),
+    ] = None,
+    nets: Annotated[int, typer.Option(help="With --transfer: whole networks to measure.")] = 10,
     json: Json = False,
 ) -> None:
     """Measure every operation of a space on a target, and write its latency table.
 
     Interrupted, the same command goes on where it stopped.
 
-    Example: `proxyless profile --space mobile --runtime litert --num-classes 37 -o phone.json`
+    With --transfer, tables of other devices are adapted to this one, from about ten networks measured here.
+
+    Examples: `proxyless profile --space mobile --runtime litert --num-classes 37 -o phone.json`,
+    `proxyless profile --space mobile --device ssh://pi@raspberrypi --transfer laptop.json --transfer pixel1 -o pi.json`
     """
     from latency.profile import profile as measure
+    from latency.tables import load_table
     from proxyless.cli.table_report import describe, summary
     from proxyless.space import build_space
 
@@ -46,12 +55,13 @@ def profile(
         threads=threads,
         batch=batch,
         delegate=delegate,
-        calibrate=calibrate,
+        calibrate=nets if transfer else calibrate,
         rounds=rounds,
         seed=seed,
     )
+    known = {name: load_table(name) for name in transfer or []}
     with reporting(f"profile {space} on {runtime}", "visits") as reporter:
-        table = measure(built, output, settings, reporter.visits)
+        table = measure(built, output, settings, reporter.visits, known)
     if json:
         print_json(summary(table))
     else:

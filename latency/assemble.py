@@ -1,0 +1,98 @@
+"""Turn the samples of a profile into a latency table."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from latency.calibrate import NetworkTiming, calibrate
+from latency.measurement import Measurement, Measurements, repeatability_pct
+from latency.plan import Plan
+from latency.settings import ProfileSettings
+from latency.stability import find_stability
+from latency.table import LatencyTable, Row, RuntimeInfo, SpaceInfo, Stability
+from latency.timing import Samples
+from latency.transferred import transfer_table
+from proxyless.errors import CheckError
+from proxyless.space import Anchor
+
+MAX_REPEATABILITY_PCT = 10.0
+"""Noise above which a table would mislead more than it helps; fewer rounds than the next are too few to tell."""
+MIN_ROUNDS_TO_JUDGE = 10
+
+ANCHOR_PLACES = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Anchors among the networks in order of their latency: of all sizes, but neither extreme."""
+
+
+def make_table(
+    plan: Plan, device_name: str, settings: ProfileSettings, samples: Samples, known: Mapping[str, LatencyTable]
+) -> LatencyTable:
+    """The table of what was measured, fitted to whole networks; with `known`, the rows are transferred from these.
+
+    Raises:
+        CheckError: the device is too noisy.
+    """
+    stability, measured = find_stability(samples)
+    judged = {item: measured[item] for item in plan.networks or plan.layers}
+    repeatability = repeatability_pct(judged)
+    _check_noise(repeatability, settings)
+    table = _measured_table(plan, device_name, settings, samples, stability, measured)
+    if not plan.networks:
+        return table
+    timings = [_timing(plan, item, measured[item]) for item in plan.networks]
+    if known:
+        fitted = transfer_table(table, plan.space, timings, repeatability, known)
+    else:
+        fitted = calibrate(table, timings, repeatability)
+    return fitted.changed(anchors=_anchors(timings))
+
+
+def _check_noise(repeatability_pct: float, settings: ProfileSettings) -> None:
+    if settings.rounds >= MIN_ROUNDS_TO_JUDGE and repeatability_pct > MAX_REPEATABILITY_PCT:
+        raise CheckError(
+            f"{settings.device!r} is too noisy for a latency table: two halves of the measurement differ by "
+            f"{repeatability_pct:.0f} % (at most {MAX_REPEATABILITY_PCT:.0f} %); close other programs, let the device "
+            f"cool down or fix its clock, and run the same command with --rounds {2 * settings.rounds}: what was "
+            "measured is kept"
+        )
+
+
+def _measured_table(
+    plan: Plan,
+    device_name: str,
+    settings: ProfileSettings,
+    samples: Samples,
+    stability: Stability,
+    measured: Measurements,
+) -> LatencyTable:
+    fixed = {str(spec) for spec in plan.space.fixed}
+    rows = {item: _row(plan, item, measured[item]) for item in plan.layers}
+    environment = {key: value for key, value in samples.environment.items() if key != "runtime"}
+    return LatencyTable(
+        device={"name": device_name, **environment},
+        runtime=RuntimeInfo(
+            name=settings.runtime,
+            version=str(samples.environment["runtime"]),
+            threads=settings.threads,
+            delegate=settings.delegate or "",
+        ),
+        batch=settings.batch,
+        space=SpaceInfo(name=plan.space.name, args=dict(plan.space.args), fingerprint=plan.space.fingerprint),
+        fixed=[row for item, row in rows.items() if item in fixed],
+        rows=[row for item, row in rows.items() if item not in fixed],
+        stability=stability,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _row(plan: Plan, item: str, measurement: Measurement) -> Row:
+    return Row.of(plan.layers[item], ms=measurement.ms, iqr=measurement.iqr_ms, n=measurement.count, source="measured")
+
+
+def _timing(plan: Plan, item: str, measurement: Measurement) -> NetworkTiming:
+    ops = plan.networks[item]
+    return NetworkTiming(tuple(op.name for op in ops), tuple(plan.space.network(ops)), measurement.ms)
+
+
+def _anchors(timings: Sequence[NetworkTiming]) -> list[Anchor]:
+    ranked = sorted(timings, key=lambda net: net.measured_ms)
+    chosen = [ranked[round(place * (len(ranked) - 1))] for place in ANCHOR_PLACES]
+    return [Anchor(ops=list(net.ops), ms=net.measured_ms) for net in chosen]

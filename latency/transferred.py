@@ -1,0 +1,70 @@
+"""A new device's table from tables of known devices and a few of its networks."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from latency.accuracy import accuracy
+from latency.calibrate import NetworkTiming
+from latency.columns import count_layers, physical_groups
+from latency.table import Fit, HeldOut, LatencyTable, Row
+from latency.transfer import Known, fit_transfer
+from proxyless.errors import InputError
+from proxyless.space import Space
+
+_REFERENCE = 500
+"""Random networks of the space that set the units of the features."""
+
+
+def check_known(known: Mapping[str, LatencyTable], space: Space) -> None:
+    """Raise InputError when a table lacks a row of the space, naming both."""
+    for name, table in known.items():
+        missing = next((spec for spec in space.specs() if not table.has(spec)), None)
+        if missing is not None:
+            raise InputError(
+                f"{name} cannot be transferred to space {space.name!r}: it has no row for the layer [{missing}]; give "
+                "tables of the same space, with its resolution and number of classes"
+            )
+
+
+def transfer_table(
+    table: LatencyTable,
+    space: Space,
+    networks: Sequence[NetworkTiming],
+    repeatability_pct: float,
+    known: Mapping[str, LatencyTable],
+) -> LatencyTable:
+    """Fill a table that has no rows; they are marked `predicted`, the error is on networks left out of the fit."""
+    specs = list(space.specs())
+    rng = random.Random(0)  # noqa: S311
+    reference = count_layers(specs, [space.network(space.random_ops(rng)) for _ in range(_REFERENCE)])
+    source_ms = np.array([[source.lookup(spec) for source in known.values()] for spec in specs])
+    what = Known.of(source_ms, physical_groups(specs), reference)
+    measured_ms = np.array([net.measured_ms for net in networks])
+    found = fit_transfer(count_layers(specs, [net.layers for net in networks]), measured_ms, what)
+    rows = {
+        spec: Row.of(spec, ms=max(0.0, float(ms)), source="predicted")
+        for spec, ms in zip(specs, found.model.column_ms, strict=True)
+    }
+    fit = Fit(
+        nets=len(networks),
+        heldout="cross-validated",
+        scale=1.0,
+        call_ms=0.0,
+        corrections={f"weight of {method}": weight for method, weight in found.weights.items()},
+        repeatability_pct=repeatability_pct,
+        networks=[
+            HeldOut(ops=list(net.ops), measured_ms=net.measured_ms, predicted_ms=ms)
+            for net, ms in zip(networks, found.held_out_ms.tolist(), strict=True)
+        ],
+        **asdict(accuracy(found.held_out_ms, measured_ms)),
+    )
+    return table.changed(
+        overhead_ms=found.model.constant_ms,
+        fixed=[rows[spec] for spec in dict.fromkeys(space.fixed)],
+        rows=[row for spec, row in rows.items() if spec not in space.fixed],
+        fit=fit,
+        origin=f"transferred from {', '.join(known)}",
+    )
