@@ -47,8 +47,10 @@ def main() -> None:
     columns = {name: known_columns_ms(networks.counts, ms) for name, ms in measured.devices.items()}
     found = {}
     for name, latency_ms in targets.items():
-        sources = np.stack([column for other, column in columns.items() if other != name], axis=1)
-        known = Known.of(sources, networks.groups, networks.counts[:REFERENCE], networks.physical)
+        others = [other for other in columns if other != name]
+        source_ms = np.stack([columns[other] for other in others], axis=1)
+        mean_ms = np.array([np.nanmean(measured.devices[other]) for other in others])
+        known = Known.of(source_ms, mean_ms, networks.groups, networks.counts[:REFERENCE], networks.physical)
         methods: dict[str, Method] = {"transfer": _transfer, **SIMPLE}
         found[name] = {
             label: summarise(evaluate(networks.counts, latency_ms, partial(_apply, method, known), arguments))

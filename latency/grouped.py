@@ -56,12 +56,13 @@ def fit_grouped(
     reference: Array | None = None,
     priors: Mapping[str, float] | None = None,
     start: Array | None = None,
+    expected_ms: Array | None = None,
 ) -> LinearModel:
     """Fit networks, (networks, columns) counts with (networks,) milliseconds.
 
     reference: (any, columns) networks that need not be measured; they set the groups' units. Default: `counts`.
     priors: log variances by group, where the default does not suit; that of the deviations is `deviation`.
-    start: log variances to start from.
+    start: log variances to start from. expected_ms: (columns,) values to shrink towards, instead of zero.
     """
     reference = counts if reference is None else reference
     unit_ms, centre = float(np.mean(latency_ms)), reference.mean(axis=0)
@@ -69,9 +70,11 @@ def fit_grouped(
     inputs = [(counts - centre) @ features for features in maps]
     kernels = np.stack([z @ z.T for z in inputs])
     prior = np.array([(priors or {}).get(name, _GROUP_PRIOR) for name in (*groups, "deviation")] + [_NOISE_PRIOR])
-    theta, alpha = _reweighted(kernels, latency_ms / unit_ms, prior, prior if start is None else start)
+    expected_ms = np.zeros(counts.shape[1]) if expected_ms is None else expected_ms
+    base = (counts - centre) @ expected_ms / unit_ms
+    theta, alpha = _reweighted(kernels, latency_ms / unit_ms, base, prior, prior if start is None else start)
     columns = sum(np.exp(s) * (features @ (z.T @ alpha)) for s, features, z in zip(theta, maps, inputs, strict=False))
-    column_ms = unit_ms * np.asarray(columns)
+    column_ms = unit_ms * np.asarray(columns) + expected_ms
     return LinearModel(unit_ms * _FREE * float(alpha.sum()) - float(centre @ column_ms), column_ms, theta)
 
 
@@ -85,8 +88,12 @@ def _scaled(groups: Groups, centred: Array) -> list[Array]:
     return [*maps, np.eye(centred.shape[1]) / np.sqrt(centred.var(axis=0).sum())]
 
 
-def _reweighted(kernels: Array, target: Array, prior: Array, start: Array) -> tuple[Array, Array]:
-    """Log variances, and the weights (networks,) of the posterior mean, under Student-t noise by reweighting."""
+def _reweighted(kernels: Array, relative: Array, base: Array, prior: Array, start: Array) -> tuple[Array, Array]:
+    """Log variances, and the weights (networks,) of the posterior mean, under Student-t noise by reweighting.
+
+    relative: latency in units of the mean. base: what was expected of it.
+    """
+    target = relative - base
     theta, level, weight = start, np.ones(len(target)), np.ones(len(target))
     for _ in range(_REWEIGHTINGS):
         variance = level**2 / weight
@@ -96,7 +103,7 @@ def _reweighted(kernels: Array, target: Array, prior: Array, start: Array) -> tu
         alpha = inverse @ target
         fitted = target - noise * alpha
         unsure = np.maximum(noise - noise**2 * np.diag(inverse), 0)
-        level = np.clip(fitted, *_LEVELS)
+        level = np.clip(fitted + base, *_LEVELS)
         weight = (_DEGREES + 1) / (_DEGREES + ((target - fitted) ** 2 + unsure) / (np.exp(theta[-1]) * level**2))
     return theta, np.asarray(alpha)
 

@@ -18,6 +18,8 @@ _SOURCE_PRIOR, _REST_PRIOR = -8.0, -9.0
 _SHARPNESS = 200.0
 _FOLDS = 10
 _DAMPING = 1e-3
+_SHRINKAGE = 0.1
+"""Expected noise of a measurement, relative to the spread of the networks' latencies."""
 _PHYSICAL_SCALE = 0.3
 """Physical features beside principal components of unit variance; from `data/README.md` of the reference data."""
 
@@ -31,24 +33,38 @@ class Known:
     sources: (columns, devices) milliseconds in units of the spread over the reference networks.
     components: (columns, k) principal components of the sources, and the physical features.
     groups: physical features by group. reference: (networks, columns), not measured.
+    spread: standard deviation over mean of the reference networks' latencies, that of a typical device.
     """
 
     sources: Array
     components: Array
     groups: Groups
     reference: Array
+    spread: float
 
     @staticmethod
-    def of(source_ms: Array, groups: Groups, reference: Array, physical: str = "total") -> "Known":
-        """From milliseconds (columns, devices). physical: the group that goes with the principal components."""
+    def of(source_ms: Array, mean_ms: Array, groups: Groups, reference: Array, physical: str = "total") -> "Known":
+        """From milliseconds (columns, devices), and the mean latency of networks (devices,).
+
+        physical: the group that goes with the principal components.
+        """
         centred = reference - reference.mean(axis=0)
-        spread = (centred @ source_ms).std(axis=0)
-        sources = source_ms[:, spread > 0] / spread[spread > 0]
+        deviation_ms = (centred @ source_ms).std(axis=0)
+        varies = deviation_ms > 0
+        sources = source_ms[:, varies] / deviation_ms[varies]
         _, singular, right = np.linalg.svd(centred @ sources, full_matrices=False)
         size = (centred @ groups[physical]).std(axis=0)
         features = _PHYSICAL_SCALE * groups[physical][:, size > 1e-9] / size[size > 1e-9]
         kept = right[singular > 1e-6 * singular[0]]
-        return Known(sources, np.hstack([sources @ kept.T, features]), groups, reference)
+        spread = float(np.median((deviation_ms / mean_ms)[varies]))
+        return Known(sources, np.hstack([sources @ kept.T, features]), groups, reference, spread)
+
+    @property
+    def consensus(self) -> Array:
+        """Equal weights of the sources, (devices,), for which their mix has the typical spread."""
+        centred = self.reference - self.reference.mean(axis=0)
+        devices = self.sources.shape[1]
+        return np.full(devices, self.spread / devices / (centred @ self.sources.mean(axis=1)).std())
 
 
 Method = Callable[[Array, Array, Known], LinearModel]
@@ -77,6 +93,15 @@ def mix(counts: Array, latency_ms: Array, known: Known) -> LinearModel:
     return _centred(counts, latency_ms, known.sources @ weights * unit_ms)
 
 
+def shrunken_mix(counts: Array, latency_ms: Array, known: Known) -> LinearModel:
+    """A non-negative combination, shrunk towards the consensus of the known devices: noise cannot turn it around."""
+    mean_ms, inputs = float(latency_ms.mean()), counts @ known.sources
+    pull = _SHRINKAGE / known.spread
+    stacked = np.vstack([inputs - inputs.mean(axis=0), pull * np.eye(inputs.shape[1])])
+    weights, _ = nnls(stacked, np.append(latency_ms / mean_ms - 1, pull * known.consensus))
+    return _centred(counts, latency_ms, known.sources @ weights * mean_ms)
+
+
 def components(counts: Array, latency_ms: Array, known: Known) -> LinearModel:
     """Ridge on principal components of the known devices and physical features, penalty by leave-one-out."""
     inputs = counts @ known.components
@@ -86,11 +111,18 @@ def components(counts: Array, latency_ms: Array, known: Known) -> LinearModel:
 
 
 def grouped(counts: Array, latency_ms: Array, known: Known, start: Array | None = None) -> LinearModel:
-    """The grouped model with every known device as a group of its own, beside the physical groups."""
+    """The grouped model with every known device as a group of its own, beside the physical groups, and the consensus
+    as what is expected before measuring."""
     groups = {f"source {i}": column[:, None] for i, column in enumerate(known.sources.T)}
     priors = dict.fromkeys(groups, _SOURCE_PRIOR) | dict.fromkeys([*known.groups, "deviation"], _REST_PRIOR)
     return fit_grouped(
-        counts, {**groups, **known.groups}, latency_ms, reference=known.reference, priors=priors, start=start
+        counts,
+        {**groups, **known.groups},
+        latency_ms,
+        reference=known.reference,
+        priors=priors,
+        start=start,
+        expected_ms=known.sources @ known.consensus * latency_ms.mean(),
     )
 
 
@@ -100,7 +132,7 @@ def _centred(counts: Array, latency_ms: Array, column_ms: Array) -> LinearModel:
 
 
 SIMPLE: Mapping[str, Method] = {"single": single, "mix": mix, "components": components}
-_AVERAGED: Mapping[str, Method] = {"mix": mix, "grouped": grouped}
+_AVERAGED: Mapping[str, Method] = {"mix": shrunken_mix, "grouped": grouped}
 
 
 @dataclass(frozen=True)

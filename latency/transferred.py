@@ -41,7 +41,9 @@ def transfer_table(
     rng = random.Random(0)  # noqa: S311
     reference = count_layers(specs, [space.network(space.random_ops(rng)) for _ in range(_REFERENCE)])
     source_ms = np.array([[source.lookup(spec) for source in known.values()] for spec in specs])
-    what = Known.of(source_ms, physical_groups(specs), reference)
+    overheads_ms = np.array([source.overhead_ms for source in known.values()])
+    mean_ms = (reference @ source_ms).mean(axis=0) + overheads_ms
+    what = Known.of(source_ms, mean_ms, physical_groups(specs), reference)
     measured_ms = np.array([net.measured_ms for net in networks])
     found = fit_transfer(count_layers(specs, [net.layers for net in networks]), measured_ms, what)
     rows = {
