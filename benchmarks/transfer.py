@@ -18,18 +18,23 @@ REFERENCE = 1000
 _LEVELS = (0.2, 5.0)
 
 
-def known_columns_ms(counts: Array, latency_ms: Array) -> Array:
-    """A known device's additive model, (columns,), from all its networks: least squares on relative errors."""
-    usable = np.isfinite(latency_ms)
-    counts, mean_ms = counts[usable], float(latency_ms[usable].mean())
-    target, centred = latency_ms[usable] / mean_ms, counts - counts.mean(axis=0)
+def fit_relative(counts: Array, latency_ms: Array) -> LinearModel:
+    """A known device's additive model from all its networks: least squares on relative errors, hardly penalised."""
+    mean_ms, centre = float(latency_ms.mean()), counts.mean(axis=0)
+    target, centred = latency_ms / mean_ms, counts - centre
     level, values = np.clip(target, *_LEVELS), np.zeros(counts.shape[1] + 1)
     penalty = np.diag(np.append(0.0, np.ones(counts.shape[1])))
     for _ in range(2):
         rows = np.hstack([np.ones((len(target), 1)), centred]) / level[:, None]
         values = np.linalg.solve(rows.T @ rows + penalty, rows.T @ (target / level))
         level = np.clip(values[0] + centred @ values[1:], *_LEVELS)
-    return np.asarray(mean_ms * values[1:])
+    constant_ms = mean_ms * float(values[0] - centre @ values[1:])
+    return LinearModel(constant_ms, mean_ms * values[1:], np.zeros(0))
+
+
+def _known(counts: Array, latency_ms: Array) -> Array:
+    measured = np.isfinite(latency_ms)
+    return fit_relative(counts[measured], latency_ms[measured]).column_ms
 
 
 def _transfer(counts: Array, latency_ms: Array, known: Known) -> LinearModel:
@@ -44,7 +49,7 @@ def main() -> None:
     arguments = parse(__doc__)
     measured, targets = load(arguments)
     networks = measured.networks
-    columns = {name: known_columns_ms(networks.counts, ms) for name, ms in measured.devices.items()}
+    columns = {name: _known(networks.counts, ms) for name, ms in measured.devices.items()}
     found = {}
     for name, latency_ms in targets.items():
         others = [other for other in columns if other != name]

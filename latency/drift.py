@@ -24,7 +24,7 @@ def machine_slowness(visits: Visits) -> np.ndarray:
     slowness = np.zeros(len(log_ms))
     for _ in range(2):
         typical = {item: np.median((log_ms - slowness)[[i == item for i in items]]) for item in dict.fromkeys(items)}
-        slowness = _rolling_median(log_ms - np.array([typical[item] for item in items]))
+        slowness = rolling_median(log_ms - np.array([typical[item] for item in items]))
     relative: np.ndarray = np.exp(slowness - np.percentile(slowness, 25))
     return relative
 
@@ -40,7 +40,10 @@ def correct_drift(visits: Visits) -> dict[Visit, tuple[float, ...]]:
     return {visit: tuple(float(ms / slow) for ms in samples) for (visit, samples), slow in pairs}
 
 
-def _rolling_median(values: np.ndarray) -> np.ndarray:
-    padded = np.pad(values, WINDOW // 2, mode="edge")
-    medians: np.ndarray = np.median(np.lib.stride_tricks.sliding_window_view(padded, WINDOW), axis=1)
+def rolling_median(values: np.ndarray, window: int = WINDOW) -> np.ndarray:
+    """Median of the neighbours of each value, half of the window on each side, without the value itself."""
+    half = window // 2
+    padded = np.pad(values, half, mode="reflect")
+    near = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
+    medians: np.ndarray = np.median(np.delete(near, half, axis=1), axis=1)
     return medians

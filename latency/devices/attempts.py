@@ -11,8 +11,8 @@ from latency.devices.lines import Ended
 Attempt = Callable[[Job, OnEvent], Ended]
 """Runs the timing program once, for a job's schedule; LostError when the connection broke."""
 
-_PACKAGES = {"numpy": "numpy", "tflite_runtime": "ai-edge-litert", "onnxruntime": "onnxruntime", "torch": "torch"}
-"""What to install for a module that is missing; tflite_runtime is the second that the LiteRT runner tries."""
+_PACKAGES = {"tflite_runtime": "ai-edge-litert"}
+"""What to install for a module that is called otherwise; tflite_runtime is the second that the LiteRT runner tries."""
 
 
 class _Left:
@@ -71,7 +71,7 @@ def _pause(pauses: list[float], error: LostError, tries: int) -> None:
 
 def _not_started(name: str, ended: Ended) -> str:
     missing = re.findall(r"No module named '(\w+)", ended.errors)
-    if missing and missing[-1] in _PACKAGES:
-        package = _PACKAGES[missing[-1]]
+    if missing:
+        package = _PACKAGES.get(missing[-1], missing[-1])
         return f"the Python of {name} has no {package}; install it there: python3 -m pip install {package}"
     return f"the timing program on {name} {ended.reason}"

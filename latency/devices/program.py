@@ -31,10 +31,7 @@ def load_runner(path: str) -> Any:
     spec = importlib.util.spec_from_file_location("runner", path)
     assert spec is not None and spec.loader is not None
     runner = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(runner)
-    except ModuleNotFoundError as error:
-        sys.exit(f"{error}; install it there with: {sys.executable} -m pip install {str(error.name).split('.')[0]}")
+    spec.loader.exec_module(runner)
     return runner
 
 

@@ -130,7 +130,7 @@ _FINE = "def version(): return 'fake 1'\n"
     [
         (
             "import nothing_like_it\n",
-            "exit code 1: No module named 'nothing_like_it'; install it there .*pip install noth",
+            "the Python of local has no nothing_like_it; install it there: python3 -m pip install nothing_like_it",
         ),
         (_FINE + "import os\ndef load(*_): os._exit(7)\n", "failed with exit code 7"),
         (_FINE + "def load(*_): raise OSError('no such board')\n", "tried twice: OSError: no such board"),
