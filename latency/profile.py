@@ -9,7 +9,7 @@ from latency.devices import Device, Event, Job, find_device
 from latency.partial import PartialFile
 from latency.plan import Plan, make_plan
 from latency.runtimes import Runtime, find_runtime
-from latency.settings import ProfileSettings
+from latency.settings import MIN_NETS, ProfileSettings
 from latency.table import LatencyTable
 from latency.timing import count_visits, time_models
 from latency.transferred import check_known
@@ -49,6 +49,8 @@ def profile(
     settings = settings.model_copy(update={"delegate": delegate})
     known = known or {}
     check_known(known, space)
+    if known and not settings.calibrate:
+        raise InputError(f"--transfer needs at least {MIN_NETS} networks, got 0; choose --nets 10")
     plan = make_plan(space, settings.calibrate, settings.rounds, settings.seed, networks_only=bool(known))
     identity = {"space": space.fingerprint, "transfer": bool(known), **settings.model_dump(exclude={"rounds"})}
     with PartialFile(output, identity) as partial:

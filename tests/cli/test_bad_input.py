@@ -90,6 +90,21 @@ _SEARCH = "search --space tiny --data digits --table table.json --budget 60% -o 
         ("run bad.yaml", "serach: Extra inputs are not permitted"),
         ("tables pixel9", "no latency table 'pixel9'"),
         ("tables --import arch.json", "--import needs -o FILE.json"),
+        ("tables --predict-space tiny table.json", "--predict-space needs -o FILE.json"),
+        ("tables --predict-space tiny -o new.json", "--predict-space needs one TABLE, got 0"),
+        ("tables --predict-space tiny table.json -o arch.json", "arch.json exists already; delete it"),
+        ("tables --predict-space tiny table.json -o new.json", "has all layers of space 'tiny'; there is nothing"),
+        ("tables pixel1 table.json", "the tables have 0 of 74 layers in common; compare tables of one space"),
+        ("tables a b c", "tables describes one table or compares two, got 3"),
+        ("tables --plot pictures", "--plot needs one TABLE, got 0"),
+        ("tables pixel1 --plot pictures", "has no networks, no space and no record of its measurement"),
+        ("tables table.json --plot table.json", "cannot write to the folder table.json"),
+        ("profile --space tiny --transfer pixel1 -o t.json", "pixel1 cannot be transferred to space 'tiny': it has no"),
+        ("profile --space tiny --transfer table.json --nets 3 -o t.json", "must be 0 or at least 5 networks"),
+        (
+            "profile --space tiny --transfer table.json --nets 0 -o t.json",
+            "--transfer needs at least 5 networks, got 0",
+        ),
         ("spaces huge", "unknown space 'huge'; choose of mobile, tiny"),
     ],
 )
@@ -163,6 +178,7 @@ def test_a_check_that_fails_exits_with_1(work: Path, monkeypatch: pytest.MonkeyP
         ("spaces mobile --json", "networks"),
         ("tables --json", "pixel1"),
         ("tables pixel1 --json", "rows"),
+        ("tables note10-160 note10-176 --json", "spearman"),
     ],
 )
 def test_json_is_machine_readable(arguments: str, key: str | None) -> None:

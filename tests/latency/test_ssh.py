@@ -72,7 +72,6 @@ _LOADS = "def load(*_): return (lambda: None), (lambda array: None), None, [1], 
 _SLOWLY = "import time\ndef load(*_): return (lambda: time.sleep(0.05)), (lambda a: None), None, [1], 'float32'\n"
 _HANGS = """
 import time
-import venv
 def load(path, *_):
     def run():
         if "model b" in open(path).read():
