@@ -6,7 +6,7 @@ Prints RMSE %, bias %, share within 5 % and 10 %, Spearman and Kendall as mean a
 """
 
 from draws import evaluate, load, parse, show, summarise
-from latency.grouped import fit_grouped
+from latency.fit.grouped import fit_grouped
 
 REFERENCE = 1000
 """Networks of the space, whose latencies are not used, that set the units of the features."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from latency.accuracy import accuracy
-from latency.grouped import Array, LinearModel
+from latency.fit.accuracy import accuracy
+from latency.fit.grouped import Array, LinearModel
 from published_networks import Measured, load_columns, load_measured
 
 Predict = Callable[[Array, Array], LinearModel]
@@ -65,17 +65,24 @@ def summarise(results: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     return figures
 
 
-def show(found: dict[str, Any], arguments: argparse.Namespace) -> None:
-    """Print the figures by target (and method), and the mean over several targets."""
+def show(found: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> None:
+    """Print the figures of each target: those of its first method, and of the others for comparison."""
     if len(found) > 1:
         found["mean of all"] = _mean(list(found.values()))
     if arguments.json:
-        print(json.dumps({"nets": arguments.nets, "draws": arguments.draws, "seed": arguments.seed, "targets": found}))
+        documents = [_document(name, methods, arguments) for name, methods in found.items()]
+        print(json.dumps(documents[0] if len(documents) == 1 else documents))
         return
-    for name, figures in found.items():
-        for method, values in figures.items():
-            text = "  ".join(f"{key} {value['mean']:.3f} ±{value['sd']:.3f}" for key, value in values.items())
+    for name, methods in found.items():
+        for method, figures in methods.items():
+            text = "  ".join(f"{key} {value['mean']:.3f} ±{value['sd']:.3f}" for key, value in figures.items())
             print(f"{name:16s} {method:12s} {text}")
+
+
+def _document(name: str, methods: dict[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
+    method, *others = methods
+    document = {"target": name, "nets": arguments.nets, "draws": arguments.draws, "seed": arguments.seed}
+    return document | {"method": method, **methods[method], "compared": {other: methods[other] for other in others}}
 
 
 def _mean(figures: list[Any]) -> Any:

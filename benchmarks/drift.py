@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from latency.accuracy import accuracy
 from latency.drift import rolling_median
-from latency.grouped import Array
+from latency.fit.accuracy import accuracy
+from latency.fit.grouped import Array
 from published_networks import load_measured
 from transfer import fit_relative
 

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from latency.accuracy import accuracy
 from latency.deployed import Conditions, DeployedLatency, measure_files, write_networks
 from latency.devices import LocalDevice
+from latency.fit.accuracy import accuracy
 from latency.plan import spanning_networks
 from latency.profile import profile
 from latency.runtimes import find_runtime

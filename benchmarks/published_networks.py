@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from latency.grouped import Array
+from latency.fit.grouped import Array
 
 Ints = NDArray[np.int64]
 

@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 
 from draws import evaluate, load, parse, show, summarise
-from latency.grouped import Array, LinearModel
-from latency.transfer import SIMPLE, Known, Method, fit_transfer
+from latency.fit.grouped import Array, LinearModel
+from latency.fit.transfer import SIMPLE, Known, Method, fit_transfer
 
 REFERENCE = 1000
 _LEVELS = (0.2, 5.0)

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from latency.calibrate import NetworkTiming, calibrate
+from latency.fit.calibrate import NetworkTiming, calibrate
+from latency.fit.transferred import transfer_table
 from latency.measurement import Measurement, Measurements, repeatability_pct
 from latency.plan import Plan
 from latency.settings import ProfileSettings
 from latency.stability import find_stability
 from latency.table import LatencyTable, Row, RuntimeInfo, SpaceInfo, Stability
 from latency.timing import Samples
-from latency.transferred import transfer_table
 from proxyless.errors import CheckError
 from proxyless.space import Anchor
 

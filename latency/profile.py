@@ -6,13 +6,13 @@ from pathlib import Path
 
 from latency.assemble import make_table
 from latency.devices import Device, Event, Job, find_device
+from latency.fit.transferred import check_known
 from latency.partial import PartialFile
 from latency.plan import Plan, make_plan
 from latency.runtimes import Runtime, find_runtime
 from latency.settings import MIN_NETS, ProfileSettings
 from latency.table import LatencyTable
 from latency.timing import count_visits, time_models
-from latency.transferred import check_known
 from proxyless.errors import InputError
 from proxyless.space import Space
 

@@ -102,7 +102,7 @@ class Fit(_Part):
     """How sums of rows were fitted to whole networks, and the error on networks left out of the fit.
 
     scale, call_ms: a row is scale times its isolated measurement, minus one call of the runtime.
-    corrections: the fit's coefficients by name, in units of their prior; see `latency/calibrate.py`.
+    corrections: the fit's coefficients by name, in units of their prior; see `latency/fit/calibrate.py`.
     repeatability_pct: difference of two measurements of the same network, the floor for any error.
     """
 

@@ -103,7 +103,7 @@ def _import(source: Path, device: str, output: Path, json: bool) -> None:
 def _predict(
     table: "LatencyTable", space_name: str, shape: tuple[int | None, int | None], output: Path, json: bool
 ) -> None:
-    from latency.unmeasured import predict_rows
+    from latency.fit.unmeasured import predict_rows
     from proxyless.space import build_space
 
     space = build_space(space_name, {"resolution": shape[0], "num_classes": shape[1]})

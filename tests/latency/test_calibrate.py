@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from latency.accuracy import accuracy
-from latency.calibrate import NetworkTiming, calibrate
-from latency.features import WORK, work
+from latency.fit.accuracy import accuracy
+from latency.fit.calibrate import NetworkTiming, calibrate
+from latency.fit.features import WORK, work
 from latency.plan import spanning_networks
 from proxyless.errors import CheckError
 from proxyless.space import LayerSpec, network_cost, tiny

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latency.accuracy import accuracy
-from latency.calibrate import NetworkTiming
-from latency.columns import count_layers, physical_groups
-from latency.grouped import fit_grouped
+from latency.fit.accuracy import accuracy
+from latency.fit.calibrate import NetworkTiming
+from latency.fit.columns import count_layers, physical_groups
+from latency.fit.grouped import fit_grouped
+from latency.fit.transferred import transfer_table
 from latency.plan import spanning_networks
 from latency.profile import profile
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable
 from latency.tables import load_table
-from latency.transferred import transfer_table
 from proxyless.errors import InputError
 from proxyless.space import mobile, network_cost, tiny
 from tests.helpers import SHARED, table_by_macs
@@ -103,7 +103,8 @@ def test_published_devices(script: str, target: str, nets: int, spearman: float,
     path = Path(__file__).parents[2] / "benchmarks" / f"{script}.py"
     arguments = f"--table {SHARED}/devices/fbnet_latency.parquet --target {target} --nets {nets} --draws 3 --json"
     output = subprocess.run([sys.executable, str(path), *arguments.split()], capture_output=True, check=True, text=True)
-    found = json.loads(output.stdout)["targets"][target][script]
+    found = json.loads(output.stdout)
+    assert (found["target"], found["nets"], found["draws"]) == (target, nets, 3)
     assert found["spearman"]["mean"] > spearman and found["within_10pct"]["mean"] > within_10pct
 
 

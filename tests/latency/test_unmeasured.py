@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from latency.fit.unmeasured import predict_rows
 from latency.table import LatencyTable
 from latency.tables import load_table
-from latency.unmeasured import predict_rows
 from proxyless.errors import InputError
 from proxyless.space import mobile
 

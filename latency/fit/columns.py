@@ -4,8 +4,8 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from latency.features import WORK, work_matrix
-from latency.grouped import Array
+from latency.fit.features import WORK, work_matrix
+from latency.fit.grouped import Array
 from proxyless.space import LayerSpec
 
 _STAGED = tuple(WORK.index(name) for name in ("pointwise_mmacs", "depthwise_mmacs", "activation_mb", "calls"))

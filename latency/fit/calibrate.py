@@ -7,9 +7,9 @@ import numpy as np
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut
 
-from latency.accuracy import accuracy
-from latency.columns import count_layers, indicator
-from latency.features import WORK, work_matrix
+from latency.fit.accuracy import accuracy
+from latency.fit.columns import count_layers, indicator
+from latency.fit.features import WORK, work_matrix
 from latency.table import Fit, HeldOut, LatencyTable, Row
 from proxyless.errors import CheckError
 from proxyless.space import LayerSpec

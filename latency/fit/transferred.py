@@ -6,11 +6,11 @@ from dataclasses import asdict
 
 import numpy as np
 
-from latency.accuracy import accuracy
-from latency.calibrate import NetworkTiming
-from latency.columns import count_layers, physical_groups
+from latency.fit.accuracy import accuracy
+from latency.fit.calibrate import NetworkTiming
+from latency.fit.columns import count_layers, physical_groups
+from latency.fit.transfer import Known, fit_transfer
 from latency.table import Fit, HeldOut, LatencyTable, Row
-from latency.transfer import Known, fit_transfer
 from proxyless.errors import InputError
 from proxyless.space import Space
 

@@ -11,7 +11,7 @@ from scipy.optimize import nnls
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 
-from latency.grouped import Array, Groups, LinearModel, fit_grouped
+from latency.fit.grouped import Array, Groups, LinearModel, fit_grouped
 
 _SOURCE_PRIOR, _REST_PRIOR = -8.0, -9.0
 """Log prior variances of one known device, and of every physical group and the deviations."""

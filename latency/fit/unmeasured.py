@@ -12,7 +12,7 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, Wh
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from latency.features import work_matrix
+from latency.fit.features import work_matrix
 from latency.table import LatencyTable, Prediction, Row, SpaceInfo
 from proxyless.errors import InputError
 from proxyless.space import LayerSpec, Space
