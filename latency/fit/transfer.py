@@ -15,7 +15,6 @@ from latency.fit.grouped import Array, Groups, LinearModel, fit_grouped
 
 _SOURCE_PRIOR, _REST_PRIOR = -8.0, -9.0
 """Log prior variances of one known device, and of every physical group and the deviations."""
-_SHARPNESS = 200.0
 _FOLDS = 10
 _DAMPING = 1e-3
 _SHRINKAGE = 0.1
@@ -132,7 +131,7 @@ def _centred(counts: Array, latency_ms: Array, column_ms: Array) -> LinearModel:
 
 
 SIMPLE: Mapping[str, Method] = {"single": single, "mix": mix, "components": components}
-_AVERAGED: Mapping[str, Method] = {"mix": shrunken_mix, "grouped": grouped}
+_AVERAGED: Mapping[str, Method] = {**SIMPLE, "shrunken mix": shrunken_mix, "grouped": grouped}
 
 
 @dataclass(frozen=True)
@@ -145,15 +144,15 @@ class Transferred:
 
 
 def fit_transfer(counts: Array, latency_ms: Array, known: Known) -> Transferred:
-    """Average the tables of two methods, with weights by their cross-validated errors.
+    """Average the tables of all methods, with weights `error ** (-n / 2)` by their cross-validated errors.
 
-    From few networks the errors are noise themselves, and picking the best method is often wrong: the weights are
-    `error ** -(n * n / 200)`, nearly equal at n = 10, nearly all on the better method from n = 50 on.
+    From few networks the errors are noise themselves, and picking the best method is often wrong: the exponent is
+    half of a likelihood's. At n = 10 methods of similar errors share, from n = 50 on the best has nearly all.
     """
     models = {name: method(counts, latency_ms, known) for name, method in _AVERAGED.items()}
     held_out = _held_out(counts, latency_ms, known, models["grouped"].log_variances)
     errors = np.sqrt(np.mean((held_out / latency_ms[:, None] - 1) ** 2, axis=0)) + 1e-9
-    weights = np.exp(-(len(latency_ms) ** 2) / _SHARPNESS * (np.log(errors) - np.log(errors.min())))
+    weights = (errors / errors.min()) ** (-len(latency_ms) / 2)
     weights /= weights.sum()
     constant_ms = float(weights @ [model.constant_ms for model in models.values()])
     column_ms = np.stack([model.column_ms for model in models.values()], axis=1) @ weights
