@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from latency.table import LatencyTable
+from proxyless.errors import InputError
 from proxyless.files import output_folder
 from proxyless.space import Space
 
@@ -21,11 +22,14 @@ def plot_table(table: LatencyTable, space: Space | None, folder: Path) -> list[P
     """Write `accuracy`, `layers` and `stability` as SVG and PNG, those for which the table has the data.
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: the table has the data of none, or the folder cannot be written.
     """
+    pictures = list(_pictures(table, space))
+    if not pictures:
+        raise InputError("the table has no networks, no space and no record of its measurement: nothing can be drawn")
     output_folder(folder)
     written: list[Path] = []
-    for name, height, draw in _pictures(table, space):
+    for name, height, draw in pictures:
         figure = Figure(figsize=(_INCHES, height), layout="constrained")
         draw(figure.add_subplot())
         for suffix in SUFFIXES:

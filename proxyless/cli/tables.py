@@ -115,10 +115,7 @@ def _predict(
 def _plot(table: "LatencyTable", folder: Path) -> None:
     from latency.plots import plot_table
 
-    written = plot_table(table, table_space(table), folder)
-    if not written:
-        raise InputError("the table has no networks, no space and no record of its measurement: nothing can be drawn")
-    for path in written:
+    for path in plot_table(table, table_space(table), folder):
         OUT.print(str(path), highlight=False)
 
 

@@ -49,4 +49,6 @@ def test_pictures_are_drawn_of_what_the_table_has(tmp_path: Path) -> None:
     assert written[0].read_text().startswith("<?xml")
     with Image.open(written[1]) as picture:
         assert picture.width > 800 and len(picture.convert("RGB").getcolors(1 << 24) or []) > 6
-    assert plot_table(load_table("pixel1"), None, tmp_path) == []
+    with pytest.raises(InputError, match="nothing can be drawn"):
+        plot_table(load_table("pixel1"), None, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
