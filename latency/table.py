@@ -238,7 +238,9 @@ class LatencyTable(_Part):
         """The target in words."""
         runtime = self.runtime
         plural = "" if runtime.threads == 1 else "s"
-        return f"{runtime.name} {runtime.version} ({runtime.delegate}, {runtime.threads} thread{plural})"
+        repeated = runtime.version.startswith(runtime.name)
+        named = runtime.version if repeated else f"{runtime.name} {runtime.version}"
+        return f"{named} ({runtime.delegate}, {runtime.threads} thread{plural})"
 
     def save(self, path: Path) -> None:
         write_json(path, self.model_dump(mode="json", by_alias=True, exclude_none=True))

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from latency.table import LatencyTable
     from proxyless.space import Space
 
-_DESCRIBED = {
-    *("device", "runtime", "batch", "dtype", "space", "fit", "stability", "prediction", "origin", "licence", "created")
-}
+_DESCRIBED = set(
+    ["device", "runtime", "batch", "dtype", "space", "fit", "stability", "prediction", "origin", "licence", "created"]
+)
 _UNRELIABLE_PCT = 10.0
 """Held-out error above which a table should rather be made again."""
 
@@ -24,10 +24,7 @@ def summary(table: "LatencyTable") -> dict[str, Any]:
     """Provenance, coverage, fit and noise of a table."""
     rows = [*table.fixed, *table.rows]
     noise = [100 * row.iqr / row.ms for row in rows if row.iqr is not None and row.ms > 0]
-    document = table.model_dump(
-        mode="json",
-        include={"device", "runtime", "batch", "dtype", "space", "fit", "stability", "origin", "licence", "created"},
-    )
+    document = table.model_dump(mode="json", include=_DESCRIBED)
     document |= {"rows": len(rows), "overhead_ms": table.overhead_ms}
     document["median_row_iqr_pct"] = round(sorted(noise)[len(noise) // 2], 2) if noise else None
     if table.space is not None:

@@ -128,7 +128,8 @@ def _compare(names: tuple[str, str], json: bool) -> None:
     covered = space is not None and first.covers(space) and second.covers(space)
     found = compare(first, second, space if covered else None)
     if not json:
-        describe_comparison((Path(names[0]).stem, Path(names[1]).stem), found)
+        stems = (Path(names[0]).stem, Path(names[1]).stem)
+        describe_comparison(stems if stems[0] != stems[1] else names, found)
         return
     document = asdict(found)
     for pair, row in zip(document["pairs"], found.pairs, strict=True):
