@@ -9,9 +9,19 @@ if TYPE_CHECKING:
     from latency.table import LatencyTable
     from proxyless.space import Space
 
-_DESCRIBED = set(
-    ["device", "runtime", "batch", "dtype", "space", "fit", "stability", "prediction", "origin", "licence", "created"]
-)
+_DESCRIBED = {
+    "device",
+    "runtime",
+    "batch",
+    "dtype",
+    "space",
+    "fit",
+    "stability",
+    "prediction",
+    "origin",
+    "licence",
+    "created",
+}
 _UNRELIABLE_PCT = 10.0
 """Held-out error above which a table should rather be made again."""
 
