@@ -1,6 +1,6 @@
 """An additive latency model from N measured networks of a published device, scored on all the others.
 
-python benchmarks/additive.py --table ../shared/data/devices/fbnet_latency.parquet --target gold_6226 --nets 100 --json
+python benchmarks/additive.py --table fbnet_latency.parquet --target gold_6226 --nets 100 --json
 
 Prints RMSE %, bias %, share within 5 % and 10 %, Spearman and Kendall as mean and standard deviation over the draws.
 """

@@ -1,6 +1,6 @@
 """How much of a published device's unpredictability is its own changes of speed: rows are in order of measurement.
 
-python benchmarks/drift.py --table ../shared/data/devices/fbnet_latency.parquet --target essential_ph_1,samsung_s7
+python benchmarks/drift.py --table fbnet_latency.parquet --target essential_ph_1,samsung_s7
 
 An additive model is fitted to the even rows and scored on the odd ones: as it is; against measurements from which the
 drift was taken out (the median residual of the 20 neighbouring rows, the row itself excluded); and so with a model
@@ -55,8 +55,13 @@ def main() -> None:
     parser.add_argument("--target", required=True, help="column, or several with commas")
     arguments = parser.parse_args()
     measured = load_measured(arguments.table)
-    names = arguments.target.split(",")
-    print(json.dumps({name: evaluate(measured.networks.counts, measured.devices[name]) for name in names}, indent=1))
+    found = {}
+    for name in arguments.target.split(","):
+        if name not in measured.devices:
+            raise SystemExit(f"no column {name!r}; there are {', '.join(measured.devices)}")
+        usable = np.isfinite(measured.devices[name])
+        found[name] = evaluate(measured.networks.counts[usable], measured.devices[name][usable])
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -87,7 +87,8 @@ def main() -> None:
         path = Path(folder) / "table.json"
         table = LatencyTable.load(arguments.table) if arguments.table else profile(space, path, settings)
         seconds = time.perf_counter() - start
-    assert table.fit is not None and table.stability is not None
+    if table.fit is None or table.stability is None or not table.fit.networks:
+        raise SystemExit(f"{arguments.table} does not say which networks it was fitted to; profile anew")
     result = {
         "space": arguments.space,
         "target": table.target,

@@ -64,7 +64,8 @@ def load_columns(path: Path, arch_ids: Ints) -> dict[str, Array]:
     table = pq.read_table(path)
     place = {arch: row for row, arch in enumerate(_arch_ids(table).tolist())}
     order = [place.get(arch, -1) for arch in arch_ids.tolist()]
-    found = _latencies(table, set())
+    encodings = [encoding for _, encoding in _SPACES if encoding <= set(table.column_names)]
+    found = _latencies(table, set().union(*encodings))
     return {name: np.append(values, np.nan)[order] for name, values in found.items()}
 
 

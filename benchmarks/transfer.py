@@ -1,6 +1,6 @@
 """A new device from N measured networks, all other columns of a published table known, scored on the other networks.
 
-python benchmarks/transfer.py --table ../shared/data/devices/fbnet_latency.parquet --target gold_6226 --nets 10 --json
+python benchmarks/transfer.py --table fbnet_latency.parquet --target gold_6226 --nets 10 --json
 
 Prints RMSE %, bias %, share within 5 % and 10 %, Spearman and Kendall as mean and standard deviation over the draws,
 for the method that the tool uses (`transfer`) and the simple ones that it must not fall behind.

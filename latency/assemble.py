@@ -19,7 +19,7 @@ MAX_REPEATABILITY_PCT = 10.0
 MIN_ROUNDS_TO_JUDGE = 10
 
 ANCHOR_PLACES = (0.1, 0.3, 0.5, 0.7, 0.9)
-"""Anchors among the networks in order of their latency: of all sizes, but neither extreme."""
+"""Anchors among the networks in order of their latency: of all sizes, and with enough networks neither extreme."""
 
 
 def make_table(
@@ -50,8 +50,8 @@ def _check_noise(repeatability_pct: float, settings: ProfileSettings) -> None:
         raise CheckError(
             f"{settings.device!r} is too noisy for a latency table: two halves of the measurement differ by "
             f"{repeatability_pct:.0f} % (at most {MAX_REPEATABILITY_PCT:.0f} %); close other programs, let the device "
-            f"cool down or fix its clock, and run the same command with --rounds {2 * settings.rounds}: what was "
-            "measured is kept"
+            f"cool down or fix its clock, and do the same with {2 * settings.rounds} rounds instead of "
+            f"{settings.rounds}: what was measured is kept"
         )
 
 

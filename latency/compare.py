@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import kendalltau, spearmanr
 
+from latency.fit.accuracy import rank_correlations
 from latency.table import LatencyTable
 from proxyless.errors import InputError
 from proxyless.space import LayerSpec, Op, Space
@@ -25,14 +25,14 @@ class RowPair:
 
 @dataclass(frozen=True)
 class NetworkRanks:
-    """How two targets rank random networks of a space.
+    """How two targets rank random networks of a space; a correlation is None where all take the same time.
 
     fastest_shared: of the tenth that is fastest on the first target, the share that is so on the second too.
     """
 
     networks: int
-    spearman: float
-    kendall: float
+    spearman: float | None
+    kendall: float | None
     fastest_shared: float
 
 
@@ -42,7 +42,7 @@ class Comparison:
     does not cover a common space."""
 
     pairs: tuple[RowPair, ...]
-    spearman: float
+    spearman: float | None
     networks: NetworkRanks | None
 
 
@@ -60,7 +60,8 @@ def compare(first: LatencyTable, second: LatencyTable, space: Space | None) -> C
             f"the tables have {len(pairs)} of {len(rows)} layers in common; compare tables of one space, with the same "
             "resolution and number of classes"
         )
-    spearman = float(spearmanr([pair.first_ms for pair in pairs], [pair.second_ms for pair in pairs]).statistic)
+    costs = np.array([(pair.first_ms, pair.second_ms) for pair in pairs])
+    spearman, _ = rank_correlations(costs[:, 0], costs[:, 1])
     return Comparison(pairs, spearman, _rank_networks(first, second, space) if space else None)
 
 
@@ -70,9 +71,7 @@ def _rank_networks(first: LatencyTable, second: LatencyTable, space: Space) -> N
     a, b = (_latencies_ms(table, space, networks) for table in (first, second))
     tenth = NETWORKS // 10
     shared = set(np.argsort(a)[:tenth].tolist()) & set(np.argsort(b)[:tenth].tolist())
-    return NetworkRanks(
-        NETWORKS, float(spearmanr(a, b).statistic), float(kendalltau(a, b).statistic), len(shared) / tenth
-    )
+    return NetworkRanks(NETWORKS, *rank_correlations(a, b), len(shared) / tenth)
 
 
 def _latencies_ms(table: LatencyTable, space: Space, networks: Sequence[tuple[Op, ...]]) -> np.ndarray:

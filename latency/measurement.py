@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 NOISY_IQR = 0.15
-"""Interquartile range over median above which a measurement calls itself noisy."""
+"""Interquartile range over latency above which a measurement calls itself noisy."""
 
 FASTEST_SHARE = 0.15
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from latency.table import LatencyTable
 from proxyless.errors import InputError
-from proxyless.files import output_folder
+from proxyless.files import atomic, output_folder
 from proxyless.space import Space
 
 SUFFIXES = (".svg", ".png")
@@ -34,7 +34,8 @@ def plot_table(table: LatencyTable, space: Space | None, folder: Path) -> list[P
         draw(figure.add_subplot())
         for suffix in SUFFIXES:
             written.append(folder / f"{name}{suffix}")
-            figure.savefig(written[-1], dpi=150)
+            with atomic(written[-1]) as path:
+                figure.savefig(path, format=suffix[1:], dpi=150)
     return written
 
 
@@ -42,7 +43,7 @@ def _pictures(table: LatencyTable, space: Space | None) -> Iterator[tuple[str, f
     """Name, height in inches and drawing of every picture."""
     if table.fit is not None and table.fit.networks:
         yield "accuracy", _INCHES, lambda axes: _accuracy(axes, table)
-    if space is not None:
+    if space is not None and table.covers(space):
         yield "layers", 0.35 * len(space.layers) + 1.5, lambda axes: _layers(axes, table, space)
     if table.stability is not None:
         yield "stability", 0.5 * _INCHES, lambda axes: _stability(axes, table)

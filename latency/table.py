@@ -103,14 +103,16 @@ class Fit(_Part):
 
     scale, call_ms: a row is scale times its isolated measurement, minus one call of the runtime.
     corrections: the fit's coefficients by name, in units of their prior; see `latency/fit/calibrate.py`.
+    weights: of the methods whose average a transferred table is, instead of all these; see `latency/fit/transfer.py`.
     repeatability_pct: difference of two measurements of the same network, the floor for any error.
     """
 
     nets: Size
     heldout: str
-    scale: Positive
-    call_ms: Finite
+    scale: Positive | None = None
+    call_ms: Finite | None = None
     corrections: dict[str, Finite] = {}
+    weights: dict[str, NotNegative] = {}
     rmse_pct: NotNegative
     bias_pct: float
     within_5pct: NotNegative

@@ -77,8 +77,9 @@ def time_models(device: Device, job: Job, samples: Samples, on_event: OnEvent = 
         missing = tuple(visit for visit in job.schedule if visit not in samples.visits)
         if missing:
             device.run(replace(job, schedule=missing), record)
-    if samples.failed:
-        (_, item), error = next(iter(samples.failed.items()))
+    failed = {visit: samples.failed[visit] for visit in job.schedule if visit in samples.failed}
+    if failed:
+        (_, item), error = next(iter(failed.items()))
         raise CheckError(f"{item!r} could not be timed on {device.name!r}, tried twice: {error}")
 
 

@@ -1,5 +1,6 @@
 """Run a command and take its output line by line as it comes, with a limit on its silence."""
 
+import os
 import queue
 import subprocess
 import tempfile
@@ -81,8 +82,7 @@ def _read(stdout: Iterable[str], lines: "queue.Queue[str | None]") -> None:
 def _beat(stdin: IO[str], over: threading.Event, beat_s: float) -> None:
     while not over.wait(beat_s):
         try:
-            stdin.write("\n")
-            stdin.flush()
+            os.write(stdin.fileno(), b"\n")  # unbuffered: nothing may be left to flush into a closed pipe
         except OSError:  # it ended; the reader notices as well
             return
 

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import IO, Protocol
 
 from latency.devices.base import DeviceError, LostError
@@ -87,8 +88,9 @@ def _present(link: Link, folder: str) -> set[str]:
 
 
 def remove(link: Link, folder: str) -> None:
-    """Delete a job's folder, and that of all jobs if it was the last."""
-    call(link, f"rm -rf {folder} && rmdir {link.folder} 2>/dev/null")
+    """Delete a job's folder, and that of all jobs if it was the last; without a connection they stay."""
+    with suppress(LostError):  # everything is measured: no reason to fail
+        call(link, f"rm -rf {folder} && rmdir {link.folder} 2>/dev/null")
 
 
 def failed_to_send(link: Link, folder: str, ended: Ended, files: Files) -> DeviceError:

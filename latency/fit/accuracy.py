@@ -23,12 +23,19 @@ def accuracy(predicted_ms: Sequence[float] | np.ndarray, measured_ms: Sequence[f
     """Compare predictions with measurements, arrays of shape (networks,) in milliseconds."""
     predicted, measured = np.asarray(predicted_ms, float), np.asarray(measured_ms, float)
     relative_pct = 100 * (predicted - measured) / measured
-    ranked = len(measured) > 1 and np.ptp(predicted) > 0 and np.ptp(measured) > 0
+    spearman, kendall = rank_correlations(predicted, measured)
     return Accuracy(
         rmse_pct=float(np.sqrt(np.mean(relative_pct**2))),
         bias_pct=float(relative_pct.mean()),
         within_5pct=float(100 * np.mean(np.abs(relative_pct) <= 5)),
         within_10pct=float(100 * np.mean(np.abs(relative_pct) <= 10)),
-        spearman=float(spearmanr(predicted, measured).statistic) if ranked else None,
-        kendall=float(kendalltau(predicted, measured).statistic) if ranked else None,
+        spearman=spearman,
+        kendall=kendall,
     )
+
+
+def rank_correlations(a: np.ndarray, b: np.ndarray) -> tuple[float | None, float | None]:
+    """Spearman's and Kendall's, of arrays of shape (networks,); None where one of them is constant."""
+    if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return None, None
+    return float(spearmanr(a, b).statistic), float(kendalltau(a, b).statistic)

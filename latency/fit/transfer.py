@@ -20,7 +20,7 @@ _DAMPING = 1e-3
 _SHRINKAGE = 0.1
 """Expected noise of a measurement, relative to the spread of the networks' latencies."""
 _PHYSICAL_SCALE = 0.3
-"""Physical features beside principal components of unit variance; from `data/README.md` of the reference data."""
+"""Scale of physical features beside principal components of unit variance: less, since they say less."""
 
 _NO_VARIANCES = np.zeros(0)
 
@@ -143,32 +143,57 @@ class Transferred:
     held_out_ms: Array
 
 
-def fit_transfer(counts: Array, latency_ms: Array, known: Known) -> Transferred:
+def fit_transfer(counts: Array, latency_ms: Array, known: Known, *, rows: bool = False) -> Transferred:
     """Average the tables of all methods, with weights `error ** -max(2, n * n / 200)` by their cross-validated errors.
 
     From few networks the errors are noise themselves, and picking the best method is often wrong: up to twenty networks
     all methods have a share, unless they are much worse; from fifty on the best has nearly all.
+
+    rows: the columns are rows of a table, of which none is below zero.
     """
+    bound = _not_negative if rows else _as_it_is
     models = {name: method(counts, latency_ms, known) for name, method in _AVERAGED.items()}
-    held_out = _held_out(counts, latency_ms, known, models["grouped"].log_variances)
-    errors = np.sqrt(np.mean((held_out / latency_ms[:, None] - 1) ** 2, axis=0)) + 1e-9
-    weights = (errors / errors.min()) ** -max(2.0, len(latency_ms) ** 2 / 200)
-    weights /= weights.sum()
+    start = models["grouped"].log_variances
+    models = {name: bound(model, counts, latency_ms) for name, model in models.items()}
+    held_out = _held_out(counts, latency_ms, known, start, bound)
+    squares = (held_out / latency_ms[:, None] - 1) ** 2
+    weights = _weights(squares.mean(axis=0), len(latency_ms))
+    others = (squares.sum(axis=0) - squares) / (len(squares) - 1)  # a network's own error has no say in its prediction
     constant_ms = float(weights @ [model.constant_ms for model in models.values()])
     column_ms = np.stack([model.column_ms for model in models.values()], axis=1) @ weights
     average = LinearModel(constant_ms, column_ms, _NO_VARIANCES)
-    return Transferred(average, dict(zip(models, weights.tolist(), strict=True)), held_out @ weights)
+    left_out_ms = (held_out * _weights(others, len(latency_ms))).sum(axis=1)
+    return Transferred(average, dict(zip(models, weights.tolist(), strict=True)), left_out_ms)
 
 
-def _held_out(counts: Array, latency_ms: Array, known: Known, start: Array) -> Array:
+def _weights(mean_squares: Array, networks: int) -> Array:
+    """Of the methods, on the last axis, from their mean squared relative errors."""
+    errors = np.sqrt(mean_squares) + 1e-9
+    weights = (errors / errors.min(axis=-1, keepdims=True)) ** -max(2.0, networks**2 / 200)
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+
+
+Bound = Callable[[LinearModel, Array, Array], LinearModel]
+
+
+def _as_it_is(model: LinearModel, counts: Array, latency_ms: Array) -> LinearModel:
+    return model
+
+
+def _not_negative(model: LinearModel, counts: Array, latency_ms: Array) -> LinearModel:
+    return _centred(counts, latency_ms, np.maximum(model.column_ms, 0.0)) if model.column_ms.min() < 0 else model
+
+
+def _held_out(counts: Array, latency_ms: Array, known: Known, start: Array, bound: Bound) -> Array:
     """Predictions of networks left out of the fit, (networks, methods)."""
     predicted = np.zeros((len(latency_ms), len(_AVERAGED)))
-    for train, test in KFold(min(_FOLDS, len(latency_ms))).split(counts):
+    for train, test in KFold(min(_FOLDS, len(latency_ms)), shuffle=True, random_state=0).split(counts):
         fits = [
             grouped(counts[train], latency_ms[train], known, start)
             if method is grouped
             else method(counts[train], latency_ms[train], known)
             for method in _AVERAGED.values()
         ]
-        predicted[test] = np.stack([model.predict(counts[test]) for model in fits], axis=1)
+        bounded = [bound(model, counts[train], latency_ms[train]) for model in fits]
+        predicted[test] = np.stack([model.predict(counts[test]) for model in bounded], axis=1)
     return predicted

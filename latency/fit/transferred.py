@@ -27,6 +27,8 @@ def check_known(known: Mapping[str, LatencyTable], space: Space) -> None:
                 f"{name} cannot be transferred to space {space.name!r}: it has no row for the layer [{missing}]; give "
                 "tables of the same space, with its resolution and number of classes"
             )
+        if not any(table.lookup(spec) for layer in space.layers for op in layer.ops if (spec := layer.spec(op))):
+            raise InputError(f"{name} cannot be transferred: every operation takes 0 ms; give another table")
 
 
 def transfer_table(
@@ -45,17 +47,15 @@ def transfer_table(
     mean_ms = (reference @ source_ms).mean(axis=0) + overheads_ms
     what = Known.of(source_ms, mean_ms, physical_groups(specs), reference)
     measured_ms = np.array([net.measured_ms for net in networks])
-    found = fit_transfer(count_layers(specs, [net.layers for net in networks]), measured_ms, what)
+    found = fit_transfer(count_layers(specs, [net.layers for net in networks]), measured_ms, what, rows=True)
     rows = {
-        spec: Row.of(spec, ms=max(0.0, float(ms)), source="predicted")
+        spec: Row.of(spec, ms=float(ms), source="predicted")
         for spec, ms in zip(specs, found.model.column_ms, strict=True)
     }
     fit = Fit(
         nets=len(networks),
         heldout="cross-validated",
-        scale=1.0,
-        call_ms=0.0,
-        corrections={f"weight of {method}": weight for method, weight in found.weights.items()},
+        weights=found.weights,
         repeatability_pct=repeatability_pct,
         networks=[
             HeldOut(ops=list(net.ops), measured_ms=net.measured_ms, predicted_ms=ms)

@@ -40,16 +40,20 @@ def predict_rows(table: LatencyTable, space: Space) -> LatencyTable:
     Raises:
         InputError: too few rows to learn from, or no row is missing.
     """
-    measured = [row for row in [*table.fixed, *table.rows] if row.ms > 0 and row.source != "predicted"]
-    known = {row.spec for row in measured}
+    kept = [row for row in [*table.fixed, *table.rows] if row.source != "predicted"]
+    measured = [row for row in kept if row.ms > 0]
+    known = {row.spec for row in kept}
     missing = [spec for spec in space.specs() if spec not in known]
     if not missing:
         raise InputError(f"the latency table has all layers of space {space.name!r}; there is nothing to predict")
     if len(measured) < MIN_ROWS:
-        raise InputError(f"the latency table has {len(measured)} rows; predicting others needs at least {MIN_ROWS}")
+        raise InputError(
+            f"the latency table has {len(measured)} rows that were measured, predicting others needs at least "
+            f"{MIN_ROWS}; profile this space instead"
+        )
     model, errors_pct = _choose(measured)
     ms = model.fit([row.spec for row in measured], [row.ms for row in measured]).predict(missing)
-    rows = {row.spec: row for row in measured}
+    rows = {row.spec: row for row in kept}
     rows |= {spec: Row.of(spec, ms=float(value), source="predicted") for spec, value in zip(missing, ms, strict=True)}
     new = {name for name, value in ATTRIBUTES.items() if {*map(value, missing)} - {*map(value, known)}}
     used = [errors_pct[name] for name in new] or [min(errors_pct.values())]

@@ -1,5 +1,6 @@
 """The stages from a device to deployable files, from one configuration, each resumable."""
 
+import hashlib
 import re
 import tempfile
 from pathlib import Path
@@ -55,7 +56,8 @@ class Pipeline:
         self.space = self._check()
         path = output_folder(self.folder) / "config.yaml"
         if path.exists():
-            changed = changed_fields(read_yaml(path, PipelineSettings), settings)
+            before = read_yaml(path, PipelineSettings)
+            changed = changed_fields(_without_rounds(before), _without_rounds(settings))
             different = [name for name in changed if not name.startswith("output ")]
             if different:
                 raise InputError(f"{self.folder} was made with another {', '.join(different)}; choose another output")
@@ -166,8 +168,17 @@ def _name(target: ProfileSettings) -> str:
 
 
 def _file_name(name: str) -> str:
-    """A target's name without what a file's name cannot have, such as the slashes of ssh://host."""
-    return re.sub(r"[^\w.@-]+", "-", name)
+    """A target's name without what a file's name cannot have, such as the slashes of ssh://host, and still its own."""
+    plain = name.replace(" ", "-")
+    allowed = re.sub(r"[^\w.@-]+", "-", plain)
+    return allowed if allowed == plain else f"{allowed}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _without_rounds(settings: PipelineSettings) -> PipelineSettings:
+    """More rounds go on from what was measured: they make no other run."""
+    rounds = {"rounds": ProfileSettings().rounds}
+    compare = [target.model_copy(update=rounds) for target in settings.compare]
+    return settings.model_copy(update={"target": settings.target.model_copy(update=rounds), "compare": compare})
 
 
 def _measure_on(table: LatencyTable, space: Space, networks: dict[str, tuple[Op, ...]]) -> dict[str, float]:

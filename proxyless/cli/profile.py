@@ -4,12 +4,14 @@ from typing import Annotated
 
 import typer
 
-from latency.settings import ProfileSettings
+from latency.settings import MIN_NETS, ProfileSettings
 from proxyless.cli.console import OUT, command, print_json, reporting
 from proxyless.cli.options import Json, NumClasses, Output, Resolution, SpaceName, Threads
+from proxyless.errors import InputError
 
 _help = ProfileSettings.describe
 _DEFAULT = ProfileSettings()
+TRANSFER_NETS = 10
 
 
 @command
@@ -23,14 +25,18 @@ def profile(
     delegate: Annotated[str | None, typer.Option(help=_help("delegate"))] = None,
     resolution: Resolution = None,
     num_classes: NumClasses = None,
-    calibrate: Annotated[int, typer.Option(help=_help("calibrate"))] = _DEFAULT.calibrate,
+    calibrate: Annotated[
+        int | None, typer.Option(help=_help("calibrate"), show_default=str(_DEFAULT.calibrate))
+    ] = None,
     rounds: Annotated[int, typer.Option(help=_help("rounds"))] = _DEFAULT.rounds,
     seed: Annotated[int, typer.Option(help=_help("seed"))] = _DEFAULT.seed,
     transfer: Annotated[
         list[str] | None,
         typer.Option(metavar="TABLE", help="Measure only whole networks; take the rows from this table. Repeatable."),
     ] = None,
-    nets: Annotated[int, typer.Option(help="With --transfer: whole networks to measure.")] = 10,
+    nets: Annotated[
+        int | None, typer.Option(help="With --transfer: whole networks to measure.", show_default=str(TRANSFER_NETS))
+    ] = None,
     json: Json = False,
 ) -> None:
     """Measure every operation of a space on a target, and write its latency table.
@@ -55,7 +61,7 @@ def profile(
         threads=threads,
         batch=batch,
         delegate=delegate,
-        calibrate=nets if transfer else calibrate,
+        calibrate=_count(bool(transfer), calibrate, nets),
         rounds=rounds,
         seed=seed,
     )
@@ -67,3 +73,15 @@ def profile(
     else:
         describe(str(output), table)
         OUT.print(f"written to {output}", highlight=False)
+
+
+def _count(transfer: bool, calibrate: int | None, nets: int | None) -> int:
+    """How many whole networks to measure."""
+    if transfer and calibrate is not None:
+        raise InputError("--calibrate does not go with --transfer; say --nets")
+    if not transfer and nets is not None:
+        raise InputError("--nets goes with --transfer only; say --calibrate")
+    if nets is not None and nets < MIN_NETS:
+        raise InputError(f"--nets must be at least {MIN_NETS}, got {nets}")
+    chosen, default = (nets, TRANSFER_NETS) if transfer else (calibrate, _DEFAULT.calibrate)
+    return default if chosen is None else chosen

@@ -109,13 +109,17 @@ def describe_comparison(names: tuple[str, str], found: "Comparison") -> None:
     ]
     columns = ("layer", f"{names[0]} ms", f"{names[1]} ms", "ratio", "rank", "rank")
     print_table(f"{names[0]} and {names[1]}, layer by layer", columns, rows)
-    OUT.print(f"layers: Spearman {found.spearman:.2f} over {len(found.pairs)}", highlight=False)
+    OUT.print(f"layers: Spearman {_figure(found.spearman)} over {len(found.pairs)}", highlight=False)
     if found.networks is None:
         OUT.print("no space is covered by both tables: networks are not compared", highlight=False)
     else:
         nets = found.networks
         OUT.print(
-            f"networks: Spearman {nets.spearman:.2f}, Kendall {nets.kendall:.2f} over {nets.networks} random ones; of "
-            f"the tenth that is fastest on {names[0]}, {nets.fastest_shared:.0%} are so on {names[1]}",
+            f"networks: Spearman {_figure(nets.spearman)}, Kendall {_figure(nets.kendall)} over {nets.networks} random "
+            f"ones; of the tenth that is fastest on {names[0]}, {nets.fastest_shared:.0%} are so on {names[1]}",
             highlight=False,
         )
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

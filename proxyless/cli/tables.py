@@ -43,13 +43,18 @@ def tables(
     from latency.tables import load_table
 
     names = names or []
+    modes = {"--import": import_, "--plot": plot, "--predict-space": predict_space}
+    _check_modes([option for option, value in modes.items() if value is not None], names)
+    _check_companions(
+        {"--output": output, "--resolution": resolution, "--num-classes": num_classes}, import_, predict_space
+    )
     if import_ is not None:
         _import(import_, device, _target(output, "--import"), json)
     elif predict_space is not None:
         table = load_table(_only(names, "--predict-space"))
         _predict(table, predict_space, (resolution, num_classes), _target(output, "--predict-space"), json)
     elif plot is not None:
-        _plot(load_table(_only(names, "--plot")), plot)
+        _plot(load_table(_only(names, "--plot")), plot, json)
     elif not names:
         _list(json)
     elif len(names) == 1:
@@ -58,6 +63,20 @@ def tables(
         _compare((names[0], names[1]), json)
     else:
         raise InputError(f"tables describes one table or compares two, got {len(names)}")
+
+
+def _check_modes(chosen: list[str], names: list[str]) -> None:
+    if len(chosen) > 1:
+        raise InputError(f"tables does one thing at a time; choose one of {', '.join(chosen)}")
+    if chosen == ["--import"] and names:
+        raise InputError(f"--import takes no TABLE, got {names[0]!r}")
+
+
+def _check_companions(given: dict[str, object], import_: Path | None, predict_space: str | None) -> None:
+    for option, value in given.items():
+        if value is not None and predict_space is None and not (option == "--output" and import_ is not None):
+            modes = "--import or --predict-space" if option == "--output" else "--predict-space"
+            raise InputError(f"{option} goes with {modes} only")
 
 
 def _target(output: Path | None, option: str) -> Path:
@@ -112,10 +131,14 @@ def _predict(
     _show(str(output), predicted, json)
 
 
-def _plot(table: "LatencyTable", folder: Path) -> None:
+def _plot(table: "LatencyTable", folder: Path, json: bool) -> None:
     from latency.plots import plot_table
 
-    for path in plot_table(table, table_space(table), folder):
+    written = plot_table(table, table_space(table), folder)
+    if json:
+        print_json([str(path) for path in written])
+        return
+    for path in written:
         OUT.print(str(path), highlight=False)
 
 

@@ -102,7 +102,9 @@ def test_a_device_that_is_too_noisy_gets_no_table_and_more_rounds_go_on_from_its
         timed.append(f"{len(events) - 1}")
 
     monkeypatch.setattr("latency.profile.time_models", time_noisily)
-    with pytest.raises(CheckError, match=r"too noisy .* differ by \d+ % .at most 10 %.; .* with --rounds 20: what was"):
+    with pytest.raises(
+        CheckError, match=r"too noisy .* differ by \d+ % .at most 10 %.; .* with 20 rounds instead of 10"
+    ):
         profile(_SPACE, tmp_path / "t.json", _QUICK.model_copy(update={"rounds": 10}))
     assert not (tmp_path / "t.json").exists()
     profile(_SPACE, tmp_path / "t.json", _QUICK.model_copy(update={"rounds": 20}))
@@ -164,6 +166,13 @@ def load(*_):
     record: Callable[[Event], None] = events.append
     time_models(device, job, samples, record)
     assert [event["event"] for event in events].count("failed") == 1
+    assert len(samples.visits) == 2
+
+
+def test_a_failure_in_a_round_that_is_no_longer_asked_for_is_forgotten(tmp_path: Path) -> None:
+    device, job = _device(tmp_path, _FINE + "def load(*_): return (lambda: 0), (lambda a: 0), None, [1], 'float32'\n")
+    samples = Samples(failed={(70, "a"): "busy"})
+    time_models(device, job, samples)
     assert len(samples.visits) == 2
 
 

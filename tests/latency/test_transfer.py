@@ -12,7 +12,7 @@ from latency.fit.accuracy import accuracy
 from latency.fit.calibrate import NetworkTiming
 from latency.fit.columns import count_layers, physical_groups
 from latency.fit.grouped import fit_grouped
-from latency.fit.transferred import transfer_table
+from latency.fit.transferred import check_known, transfer_table
 from latency.plan import spanning_networks
 from latency.profile import profile
 from latency.settings import ProfileSettings
@@ -57,6 +57,24 @@ def test_a_device_between_two_known_ones_is_found_from_ten_networks() -> None:
     macs = [float(network_cost(net.layers).macs) for net in unseen]
     by_macs_alone = accuracy(np.array(macs) * np.median(np.array(true_ms) / macs), true_ms)
     assert by_macs_alone.rmse_pct > 2 * found.rmse_pct
+
+
+def test_rows_below_zero_are_not_hidden_from_the_error() -> None:
+    """Nothing known has the slow kernel of the new device: the error that the table states must say so."""
+    by_macs = table_by_macs(_SPACE, ms_per_mmac=0.05)
+    slow = [row.model_copy(update={"ms": row.ms * (10 if row.kernel == 7 else 1)}) for row in by_macs.rows]
+    truth = by_macs.changed(rows=slow)
+    table = transfer_table(by_macs.changed(rows=[], fixed=[]), _SPACE, _timings(truth, 30, seed=3), 1.0, {"m": by_macs})
+    unseen = _timings(truth, 60, seed=4, noise=0)
+    found = accuracy([table.predict(net.layers) for net in unseen], [net.measured_ms for net in unseen])
+    assert min(row.ms for row in [*table.fixed, *table.rows]) >= 0
+    assert table.fit is not None and table.fit.rmse_pct == pytest.approx(found.rmse_pct, rel=0.5)
+
+
+def test_a_table_without_costs_is_refused() -> None:
+    nothing = table_by_macs(tiny(), ms_per_mmac=0)
+    with pytest.raises(InputError, match="zero cannot be transferred: every operation takes 0 ms"):
+        check_known({"zero": nothing}, tiny())
 
 
 def test_the_grouped_model_finds_columns_that_no_feature_explains() -> None:

@@ -39,5 +39,5 @@ def test_nothing_is_predicted_without_need_or_from_too_little() -> None:
     with pytest.raises(InputError, match="has all layers of space 'mobile'; there is nothing to predict"):
         predict_rows(published, mobile())
     few = published.changed(rows=published.rows[:3])
-    with pytest.raises(InputError, match=r"has \d+ rows; predicting others needs at least 12"):
+    with pytest.raises(InputError, match=r"has \d+ rows that were measured, predicting others needs at least 12"):
         predict_rows(few, mobile())
