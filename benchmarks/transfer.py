@@ -12,7 +12,8 @@ import numpy as np
 
 from draws import evaluate, load, parse, show, summarise
 from latency.fit.grouped import Array, LinearModel
-from latency.fit.transfer import SIMPLE, Known, Method, fit_transfer
+from latency.fit.methods import SIMPLE, Known, Method
+from latency.fit.transfer import fit_transfer
 
 REFERENCE = 1000
 _LEVELS = (0.2, 5.0)
@@ -29,7 +30,7 @@ def fit_relative(counts: Array, latency_ms: Array) -> LinearModel:
         values = np.linalg.solve(rows.T @ rows + penalty, rows.T @ (target / level))
         level = np.clip(values[0] + centred @ values[1:], *_LEVELS)
     constant_ms = mean_ms * float(values[0] - centre @ values[1:])
-    return LinearModel(constant_ms, mean_ms * values[1:], np.zeros(0))
+    return LinearModel(constant_ms, mean_ms * values[1:])
 
 
 def _known(counts: Array, latency_ms: Array) -> Array:

@@ -10,7 +10,7 @@ variances are those of largest marginal likelihood given the measurements, under
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,11 +37,14 @@ _LEVELS = (0.2, 5.0)
 
 @dataclass(frozen=True)
 class LinearModel:
-    """`constant_ms + counts @ column_ms` is a network's latency. log_variances: where a fit like this one may start."""
+    """`constant_ms + counts @ column_ms` is a network's latency.
+
+    log_variances: where a grouped fit like this one may start.
+    """
 
     constant_ms: float
     column_ms: Array
-    log_variances: Array
+    log_variances: Array = field(default_factory=lambda: np.zeros(0))
 
     def predict(self, counts: Array) -> Array:
         """Milliseconds of networks given as (networks, columns)."""

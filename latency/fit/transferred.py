@@ -9,7 +9,8 @@ import numpy as np
 from latency.fit.accuracy import accuracy
 from latency.fit.calibrate import NetworkTiming
 from latency.fit.columns import count_layers, physical_groups
-from latency.fit.transfer import Known, fit_transfer
+from latency.fit.methods import Known
+from latency.fit.transfer import fit_transfer
 from latency.table import Fit, HeldOut, LatencyTable, Row
 from proxyless.errors import InputError
 from proxyless.space import Space
