@@ -15,7 +15,7 @@ class PartialFile:
     """`TABLE.json.partial`: one line that identifies the profile, then one line per event.
 
     Opening it restores what an interrupted profile had measured. A line that was cut off by the
-    interruption is dropped.
+    interruption is dropped, and so is a file in which nothing was measured yet.
 
     Raises:
         InputError: the file belongs to another profile, or cannot be written.
@@ -29,7 +29,8 @@ class PartialFile:
         if lines:
             self._restore(lines, identity)
         self._restored_environment = dict(self.samples.environment)
-        text = "".join(line + "\n" for line in [json.dumps(identity), *lines[1:]])
+        events = lines[1:] if self.samples.visits else []
+        text = "".join(line + "\n" for line in [json.dumps(identity), *events])
         write_text(self.path, text)
         self._file = self.path.open("a", encoding="utf-8")
 
@@ -47,7 +48,9 @@ class PartialFile:
                 self.samples.add(event)
         except (ValueError, KeyError, TypeError):
             raise InputError(f"{self.path} is damaged; delete it to start over") from None
-        if found != identity:
+        if found != identity and not self.samples.visits:
+            self.samples = Samples()
+        elif found != identity:
             changed = sorted(key for key in identity if not isinstance(found, dict) or found.get(key) != identity[key])
             raise InputError(
                 f"{self.path} is an unfinished profile with another {', '.join(changed)}; "

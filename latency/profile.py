@@ -52,7 +52,11 @@ def profile(
     if known and not settings.calibrate:
         raise InputError(f"--transfer needs at least {MIN_NETS} networks, got 0; choose --nets 10")
     plan = make_plan(space, settings.calibrate, settings.rounds, settings.seed, networks_only=bool(known))
-    identity = {"space": space.fingerprint, "transfer": bool(known), **settings.model_dump(exclude={"rounds"})}
+    identity = {
+        "space": space.fingerprint,
+        "transfer": bool(known),
+        **settings.model_dump(exclude={"rounds", "calibrate"}),
+    }
     with PartialFile(output, identity) as partial:
         _measure(plan, runtime, device, settings, partial, on_progress)
         table = make_table(plan, device.name, settings, partial.samples, known)

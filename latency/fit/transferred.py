@@ -12,9 +12,11 @@ from latency.fit.columns import count_layers, physical_groups
 from latency.fit.methods import Known
 from latency.fit.transfer import fit_transfer
 from latency.table import Fit, HeldOut, LatencyTable, Row
-from proxyless.errors import InputError
+from proxyless.errors import CheckError, InputError
 from proxyless.space import Space
 
+MAX_ERROR_PCT = 25.0
+"""Held-out error above which the known devices say too little about the new one."""
 _REFERENCE = 500
 """Random networks of the space that set the units of the features."""
 
@@ -39,7 +41,11 @@ def transfer_table(
     repeatability_pct: float,
     known: Mapping[str, LatencyTable],
 ) -> LatencyTable:
-    """Fill a table that has no rows; they are marked `predicted`, the error is on networks left out of the fit."""
+    """Fill a table that has no rows; they are marked `predicted`, the error is on networks left out of the fit.
+
+    Raises:
+        CheckError: the networks left out are predicted too badly, or one is predicted to take no time.
+    """
     specs = list(space.specs())
     rng = random.Random(0)  # noqa: S311
     reference = count_layers(specs, [space.network(space.random_ops(rng)) for _ in range(_REFERENCE)])
@@ -64,10 +70,17 @@ def transfer_table(
         ],
         **asdict(accuracy(found.held_out_ms, measured_ms)),
     )
-    return table.changed(
+    transferred = table.changed(
         overhead_ms=found.model.constant_ms,
         fixed=[rows[spec] for spec in dict.fromkeys(space.fixed)],
         rows=[row for spec, row in rows.items() if spec not in space.fixed],
         fit=fit,
         origin=f"transferred from {', '.join(known)}",
     )
+    if fit.rmse_pct > MAX_ERROR_PCT or transferred.costs(space).min_ms <= 0:
+        raise CheckError(
+            f"the tables {', '.join(known)} do not carry over to this device: networks left out are predicted with an "
+            f"error of {fit.rmse_pct:.0f} % (at most {MAX_ERROR_PCT:.0f} %); measure more of them with --nets "
+            f"{3 * len(networks)}, give tables of more alike devices, or profile without --transfer"
+        )
+    return transferred

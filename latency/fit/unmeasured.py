@@ -12,13 +12,16 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, Wh
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from latency.fit.features import work_matrix
+from latency.fit.features import WORK, work_matrix
 from latency.table import LatencyTable, Prediction, Row, SpaceInfo
 from proxyless.errors import InputError
 from proxyless.space import LayerSpec, Space
 
 MIN_ROWS = 12
 """Fewer measured rows than this carry neither a regression nor an estimate of its error."""
+
+MAX_REACH = 2.5
+"""How far beyond the measured layers' memory traffic a prediction may go."""
 
 Attribute = Callable[[LayerSpec], int]
 ATTRIBUTES: dict[str, Attribute] = {
@@ -30,15 +33,15 @@ ATTRIBUTES: dict[str, Attribute] = {
 _LEAST_WORK = 1e-4  # keeps the logarithm of work that a layer has none of near that of the least layers
 
 
-def predict_rows(table: LatencyTable, space: Space) -> LatencyTable:
+def predict_rows(table: LatencyTable, space: Space, name: str = "another table") -> LatencyTable:
     """The table for another space: its own rows where it has them, predictions, marked so, where not.
 
     A Gaussian process on the logarithm of the layers' work (linear and squared-exponential kernel). The error
     is that of predicting measured rows from those of other kernels, expansions, widths or resolutions, for the
-    attributes that are new in the space.
+    attributes that are new in the space. name: of the table, for the new one's origin.
 
     Raises:
-        InputError: too few rows to learn from, or no row is missing.
+        InputError: too few rows to learn from, no row is missing, or one is far from all that were measured.
     """
     kept = [row for row in [*table.fixed, *table.rows] if row.source != "predicted"]
     measured = [row for row in kept if row.ms > 0]
@@ -51,20 +54,37 @@ def predict_rows(table: LatencyTable, space: Space) -> LatencyTable:
             f"the latency table has {len(measured)} rows that were measured, predicting others needs at least "
             f"{MIN_ROWS}; profile this space instead"
         )
+    _check_reach([row.spec for row in measured], missing)
     model, errors_pct = _choose(measured)
     ms = model.fit([row.spec for row in measured], [row.ms for row in measured]).predict(missing)
     rows = {row.spec: row for row in kept}
     rows |= {spec: Row.of(spec, ms=float(value), source="predicted") for spec, value in zip(missing, ms, strict=True)}
-    new = {name for name, value in ATTRIBUTES.items() if {*map(value, missing)} - {*map(value, known)}}
-    used = [errors_pct[name] for name in new] or [min(errors_pct.values())]
+    new = {attribute for attribute, value in ATTRIBUTES.items() if {*map(value, missing)} - {*map(value, known)}}
+    used = [errors_pct[attribute] for attribute in new] or [min(errors_pct.values())]
+    fitted = [table.fit.rmse_pct] if table.fit is not None else []
+    error_pct = float(np.linalg.norm([*used, *fitted]))
     return table.changed(
         space=SpaceInfo(name=space.name, args=dict(space.args), fingerprint=space.fingerprint),
         fixed=[rows[spec] for spec in dict.fromkeys(space.fixed)],
         rows=[rows[spec] for spec in space.specs() if spec not in space.fixed],
-        prediction=Prediction(rows=len(missing), rmse_pct=float(np.linalg.norm(used)), left_out_pct=errors_pct),
+        prediction=Prediction(rows=len(missing), rmse_pct=error_pct, left_out_pct=errors_pct),
+        fit=None,
+        stability=None,
         anchors=[],
+        origin=f"rows predicted from {name}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _check_reach(measured: Sequence[LayerSpec], missing: Sequence[LayerSpec]) -> None:
+    """Outside the range of what was measured a regression only guesses."""
+    known, wanted = (work_matrix(specs)[:, WORK.index("activation_mb")] for specs in (measured, missing))
+    beyond = max(wanted.max() / known.max(), known.min() / wanted.min())
+    if beyond > MAX_REACH:
+        raise InputError(
+            f"layers of the space move {beyond:.1f} times more or less memory than any that was measured (at most "
+            f"{MAX_REACH:g} times); profile this space instead"
+        )
 
 
 @dataclass

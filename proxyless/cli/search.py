@@ -82,18 +82,19 @@ def _print(architecture: "Architecture", costs: "LayerCosts", path: Path) -> Non
     """One line per fact about a derived network."""
     target, cost = architecture.target, architecture.cost
     assert target is not None
+    allowed_ms = costs.bound_ms(target.budget_ms)
     rows = [
         ["budget", f"{target.budget_ms:.4g} ms on {target.runtime}, {plural(target.threads, 'thread')}"],
-        ["predicted", f"{target.predicted_ms:.4g} ms"],
+        ["predicted", f"{target.predicted_ms:.4g} ms, at most {allowed_ms:.4g} ms with the table's margin"],
         ["the space", f"{costs.min_ms:.4g} to {costs.max_ms:.4g} ms, typical {costs.mean_ms:.4g} ms"],
         ["operations", " ".join(architecture.op_names)],
         ["size", f"{cost.params / 1e6:.3f} M parameters, {cost.macs / 1e6:.1f} M MACs"],
         ["written to", str(path)],
     ]
     print_table(f"Found a network of the space {architecture.space.name}", ("", ""), rows)
-    if target.predicted_ms < _LOOSE * target.budget_ms:
+    if target.predicted_ms < _LOOSE * allowed_ms:
         OUT.print(
-            f"the most probable network needs {target.predicted_ms / target.budget_ms:.0%} of the budget: "
+            f"the most probable network needs {target.predicted_ms / allowed_ms:.0%} of what the budget allows: "
             "it did not bind; a tighter one, or a longer search, may be worth a try",
             highlight=False,
         )

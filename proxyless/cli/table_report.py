@@ -107,7 +107,7 @@ def describe_comparison(names: tuple[str, str], found: "Comparison") -> None:
         [str(pair.spec), f"{a:.4g}", f"{b:.4g}", f"{b / a:.2f}" if a else "-", str(ranks[0][a]), str(ranks[1][b])]
         for pair, a, b in zip(found.pairs, first, second, strict=True)
     ]
-    columns = ("layer", f"{names[0]} ms", f"{names[1]} ms", "ratio", "rank", "rank")
+    columns = ("layer", *(f"{name} ms" for name in names), "2nd / 1st", *(f"rank on {name}" for name in names))
     print_table(f"{names[0]} and {names[1]}, layer by layer", columns, rows)
     OUT.print(f"layers: Spearman {_figure(found.spearman)} over {len(found.pairs)}", highlight=False)
     if found.networks is None:

@@ -23,7 +23,7 @@ def tables(
     import_: Annotated[
         Path | None, typer.Option("--import", help="Convert a YAML table of ProxylessNAS or Once-for-All.")
     ] = None,
-    device: Annotated[str, typer.Option(help="With --import: the device that was measured.")] = "unknown",
+    device: Annotated[str | None, typer.Option(help="With --import: the device that was measured.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Folder for pictures of the table, as SVG and PNG.")] = None,
     predict_space: Annotated[
         str | None, typer.Option(help="Write a table for this space in which the rows that TABLE lacks are predicted.")
@@ -44,15 +44,20 @@ def tables(
 
     names = names or []
     modes = {"--import": import_, "--plot": plot, "--predict-space": predict_space}
-    _check_modes([option for option, value in modes.items() if value is not None], names)
+    _check_modes([option for option, value in modes.items() if value is not None], names, device)
     _check_companions(
         {"--output": output, "--resolution": resolution, "--num-classes": num_classes}, import_, predict_space
     )
     if import_ is not None:
-        _import(import_, device, _target(output, "--import"), json)
+        _import(import_, device or "unknown", _target(output, "--import"), json)
     elif predict_space is not None:
-        table = load_table(_only(names, "--predict-space"))
-        _predict(table, predict_space, (resolution, num_classes), _target(output, "--predict-space"), json)
+        _predict(
+            _only(names, "--predict-space"),
+            predict_space,
+            (resolution, num_classes),
+            _target(output, "--predict-space"),
+            json,
+        )
     elif plot is not None:
         _plot(load_table(_only(names, "--plot")), plot, json)
     elif not names:
@@ -65,9 +70,11 @@ def tables(
         raise InputError(f"tables describes one table or compares two, got {len(names)}")
 
 
-def _check_modes(chosen: list[str], names: list[str]) -> None:
+def _check_modes(chosen: list[str], names: list[str], device: str | None) -> None:
     if len(chosen) > 1:
         raise InputError(f"tables does one thing at a time; choose one of {', '.join(chosen)}")
+    if device is not None and chosen != ["--import"]:
+        raise InputError("--device goes with --import only")
     if chosen == ["--import"] and names:
         raise InputError(f"--import takes no TABLE, got {names[0]!r}")
 
@@ -119,14 +126,13 @@ def _import(source: Path, device: str, output: Path, json: bool) -> None:
     _show(str(output), table, json)
 
 
-def _predict(
-    table: "LatencyTable", space_name: str, shape: tuple[int | None, int | None], output: Path, json: bool
-) -> None:
+def _predict(name: str, space_name: str, shape: tuple[int | None, int | None], output: Path, json: bool) -> None:
     from latency.fit.unmeasured import predict_rows
+    from latency.tables import load_table
     from proxyless.space import build_space
 
     space = build_space(space_name, {"resolution": shape[0], "num_classes": shape[1]})
-    predicted = predict_rows(table, space)
+    predicted = predict_rows(load_table(name), space, name)
     predicted.save(output)
     _show(str(output), predicted, json)
 

@@ -61,9 +61,13 @@ def test_an_interrupted_profile_measures_nothing_twice(tmp_path: Path) -> None:
 
 
 def test_a_partial_file_of_another_profile_is_not_mixed_in(tmp_path: Path) -> None:
-    (tmp_path / "t.json.partial").write_text(json.dumps({"space": "other"}) + "\n")
+    started = json.dumps({"space": "other"}) + "\n"
+    (tmp_path / "t.json.partial").write_text(started + '{"event": "sample", "round": 0, "id": "a", "ms": [1.0]}\n')
     with pytest.raises(InputError, match="unfinished profile with another"):
         profile(_SPACE, tmp_path / "t.json", _QUICK)
+    (tmp_path / "t.json.partial").write_text(started)  # nothing was measured: nothing can be mixed
+    profile(_SPACE, tmp_path / "t.json", _QUICK)
+    (tmp_path / "t.json").unlink()
     (tmp_path / "t.json.partial").write_text("\x00\n")
     with pytest.raises(InputError, match="is damaged; delete it"):
         profile(_SPACE, tmp_path / "t.json", _QUICK)

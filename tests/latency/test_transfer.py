@@ -18,7 +18,7 @@ from latency.profile import profile
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable
 from latency.tables import load_table
-from proxyless.errors import InputError
+from proxyless.errors import CheckError, InputError
 from proxyless.space import mobile, network_cost, tiny
 from tests.helpers import SHARED, table_by_macs
 
@@ -71,6 +71,15 @@ def test_rows_below_zero_are_not_hidden_from_the_error() -> None:
     assert table.fit is not None and table.fit.rmse_pct == pytest.approx(found.rmse_pct, rel=0.5)
 
 
+def test_devices_that_say_nothing_about_the_new_one_are_refused() -> None:
+    by_macs = table_by_macs(_SPACE, ms_per_mmac=0.05)
+    rng = np.random.default_rng(0)
+    rows = [row.model_copy(update={"ms": float(rng.choice([0.01, 20.0]))}) for row in by_macs.rows]
+    truth = by_macs.changed(rows=rows)
+    with pytest.raises(CheckError, match=r"m do not carry over .* error of \d+ % .at most 25 %.; .* --nets 24, give"):
+        transfer_table(by_macs.changed(rows=[], fixed=[]), _SPACE, _timings(truth, 8, seed=3), 1.0, {"m": by_macs})
+
+
 def test_a_table_without_costs_is_refused() -> None:
     nothing = table_by_macs(tiny(), ms_per_mmac=0)
     with pytest.raises(InputError, match="zero cannot be transferred: every operation takes 0 ms"):
@@ -92,7 +101,8 @@ def test_the_grouped_model_finds_columns_that_no_feature_explains() -> None:
     assert errors[1] < 0.5 < errors[0] < 5
 
 
-def test_only_networks_are_measured(tmp_path: Path) -> None:
+def test_only_networks_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("latency.fit.transferred.MAX_ERROR_PCT", 1000.0)  # of so few rounds nothing is asked
     space = tiny(resolution=16, num_classes=3)
     settings = ProfileSettings(runtime="onnxruntime", calibrate=6, rounds=3)
     seen: list[tuple[int, int]] = []

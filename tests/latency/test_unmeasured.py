@@ -38,6 +38,10 @@ def test_nothing_is_predicted_without_need_or_from_too_little() -> None:
     published = load_table("pixel1")
     with pytest.raises(InputError, match="has all layers of space 'mobile'; there is nothing to predict"):
         predict_rows(published, mobile())
+    with pytest.raises(
+        InputError, match=r"move \d+\.\d times more or less memory .* .at most 2.5 times.; profile this"
+    ):
+        predict_rows(published, mobile(resolution=448))
     few = published.changed(rows=published.rows[:3])
     with pytest.raises(InputError, match=r"has \d+ rows that were measured, predicting others needs at least 12"):
         predict_rows(few, mobile())
