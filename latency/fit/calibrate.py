@@ -14,6 +14,8 @@ from latency.table import Fit, HeldOut, LatencyTable, Row
 from proxyless.errors import CheckError
 from proxyless.space import LayerSpec
 
+_SCALE_PRIOR = 0.3
+"""Expected size of the scale's difference from 1."""
 _WORK_PRIOR, _STAGE_PRIOR, _ROW_PRIOR = 0.1, 0.05, 0.03
 """Expected size of a correction, relative to the rows: of what one kind of work costs, of one stage, of one row."""
 _LEAST_NOISE = 0.005
@@ -44,10 +46,11 @@ def calibrate(table: LatencyTable, networks: Sequence[NetworkTiming], repeatabil
     everything = np.arange(len(networks))
     held_out_ms = [float(model.predict(model.fit(train), test)[0]) for train, test in LeaveOneOut().split(everything)]
     coefficients = model.fit(everything)
-    scale, call_ms = 1 + coefficients[0], coefficients[1] * model.call_unit_ms
-    if scale <= 0:
+    scale, call_ms = 1 + _SCALE_PRIOR * coefficients[0], coefficients[1] * model.call_unit_ms
+    growth = float(np.polyfit(model.counts @ model.row_ms, model.measured_ms, 1)[0])
+    if min(growth, scale) <= 0:
         raise CheckError(
-            f"the latency of {len(networks)} networks does not grow with the sum of their layers (slope {scale:.2g}); "
+            f"the latency of {len(networks)} networks does not grow with the sum of their layers (slope {growth:.2g}); "
             "the machine is too busy to be measured: close other programs and profile again with more rounds"
         )
     fit = Fit(
@@ -121,6 +124,6 @@ def _corrections(rows: Sequence[Row], row_ms: np.ndarray) -> tuple[tuple[str, ..
     shapes = list(dict.fromkeys(row.in_shape for row in rows))
     stage = indicator([row.in_shape for row in rows]) * row_ms[:, None]
     call = np.full(len(rows), -row_ms.min())
-    columns = [row_ms, call, *work.T, *(_STAGE_PRIOR * stage.T), *np.diag(_ROW_PRIOR * row_ms)]
+    columns = [_SCALE_PRIOR * row_ms, call, *work.T, *(_STAGE_PRIOR * stage.T), *np.diag(_ROW_PRIOR * row_ms)]
     stages = ("stage " + "x".join(map(str, shape)) for shape in shapes)
     return ("scale", "call", *WORK, *stages, *(str(row.spec) for row in rows)), np.array(columns).T
