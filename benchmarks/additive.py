@@ -14,7 +14,7 @@ REFERENCE = 1000
 
 def main() -> None:
     arguments = parse(__doc__)
-    measured, targets = load(arguments)
+    measured, targets = load(arguments.table, arguments.target, arguments.target_file, arguments.nets)
     networks = measured.networks
     found = {}
     for name, latency_ms in targets.items():

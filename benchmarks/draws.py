@@ -2,10 +2,11 @@
 
 import argparse
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -28,20 +29,39 @@ def parse(description: str | None) -> argparse.Namespace:
     parser.add_argument("--draws", type=int, default=10, help="random draws of these networks")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print JSON")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.nets < 5 or arguments.draws < 1:
+        refuse(f"at least 5 networks and 1 draw are needed, got --nets {arguments.nets} --draws {arguments.draws}")
+    return arguments
 
 
-def load(arguments: argparse.Namespace) -> tuple[Measured, dict[str, Array]]:
-    """The table, and the target columns by name."""
-    measured = load_measured(arguments.table)
-    columns = measured.devices
-    if arguments.target_file is not None:
-        columns = load_columns(arguments.target_file, measured.arch_ids)
-    names = list(columns) if arguments.target == "all" else arguments.target.split(",")
-    missing = [name for name in names if name not in columns]
-    if missing:
-        raise SystemExit(f"no column {missing[0]!r}; there are {', '.join(columns)}")
-    return measured, {name: columns[name] for name in names}
+def refuse(problem: str) -> NoReturn:
+    """One sentence, and the exit code of wrong input."""
+    print(f"error: {problem}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def load(table: Path, target: str, target_file: Path | None = None, nets: int = 0) -> tuple[Measured, dict[str, Array]]:
+    """The table, and the target columns by name, each with more networks than `nets`."""
+    try:
+        measured = load_measured(table)
+        columns = measured.devices
+        if target_file is not None:
+            columns = load_columns(target_file, measured.arch_ids)
+    except (OSError, ValueError) as error:  # of a damaged file pyarrow raises a ValueError
+        refuse(f"the measurements cannot be read: {error}")
+    return measured, {name: columns[name] for name in choose(columns, target, nets)}
+
+
+def choose(columns: Mapping[str, Array], target: str, nets: int) -> list[str]:
+    """The columns that `--target` names, each with more networks than are drawn."""
+    names = list(columns) if target == "all" else target.split(",")
+    for name in names:
+        if name not in columns:
+            refuse(f"no column {name!r}; there are {', '.join(columns)}")
+        if np.isfinite(columns[name]).sum() <= nets:
+            refuse(f"column {name!r} has {np.isfinite(columns[name]).sum()} measured networks; draw fewer than that")
+    return names
 
 
 def evaluate(counts: Array, latency_ms: Array, predict: Predict, arguments: argparse.Namespace) -> list[dict[str, Any]]:

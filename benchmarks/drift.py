@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from draws import load
 from latency.drift import rolling_median
 from latency.fit.accuracy import accuracy
 from latency.fit.grouped import Array
-from published_networks import load_measured
 from transfer import fit_relative
 
 NEIGHBOURS = 20
@@ -52,15 +52,13 @@ def slowness(latency_ms: Array, predicted_ms: Array) -> Array:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, required=True)
-    parser.add_argument("--target", required=True, help="column, or several with commas")
+    parser.add_argument("--target", required=True, help="column, several with commas, or 'all'")
     arguments = parser.parse_args()
-    measured = load_measured(arguments.table)
+    measured, targets = load(arguments.table, arguments.target)
     found = {}
-    for name in arguments.target.split(","):
-        if name not in measured.devices:
-            raise SystemExit(f"no column {name!r}; there are {', '.join(measured.devices)}")
-        usable = np.isfinite(measured.devices[name])
-        found[name] = evaluate(measured.networks.counts[usable], measured.devices[name][usable])
+    for name, latency_ms in targets.items():
+        usable = np.isfinite(latency_ms)
+        found[name] = evaluate(measured.networks.counts[usable], latency_ms[usable])
     print(json.dumps(found, indent=1))
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from latency.fit.columns import indicator
 from latency.fit.grouped import Array
 
 Ints = NDArray[np.int64]
@@ -111,34 +112,28 @@ class Block:
         calls = 2 + self.expands + 4 * (self.squeeze > 0) + 2 * (self.groups > 1)
         return [pointwise, pointwise * (self.groups > 1), depthwise, moved + excited, weights, calls, excited]
 
-    def factors(self) -> tuple[str, str, str, str]:
+    def factors(self) -> tuple[str, str, str, str | None]:
         """Kernel, expansion, groups, squeeze-and-excite."""
         expand = round(self.mid_c / self.in_c)
-        return f"k{self.kernel}", f"e{expand}", f"g{self.groups}", "se" if self.squeeze else ""
+        return f"k{self.kernel}", f"e{expand}", f"g{self.groups}", "se" if self.squeeze else None
 
 
 _STAGED = (0, 2, 3, 5, 6)
 """The kinds of work whose cost may differ between stages."""
 
 
-def _indicator(keys: Sequence[str]) -> Array:
-    """One-hot (columns, distinct keys); an empty key is none."""
-    names = sorted({key for key in keys if key})
-    return np.array([[float(key == name) for name in names] for key in keys]).reshape(len(keys), len(names))
-
-
-def _physical(blocks: Sequence[Block | None], others: Sequence[str]) -> dict[str, Array]:
+def _physical(blocks: Sequence[Block | None], others: Sequence[str | None]) -> dict[str, Array]:
     """Groups of features of the columns. None: a column without a bottleneck, of the kind that `others` names."""
     work = np.array([block.work() if block else [0.0] * 7 for block in blocks])
     total = work / np.maximum(work.max(axis=0), 1e-12)
-    stage = _indicator([block.stage if block else "" for block in blocks])
-    layer = _indicator([block.layer if block else "" for block in blocks])
-    factors = [block.factors() if block else ("",) * 4 for block in blocks]
-    factor = np.hstack([_indicator(names) for names in zip(*factors, strict=True)])
-    kind = _indicator(["".join(names) for names in factors])
+    stage = indicator([block.stage if block else None for block in blocks])
+    layer = indicator([block.layer if block else None for block in blocks])
+    factors = [block.factors() if block else None for block in blocks]
+    factor = np.hstack([indicator([found and found[place] for found in factors]) for place in range(4)])
+    kind = indicator(factors)
     return {
         "total": total,
-        "kind": np.hstack([kind, _indicator(others)]),
+        "kind": np.hstack([kind, indicator(others)]),
         "stage": np.hstack([stage * total[:, [i]] for i in _STAGED]),
         "layer": layer,
         "stage_factor": np.hstack([stage * column[:, None] for column in factor.T]),
@@ -164,7 +159,7 @@ _FBNET_OPS = ((3, 1, 1), (3, 1, 2), (3, 3, 1), (3, 6, 1), (5, 1, 1), (5, 1, 2), 
 def _fbnet(table: pa.Table) -> Networks:
     """22 layers of 9 operations."""
     blocks: list[Block | None] = []
-    others: list[str] = []
+    others: list[str | None] = []
     side, in_c = 32, 16
     for out_c, depth, first_stride in _FBNET_STAGES:
         for place in range(depth):
@@ -174,7 +169,7 @@ def _fbnet(table: pa.Table) -> Networks:
                 stage = f"{out_side}x{out_c}"
                 blocks.append(Block(stage, layer, kernel, side, out_side, in_c, in_c * expand, out_c, groups))
             blocks.append(None)
-            others += [*[""] * 8, "skip" if (stride, in_c) == (1, out_c) else "reduce"]
+            others += [*[None] * 8, "skip" if (stride, in_c) == (1, out_c) else "reduce"]
             side, in_c = out_side, out_c
     counts = _one_hot(_lists(table, "ops"), 9)
     return Networks(counts.reshape(len(counts), -1), _physical(blocks, others))
@@ -231,7 +226,7 @@ def _ofa(table: pa.Table) -> Networks:
     stacked = [counts.reshape(len(side), -1), areas.reshape(len(side), -1), (side[:, None] / 224) ** 2]
     blocks = [block for position in range(20) for block in _ofa_blocks(position)]
     groups: dict[str, Array] = {}
-    for name, block in _physical(blocks, [""] * len(blocks)).items():
+    for name, block in _physical(blocks, [None] * len(blocks)).items():
         none, rest = np.zeros_like(block), np.zeros((1, block.shape[1]))
         groups[f"{name}_count"] = np.vstack([block, none, rest])
         groups[f"{name}_area"] = np.vstack([none, block, rest])
@@ -273,7 +268,7 @@ def _accel(table: pa.Table) -> Networks:
     first = _one_hot(ops, 12)
     counts = np.stack([first, first * (layers[:, :, None] - 1)], axis=2)
     blocks = [block for stage in range(7) for is_first in (True, False) for block in _accel_blocks(stage, is_first)]
-    return Networks(counts.reshape(len(ops), -1), _physical(blocks, [""] * len(blocks)))
+    return Networks(counts.reshape(len(ops), -1), _physical(blocks, [None] * len(blocks)))
 
 
 def _accel_blocks(stage: int, first: bool) -> list[Block]:

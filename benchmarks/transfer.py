@@ -48,7 +48,7 @@ def _apply(method: Method, known: Known, counts: Array, latency_ms: Array) -> Li
 
 def main() -> None:
     arguments = parse(__doc__)
-    measured, targets = load(arguments)
+    measured, targets = load(arguments.table, arguments.target, arguments.target_file, arguments.nets)
     networks = measured.networks
     columns = {name: _known(networks.counts, ms) for name, ms in measured.devices.items()}
     found = {}

@@ -75,7 +75,7 @@ def _measured_table(
             delegate=settings.delegate or "",
         ),
         batch=settings.batch,
-        space=SpaceInfo(name=plan.space.name, args=dict(plan.space.args), fingerprint=plan.space.fingerprint),
+        space=SpaceInfo.of(plan.space),
         fixed=[row for item, row in rows.items() if item in fixed],
         rows=[row for item, row in rows.items() if item not in fixed],
         stability=stability,

@@ -52,9 +52,8 @@ def compare(first: LatencyTable, second: LatencyTable, space: Space | None) -> C
     Raises:
         InputError: fewer than two layers in common.
     """
-    other = {row.spec: row.ms for row in [*second.fixed, *second.rows]}
     rows = [*first.fixed, *first.rows]
-    pairs = tuple(RowPair(row.spec, row.ms, other[row.spec]) for row in rows if row.spec in other)
+    pairs = tuple(RowPair(row.spec, row.ms, second.lookup(row.spec)) for row in rows if second.has(row.spec))
     if len(pairs) < 2:
         raise InputError(
             f"the tables have {len(pairs)} of {len(rows)} layers in common; compare tables of one space, with the same "

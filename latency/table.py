@@ -1,7 +1,7 @@
 """The latency table: milliseconds per layer, with everything that one must know to trust it."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -88,6 +88,10 @@ class SpaceInfo(_Part):
     name: str
     args: dict[str, Any]
     fingerprint: str
+
+    @staticmethod
+    def of(space: Space) -> "SpaceInfo":
+        return SpaceInfo(name=space.name, args=dict(space.args), fingerprint=space.fingerprint)
 
 
 class HeldOut(_Part):
@@ -183,6 +187,16 @@ class LatencyTable(_Part):
     def changed(self, **values: Any) -> "LatencyTable":
         """A table with other values in some fields; unlike a copy it shares no index of rows with this one."""
         return LatencyTable(**({name: getattr(self, name) for name in LatencyTable.model_fields} | values))
+
+    def filled(self, space: Space, rows: Mapping[LayerSpec, Row], **values: Any) -> "LatencyTable":
+        """A table with these rows for a space, one per layer that it can ask for, and other values in some fields."""
+        fixed = dict.fromkeys(space.fixed)
+        return self.changed(
+            space=SpaceInfo.of(space),
+            fixed=[rows[spec] for spec in fixed],
+            rows=[rows[spec] for spec in space.specs() if spec not in fixed],
+            **values,
+        )
 
     def lookup(self, spec: LayerSpec) -> float:
         """Milliseconds of one layer.

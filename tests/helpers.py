@@ -82,7 +82,7 @@ def table_by_macs(space: Space, ms_per_mmac: float = 1.0) -> LatencyTable:
 
     pixel1 = load_table("pixel1")
     return pixel1.changed(
-        space=SpaceInfo(name=space.name, args=dict(space.args), fingerprint=space.fingerprint),
+        space=SpaceInfo.of(space),
         fixed=[row(spec) for spec in dict.fromkeys(space.fixed)],
         rows=[row(spec) for spec in space.specs() if spec not in space.fixed],
     )

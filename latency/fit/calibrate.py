@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import Ridge
@@ -53,18 +54,14 @@ def calibrate(table: LatencyTable, networks: Sequence[NetworkTiming], repeatabil
             f"the latency of {len(networks)} networks does not grow with the sum of their layers (slope {growth:.2g}); "
             "the machine is too busy to be measured: close other programs and profile again with more rounds"
         )
-    fit = Fit(
-        nets=len(networks),
+    fit = record_fit(
+        networks,
+        held_out_ms,
+        repeatability_pct,
         heldout="leave-one-out",
         scale=scale,
         call_ms=call_ms,
         corrections=dict(zip(model.names[2:], coefficients[2:].round(6).tolist(), strict=True)),
-        repeatability_pct=repeatability_pct,
-        networks=[
-            HeldOut(ops=list(net.ops), measured_ms=net.measured_ms, predicted_ms=ms)
-            for net, ms in zip(networks, held_out_ms, strict=True)
-        ],
-        **asdict(accuracy(held_out_ms, model.measured_ms)),
     )
     fitted = [
         row.model_copy(update={"ms": float(ms), "measured_ms": row.ms, "source": "calibrated"})
@@ -72,6 +69,25 @@ def calibrate(table: LatencyTable, networks: Sequence[NetworkTiming], repeatabil
     ]
     fixed, rows = fitted[: len(table.fixed)], fitted[len(table.fixed) :]
     return table.changed(overhead_ms=float(call_ms), fixed=fixed, rows=rows, fit=fit)
+
+
+def record_fit(
+    networks: Sequence[NetworkTiming],
+    held_out_ms: Sequence[float] | np.ndarray,
+    repeatability_pct: float,
+    **details: Any,
+) -> Fit:
+    """What a table keeps of a fit: the networks, their predictions by fits without them, and the errors of these."""
+    return Fit(
+        nets=len(networks),
+        repeatability_pct=repeatability_pct,
+        networks=[
+            HeldOut(ops=list(net.ops), measured_ms=net.measured_ms, predicted_ms=float(ms))
+            for net, ms in zip(networks, held_out_ms, strict=True)
+        ],
+        **asdict(accuracy(held_out_ms, [net.measured_ms for net in networks])),
+        **details,
+    )
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,6 @@ def physical_groups(specs: Sequence[LayerSpec]) -> dict[str, Array]:
 
 
 def indicator(keys: Sequence[Hashable]) -> Array:
-    """One-hot (keys, distinct keys)."""
-    distinct = list(dict.fromkeys(keys))
+    """One-hot (keys, distinct keys); None is no key."""
+    distinct = [key for key in dict.fromkeys(keys) if key is not None]
     return np.array([[float(key == other) for other in distinct] for key in keys])

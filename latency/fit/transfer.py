@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from sklearn.model_selection import KFold
@@ -32,9 +33,10 @@ def fit_transfer(counts: Array, latency_ms: Array, known: Known, *, rows: bool =
     """
     bound = _not_negative if rows else _as_it_is
     models = {name: method(counts, latency_ms, known) for name, method in _AVERAGED.items()}
-    start = models["grouped"].log_variances
+    # The folds are fitted from where the whole was found: their variances are near.
+    again: dict[str, Method] = {**_AVERAGED, "grouped": partial(grouped, start=models["grouped"].log_variances)}
+    held_out = _held_out(counts, latency_ms, known, again, bound)
     models = {name: bound(model, counts, latency_ms) for name, model in models.items()}
-    held_out = _held_out(counts, latency_ms, known, start, bound)
     squares = (held_out / latency_ms[:, None] - 1) ** 2
     weights = _weights(squares.mean(axis=0), len(latency_ms))
     others = (squares.sum(axis=0) - squares) / (len(squares) - 1)  # a network's own error has no say in its prediction
@@ -63,16 +65,11 @@ def _not_negative(model: LinearModel, counts: Array, latency_ms: Array) -> Linea
     return balanced(counts, latency_ms, np.maximum(model.column_ms, 0.0)) if model.column_ms.min() < 0 else model
 
 
-def _held_out(counts: Array, latency_ms: Array, known: Known, start: Array, bound: Bound) -> Array:
+def _held_out(counts: Array, latency_ms: Array, known: Known, methods: Mapping[str, Method], bound: Bound) -> Array:
     """Predictions of networks left out of the fit, (networks, methods)."""
-    predicted = np.zeros((len(latency_ms), len(_AVERAGED)))
+    predicted = np.zeros((len(latency_ms), len(methods)))
     for train, test in KFold(min(_FOLDS, len(latency_ms)), shuffle=True, random_state=0).split(counts):
-        fits = [
-            grouped(counts[train], latency_ms[train], known, start)
-            if method is grouped
-            else method(counts[train], latency_ms[train], known)
-            for method in _AVERAGED.values()
-        ]
-        bounded = [bound(model, counts[train], latency_ms[train]) for model in fits]
-        predicted[test] = np.stack([model.predict(counts[test]) for model in bounded], axis=1)
+        for index, method in enumerate(methods.values()):
+            model = method(counts[train], latency_ms[train], known)
+            predicted[test, index] = bound(model, counts[train], latency_ms[train]).predict(counts[test])
     return predicted

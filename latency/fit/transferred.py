@@ -2,16 +2,14 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 import numpy as np
 
-from latency.fit.accuracy import accuracy
-from latency.fit.calibrate import NetworkTiming
+from latency.fit.calibrate import NetworkTiming, record_fit
 from latency.fit.columns import count_layers, physical_groups
 from latency.fit.methods import Known
 from latency.fit.transfer import fit_transfer
-from latency.table import Fit, HeldOut, LatencyTable, Row
+from latency.table import LatencyTable, Row
 from proxyless.errors import CheckError, InputError
 from proxyless.space import Space
 
@@ -59,21 +57,11 @@ def transfer_table(
         spec: Row.of(spec, ms=float(ms), source="predicted")
         for spec, ms in zip(specs, found.model.column_ms, strict=True)
     }
-    fit = Fit(
-        nets=len(networks),
-        heldout="cross-validated",
-        weights=found.weights,
-        repeatability_pct=repeatability_pct,
-        networks=[
-            HeldOut(ops=list(net.ops), measured_ms=net.measured_ms, predicted_ms=ms)
-            for net, ms in zip(networks, found.held_out_ms.tolist(), strict=True)
-        ],
-        **asdict(accuracy(found.held_out_ms, measured_ms)),
-    )
-    transferred = table.changed(
+    fit = record_fit(networks, found.held_out_ms, repeatability_pct, heldout="cross-validated", weights=found.weights)
+    transferred = table.filled(
+        space,
+        rows,
         overhead_ms=found.model.constant_ms,
-        fixed=[rows[spec] for spec in dict.fromkeys(space.fixed)],
-        rows=[row for spec, row in rows.items() if spec not in space.fixed],
         fit=fit,
         origin=f"transferred from {', '.join(known)}",
     )

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from latency.fit.features import WORK, work_matrix
-from latency.table import LatencyTable, Prediction, Row, SpaceInfo
+from latency.table import LatencyTable, Prediction, Row
 from proxyless.errors import InputError
 from proxyless.space import LayerSpec, Space
 
@@ -63,10 +63,9 @@ def predict_rows(table: LatencyTable, space: Space, name: str = "another table")
     used = [errors_pct[attribute] for attribute in new] or [min(errors_pct.values())]
     fitted = [table.fit.rmse_pct] if table.fit is not None else []
     error_pct = float(np.linalg.norm([*used, *fitted]))
-    return table.changed(
-        space=SpaceInfo(name=space.name, args=dict(space.args), fingerprint=space.fingerprint),
-        fixed=[rows[spec] for spec in dict.fromkeys(space.fixed)],
-        rows=[rows[spec] for spec in space.specs() if spec not in space.fixed],
+    return table.filled(
+        space,
+        rows,
         prediction=Prediction(rows=len(missing), rmse_pct=error_pct, left_out_pct=errors_pct),
         fit=None,
         stability=None,
