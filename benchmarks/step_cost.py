@@ -19,13 +19,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from proxyless.nn import Choice, SuperNet, build_network, channels_last, plain_choices
+from proxyless.nn import SuperNet, build_network, channels_last, plain_choices
 from proxyless.optim import make_sgd
-from proxyless.search.architecture import ArchitectureLogits, ExpectedLatency
-from proxyless.search.objective import ConstrainedLatency
+from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
+from proxyless.search.config import SearchSettings
+from proxyless.search.domain import BoundedDomain
+from proxyless.search.objectives.constrained import Constrained
+from proxyless.search.strategies import Setting, StepInputs
 from proxyless.search.strategies.gradient import GradientStrategy
 from proxyless.space import Space, build_space
-from proxyless.space.latency import LayerCosts
+from proxyless.space.bounds import Bound
 
 Step = Callable[[], None]
 
@@ -35,22 +38,23 @@ class FixedPath(GradientStrategy):
 
     path: list[int]
 
-    def _compared(self, generator: torch.Generator) -> list[list[int]]:
-        if self.gates == "all":
-            return super()._compared(generator)
-        others = [(op + 1) % count for op, count in zip(self.path, self.architecture.counts, strict=True)]
-        return [[op, other] for op, other in zip(self.path, others, strict=True)]
+    def _compare(self, generator: torch.Generator) -> list[list[int]]:
+        pairs = zip(self.path, self.architecture.counts, strict=True)
+        if self.settings.gates == "all":
+            return [[op, *(other for other in range(count) if other != op)] for op, count in pairs]
+        return [[op, (op + 1) % count] for op, count in pairs]
 
-    def _choices(  # type: ignore[override]
-        self, chosen: list[Tensor], compared: list[list[int]], generator: torch.Generator
-    ) -> list[Choice]:
-        pairs = zip(self.path, chosen, compared, strict=True)
-        return [Choice(active, tuple(operations), logits.softmax(0)) for active, logits, operations in pairs]
+    def _active(self, logits: Tensor, generator: torch.Generator) -> list[int]:
+        return [0] * len(self.path)
 
 
 def make_strategy(space: Space, gates: str) -> FixedPath:
-    costs = LayerCosts(1.0, tuple(tuple(1.0 for _ in layer.ops) for layer in space.layers))
-    return FixedPath(ArchitectureLogits(space, 0), ExpectedLatency(costs), gates, lr=1e-3)
+    costs = tuple(tuple(1.0 for _ in layer.ops) for layer in space.layers)
+    bounds = (Bound("latency", "ms", 1.0, costs, 10.0),)
+    settings = SearchSettings.make("benchmark", gates=gates)
+    architecture, expected = ArchitectureLogits(space, 0), ExpectedCosts(bounds)
+    domain = BoundedDomain([costs], [9.0])
+    return FixedPath(Setting(architecture, expected, Constrained(bounds), settings, 1e-3, domain))
 
 
 def weight_step(model: nn.Module, sgd: torch.optim.Optimizer, labels: Tensor, *inputs: Any) -> Step:
@@ -117,10 +121,13 @@ def main() -> None:
 
 
 def architecture_step(strategy: FixedPath, net: SuperNet, images: Tensor, labels: Tensor) -> Step:
-    objective, generator = ConstrainedLatency(1.0), torch.Generator().manual_seed(0)
+    batch = (images, labels)
+    inputs = StepInputs(
+        net, batch, batch, list(net.parameters()), 0.01, 0.5, torch.Generator().manual_seed(0), lambda tensor: tensor
+    )
 
     def step() -> None:
-        strategy.step(net, images, labels, objective, generator)
+        strategy.step(inputs)
 
     return step
 

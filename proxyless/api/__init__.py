@@ -2,8 +2,9 @@
 
 from latency.profile import profile
 from latency.settings import ProfileSettings
+from proxyless.api.derive import derive_networks
 from proxyless.api.export import export
-from proxyless.api.search import derive_networks, search
+from proxyless.api.search import search
 from proxyless.api.train import train
 
 __all__ = ["ProfileSettings", "derive_networks", "export", "profile", "search", "train"]

@@ -16,7 +16,7 @@ from latency.devices import find_device
 from latency.runtimes import find_runtime
 from proxyless.data import Batches, ImageData, load_data
 from proxyless.errors import CheckError
-from proxyless.search.loop import check_classes
+from proxyless.search.problem import check_classes
 from proxyless.space import Architecture
 from proxyless.train.trained import WEIGHTS, Trained, load_trained
 

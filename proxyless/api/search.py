@@ -1,5 +1,6 @@
-"""Search in a folder, with a latency table."""
+"""Search in a folder, with one latency table or several."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from latency.table import LatencyTable
@@ -8,11 +9,16 @@ from proxyless.data import load_data
 from proxyless.errors import InputError
 from proxyless.progress import Reporter, Silent
 from proxyless.search.config import SearchSettings
-from proxyless.search.loop import Problem
-from proxyless.search.objective import find_objective
-from proxyless.search.run import TABLE, RunConfig, derive, load_result, run_search
+from proxyless.search.objectives import find_objective
+from proxyless.search.problem import Problem
+from proxyless.search.result import Limits, SearchResult, path_ops
+from proxyless.search.run import RunConfig, TargetConfig, run_search
 from proxyless.search.strategies import find_strategy
 from proxyless.space import Architecture, Space, build_space
+from proxyless.space.bounds import Bound, latency_bound
+from proxyless.space.memory import within_memory
+
+TABLE = "table.json"
 
 
 def table_space(name: str, table: LatencyTable) -> Space:
@@ -34,56 +40,89 @@ def table_space(name: str, table: LatencyTable) -> Space:
 def search(
     space: Space,
     data: str,
-    table: LatencyTable,
-    budget: str,
+    table: LatencyTable | Sequence[LatencyTable],
+    budget: str | Sequence[str],
     output: Path | str,
     settings: SearchSettings | None = None,
     *,
+    limits: Limits | None = None,
     resume: bool = False,
     reporter: Reporter | None = None,
 ) -> Architecture:
     """Search the most accurate network of `space` on `data` within `budget` on the table's target.
 
-    What can be refused is refused before anything trains. The folder `output` then holds the run, and
-    its `architecture.json` what is returned.
+    table, budget: several of both make one network that keeps every budget on its target. What can be
+    refused is refused before anything trains. The folder `output` then holds the run, and its
+    `architecture.json` what is returned; with several tables, `architecture.2.json` and so on are the same
+    network for the other targets.
 
     Raises:
         InputError: a setting, a budget, data or a folder that cannot be used.
         CheckError: a loss became infinite.
     """
-    settings, folder = settings or SearchSettings(), Path(output)
+    settings, limits, folder = settings or SearchSettings(), limits or Limits(), Path(output)
     find_strategy(settings.strategy)
     find_objective(settings.objective)
-    costs = table.costs(space)
-    budget_ms = parse_budget(budget, costs)
-    problem = Problem(space, load_data(data, space.resolution, settings.limit), costs, budget_ms)
+    tables = [table] if isinstance(table, LatencyTable) else list(table)
+    budgets_ms = _budgets_ms(space, tables, [budget] if isinstance(budget, str) else budget)
+    searched = limited_space(space, limits)
+    bounds = make_bounds(searched, tables, budgets_ms, limits)
+    problem = Problem(searched, load_data(data, space.resolution, settings.limit), bounds)
+    targets = zip(tables, budgets_ms, strict=True)
     config = RunConfig(
         space=space.name,
         space_args=dict(space.args),
         data=problem.data.source,
-        target=f"{table.target}, table of {table.created}",
-        budget_ms=budget_ms,
+        targets=[TargetConfig(table=f"{t.target}, table of {t.created}", budget_ms=ms) for t, ms in targets],
+        limits=limits,
         search=settings,
     )
     result = run_search(folder, config, problem, reporter or Silent(), resume)
-    table.save(folder / TABLE)
-    architecture = derive(result, costs, make_target(table, budget_ms))
-    architecture.save(folder / "architecture.json")
-    return architecture
+    return _save(result, tables, budgets_ms, bounds, folder)
 
 
-def derive_networks(run: Path | str, budgets: list[str], table: LatencyTable | None = None) -> list[Architecture]:
-    """Networks for other budgets, or for another target, from a finished search.
+def _budgets_ms(space: Space, tables: Sequence[LatencyTable], budgets: Sequence[str]) -> list[float]:
+    if len(tables) != len(budgets):
+        raise InputError(f"every latency table needs its budget, got {len(tables)} and {len(budgets)}; give one each")
+    return [parse_budget(text, table.costs(space)) for table, text in zip(tables, budgets, strict=True)]
 
-    budgets: as for `search`; none means the budget that was searched for. table: of another target; None
-    means the one that was searched with.
+
+def limited_space(space: Space, limits: Limits) -> Space:
+    """The part of the space whose networks keep the limit on memory.
 
     Raises:
-        InputError: not a finished run, or a budget that no network meets.
+        InputError: there is none.
     """
-    folder = Path(run)
-    result = load_result(folder)
-    chosen = table or LatencyTable.load(folder / TABLE)
-    costs = chosen.costs(result.build_space())
-    budgets_ms = [parse_budget(text, costs) for text in budgets] or [result.budget_ms]
-    return [derive(result, costs, make_target(chosen, budget_ms)) for budget_ms in budgets_ms]
+    return space if limits.max_memory_bytes is None else within_memory(space, limits.max_memory_bytes)
+
+
+def make_bounds(
+    space: Space, tables: Sequence[LatencyTable], budgets_ms: Sequence[float], limits: Limits
+) -> tuple[Bound, ...]:
+    """One bound per table, then those of the limits.
+
+    Raises:
+        InputError: no network keeps one of them.
+    """
+    names = ["latency"] if len(tables) == 1 else [f"latency on {table.target}" for table in tables]
+    triples = zip(tables, budgets_ms, names, strict=True)
+    return (*(latency_bound(t.costs(space), ms, name) for t, ms, name in triples), *limits.bounds(space))
+
+
+def _save(
+    result: SearchResult,
+    tables: Sequence[LatencyTable],
+    budgets_ms: Sequence[float],
+    bounds: Sequence[Bound],
+    folder: Path,
+) -> Architecture:
+    path = result.derive(bounds)
+    space = build_space(result.space, result.space_args)
+    architectures = []
+    for number, (table, budget_ms, bound) in enumerate(zip(tables, budgets_ms, bounds, strict=False), 1):
+        target = make_target(table, budget_ms, bound.cost(path))
+        architectures.append(Architecture(space, path_ops(result.build_space(), path), target))
+        suffix = "" if number == 1 else f".{number}"
+        table.save(folder / f"table{suffix}.json")
+        architectures[-1].save(folder / f"architecture{suffix}.json")
+    return architectures[0]

@@ -27,7 +27,22 @@ def parse_budget(text: str, costs: LayerCosts) -> float:
     return budget_ms
 
 
-def make_target(table: LatencyTable, budget_ms: float) -> Target:
+_FACTORS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30}
+
+
+def parse_quantity(text: str, unit: str = "") -> float:
+    """A number with k, M, G (or Ki, Mi, Gi) such as `4M`, followed by the unit, which may be left out: `2MB`.
+
+    Raises:
+        InputError: not such a number.
+    """
+    match = re.fullmatch(rf"\s*(\d+(?:\.\d*)?|\.\d+)\s*([kMG]i?|)\s*(?:{unit})?\s*", text)
+    if match is None or float(match[1]) == 0:
+        raise InputError(f"the limit {text!r} is not understood; write it as a number such as 4M{unit} or 500k{unit}")
+    return float(match[1]) * _FACTORS[match[2]]
+
+
+def make_target(table: LatencyTable, budget_ms: float, predicted_ms: float) -> Target:
     """What a network derived with this table is for."""
     return Target(
         device=str(table.device["name"]),
@@ -36,6 +51,6 @@ def make_target(table: LatencyTable, budget_ms: float) -> Target:
         batch=table.batch,
         delegate=table.runtime.delegate,
         budget_ms=budget_ms,
-        predicted_ms=budget_ms,
+        predicted_ms=predicted_ms,
         anchors=table.anchors,
     )

@@ -22,7 +22,7 @@ def derive(
     Example: `proxyless derive run --budget 2ms --budget 4ms --table other-phone.json -o networks`
     """
     from latency.tables import load_table
-    from proxyless.api.search import derive_networks
+    from proxyless.api.derive import derive_networks
     from proxyless.files import output_folder
 
     networks = derive_networks(run, budget or [], load_table(table) if table else None)

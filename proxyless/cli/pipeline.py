@@ -15,8 +15,9 @@ from latency.profile import profile
 from latency.runtimes import find_runtime
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable
+from proxyless.api.derive import derive_networks
 from proxyless.api.export import Report, export
-from proxyless.api.search import derive_networks, search
+from proxyless.api.search import search
 from proxyless.api.target import parse_budget
 from proxyless.api.train import train
 from proxyless.cli.console import ERR, reporting
@@ -25,8 +26,8 @@ from proxyless.data import load_data
 from proxyless.errors import InputError
 from proxyless.files import output_folder, read_json
 from proxyless.search.config import SearchSettings
-from proxyless.search.loop import check_classes
-from proxyless.search.objective import find_objective
+from proxyless.search.objectives import find_objective
+from proxyless.search.problem import check_classes
 from proxyless.search.strategies import find_strategy
 from proxyless.space import Architecture, Op, Space, build_space
 from proxyless.train.config import TrainSettings

@@ -10,6 +10,7 @@ from proxyless.cli.options import Data, Json, Limit, Output, Resume, SpaceName
 from proxyless.search.config import SearchSettings
 
 if TYPE_CHECKING:
+    from proxyless.search.result import Limits
     from proxyless.space import Architecture
     from proxyless.space.latency import LayerCosts
 
@@ -24,10 +25,25 @@ def search(
     output: Output,
     space: SpaceName,
     data: Data,
-    table: Annotated[str, typer.Option(help="Latency table: a file, or the name of a shipped one.")],
-    budget: Annotated[str, typer.Option(help="Latency bound: 15ms, 800us, or 60% of the largest network.")],
+    table: Annotated[
+        list[str],
+        typer.Option(help="Latency table: a file, or the name of a shipped one; several make one network for all."),
+    ],
+    budget: Annotated[
+        list[str], typer.Option(help="Latency bound: 15ms, 800us, or 60% of the largest network; one per table.")
+    ],
+    max_params: Annotated[str | None, typer.Option(help="Bound on parameters, such as 4M.")] = None,
+    max_macs: Annotated[str | None, typer.Option(help="Bound on multiply-accumulates, such as 300M.")] = None,
+    max_memory: Annotated[
+        str | None, typer.Option(help="Bound on the peak memory of float32 activations at batch 1, such as 2MB.")
+    ] = None,
     strategy: Annotated[str | None, typer.Option(help=_help("strategy"))] = None,
+    objective: Annotated[str | None, typer.Option(help=_help("objective"))] = None,
+    penalty: Annotated[float | None, typer.Option(help=_help("penalty"))] = None,
     gates: Annotated[str | None, typer.Option(help=_help("gates"))] = None,
+    reward: Annotated[str | None, typer.Option(help=_help("reward"))] = None,
+    unrolled: Annotated[bool, typer.Option("--unrolled", help=_help("unrolled"))] = False,
+    evaluations: Annotated[int | None, typer.Option(help=_help("evaluations"))] = None,
     warmup_epochs: Annotated[int | None, typer.Option(help=_help("warmup_epochs"))] = None,
     epochs: Annotated[int | None, typer.Option(help=_help("epochs"))] = None,
     batch_size: Annotated[int | None, typer.Option(help=_help("batch_size"))] = None,
@@ -49,7 +65,12 @@ def search(
     settings = SearchSettings.make(
         "search settings",
         strategy=strategy,
+        objective=objective,
+        penalty=penalty,
         gates=gates,
+        reward=reward,
+        unrolled=unrolled,
+        evaluations=evaluations,
         warmup_epochs=warmup_epochs,
         epochs=epochs,
         batch_size=batch_size,
@@ -64,18 +85,32 @@ def search(
     )
     from latency.tables import load_table
 
-    loaded = load_table(table)
+    loaded = [load_table(name) for name in table]
 
     from proxyless.api.search import search as search_folder
     from proxyless.api.search import table_space
 
-    built = table_space(space, loaded)
+    built = table_space(space, loaded[0])
+    limits = _limits(max_params, max_macs, max_memory)
     with reporting(f"search {space} on {data}", "steps") as reporter:
-        architecture = search_folder(built, data, loaded, budget, output, settings, resume=resume, reporter=reporter)
+        architecture = search_folder(
+            built, data, loaded, budget, output, settings, limits=limits, resume=resume, reporter=reporter
+        )
     if json:
         print_json(architecture.document())
     else:
-        _print(architecture, loaded.costs(built), output / "architecture.json")
+        _print(architecture, loaded[0].costs(built), output / "architecture.json")
+
+
+def _limits(max_params: str | None, max_macs: str | None, max_memory: str | None) -> "Limits":
+    from proxyless.api.target import parse_quantity
+    from proxyless.search.result import Limits
+
+    return Limits(
+        max_params=parse_quantity(max_params) if max_params else None,
+        max_macs=parse_quantity(max_macs) if max_macs else None,
+        max_memory_bytes=parse_quantity(max_memory, "B") if max_memory else None,
+    )
 
 
 def _print(architecture: "Architecture", costs: "LayerCosts", path: Path) -> None:

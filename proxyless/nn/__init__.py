@@ -1,6 +1,6 @@
 """Torch modules built from specs."""
 
-from proxyless.nn.mixed import Choice, MixedLayer, plain_choices
+from proxyless.nn.mixed import Choice, MixedLayer, Mixture, plain_choices
 from proxyless.nn.network import build_network, channels_last
 from proxyless.nn.supernet import SuperNet
 from proxyless.nn.weights import load_weights, save_weights
@@ -8,6 +8,7 @@ from proxyless.nn.weights import load_weights, save_weights
 __all__ = [
     "Choice",
     "MixedLayer",
+    "Mixture",
     "SuperNet",
     "build_network",
     "channels_last",

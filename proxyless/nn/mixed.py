@@ -1,10 +1,11 @@
-"""A searched layer with binary gates: one path in memory, exact gate gradients on demand."""
+"""A searched layer: binary gates with one path in memory and exact gate gradients, or a weighted mixture."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from proxyless.nn.blocks import MBConv, batch_norm, build_layer
 from proxyless.space.space import Layer
@@ -22,6 +23,15 @@ class Choice(NamedTuple):
     active: int
     compared: tuple[int, ...] = ()
     probs: Tensor | None = None
+
+
+class Mixture(NamedTuple):
+    """A searched layer as the weighted sum of all its operations (DARTS, SNAS, FBNet).
+
+    weights: shape (operations,).
+    """
+
+    weights: Tensor
 
 
 class MixedLayer(nn.Module):
@@ -47,12 +57,22 @@ class MixedLayer(nn.Module):
         out: Tensor = block.branch(x)
         return out
 
-    def forward(self, x: Tensor, choice: Choice) -> Tensor:
+    def forward(self, x: Tensor, choice: Choice | Mixture) -> Tensor:
+        if isinstance(choice, Mixture):
+            return self._mixture(x, choice.weights)
         y = x if self.is_skip(choice.active) else self.candidates[str(choice.active)](x)
         if choice.probs is None:
             return y
         out: Tensor = _GateGradient.apply(y, x, choice.probs, self, choice)  # type: ignore[no-untyped-call]
         return out
+
+    def _mixture(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Candidates are computed again in the backward pass: no more than one is in memory with its insides."""
+        outputs = [
+            x if self.is_skip(index) else checkpoint(self.candidates[str(index)], x, use_reentrant=False)
+            for index in range(len(weights))
+        ]
+        return torch.stack([weight * y for weight, y in zip(weights, outputs, strict=True)]).sum(0)
 
 
 class _GateGradient(torch.autograd.Function):

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from proxyless.nn.align import align_candidates
 from proxyless.nn.blocks import batch_norm, build_layer, initialise
-from proxyless.nn.mixed import Choice, MixedLayer
+from proxyless.nn.mixed import Choice, MixedLayer, Mixture
 from proxyless.space.space import Space
 
 
@@ -28,7 +28,7 @@ class SuperNet(nn.Module):
         for layer in layers:
             align_candidates(layer)
 
-    def forward(self, images: Tensor, choices: Sequence[Choice]) -> Tensor:
+    def forward(self, images: Tensor, choices: Sequence[Choice | Mixture]) -> Tensor:
         """Images (N, 3, H, W) to logits (N, classes), one choice per searched layer."""
         x = self.before(images)
         for layer, choice in zip(self.layers, choices, strict=True):

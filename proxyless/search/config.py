@@ -8,12 +8,24 @@ from proxyless.config import RecipeSettings
 
 
 class SearchSettings(RecipeSettings):
-    """How to search. ImageNet took 40 + 120 epochs at batch 256 (Cai et al. 2019)."""
+    """How to search.
+
+    ImageNet took 40 + 120 epochs at batch 256, with 5 weight steps per architecture step (Cai et al. 2019);
+    the reference code has no architecture step in the first of the 120, which is one more epoch of warm-up here.
+    """
 
     strategy: str = Field("gradient", description="How the architecture is updated.")
-    objective: str = Field("constrained", description="How latency enters the loss.")
+    objective: str = Field("constrained", description="How costs enter the loss.")
+    penalty: float | None = Field(
+        None, ge=0, description="Strength of the penalty of add-linear, mul-log and mul-ratio; none: their own default."
+    )
     gates: Literal["two", "all"] = Field(
-        "two", description="Operations compared per layer and step: two sampled, or all."
+        "two", description="Operations that gradient compares per layer and step: two sampled, or all."
+    )
+    reward: Literal["loss", "accuracy"] = Field("loss", description="What reinforce rewards on held-out images.")
+    unrolled: bool = Field(False, description="Second-order darts: the gradient at the weights one step ahead.")
+    evaluations: int = Field(
+        100, ge=1, description="Networks that random, evolution and predictor evaluate with the shared weights."
     )
     warmup_epochs: int = Field(6, ge=0, description="Epochs that train weights only, on uniformly sampled paths.")
     epochs: int = Field(16, ge=1, description="Epochs after the warm-up that alternate weight and architecture steps.")

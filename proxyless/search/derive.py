@@ -1,45 +1,131 @@
-"""The most probable network that fits the budget: a multiple-choice knapsack, solved exactly."""
+"""The most probable networks that keep all bounds: a multiple-choice knapsack, solved exactly."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import block_diag, csr_matrix
 
 from proxyless.errors import InputError
-from proxyless.space.latency import LayerCosts
+from proxyless.space.bounds import Bound
 
 _LOG_PROB_FLOOR = -1e4
 """Stands for the log of a probability that underflowed: worse than any other, yet finite."""
 
+_SLACKS = (0.0, 1e-7, 1e-6, 1e-5)
+"""The solver may overstep a bound by its tolerance; the answer must not."""
 
-def derive_path(log_probs: Sequence[Sequence[float]], costs: LayerCosts, bound_ms: float) -> list[int]:
-    """Maximise `sum_l log p_l,a_l` subject to `c + sum_l F_l,a_l <= bound_ms`.
+
+def derive_path(log_probs: Sequence[Sequence[float]], bounds: Sequence[Bound]) -> list[int]:
+    """Maximise `sum_l log p_l,a_l` subject to all bounds; returns the index of the operation in each layer.
 
     A mixed-integer linear programme (HiGHS, through SciPy), with a relative gap of zero.
-    log_probs: per layer and operation. Returns the index of the operation in each layer.
+    log_probs: per layer and operation.
 
     Raises:
-        InputError: no network fits.
+        InputError: no network keeps the bounds.
     """
-    gains = np.maximum(np.concatenate([np.asarray(row, float) for row in log_probs]), _LOG_PROB_FLOOR)
-    spent = np.concatenate([np.asarray(row, float) for row in costs.layers_ms])
-    sizes = [len(row) for row in costs.layers_ms]
-    one_per_layer = LinearConstraint(csr_matrix(block_diag([np.ones((1, size)) for size in sizes])), 1, 1)
-    room = bound_ms - costs.constant_ms
-    # The solver may overstep a bound by its tolerance; the answer must not.
-    for slack in (0.0, 1e-7, 1e-6, 1e-5):
-        bounds = LinearConstraint(spent[None, :] / bound_ms, -np.inf, room / bound_ms - slack)
-        answer = milp(
-            -gains,
-            constraints=[one_per_layer, bounds],
-            integrality=np.ones(len(gains)),
-            bounds=Bounds(0, 1),
-            options={"mip_rel_gap": 0.0},
-        )
-        if answer.x is None:
-            break
-        path = [int(part.argmax()) for part in np.split(answer.x, np.cumsum(sizes)[:-1])]
-        if costs.path_ms(path) <= bound_ms:
-            return path
-    raise InputError(f"no network fits {bound_ms:.4g} ms; the smallest is predicted to take {costs.min_ms:.4g} ms")
+    found = derive_paths(log_probs, bounds, 1)
+    if not found:
+        raise InputError(_infeasible(bounds))
+    return found[0]
+
+
+def derive_paths(log_probs: Sequence[Sequence[float]], bounds: Sequence[Bound], count: int) -> list[list[int]]:
+    """The `count` most probable distinct networks that keep the bounds, best first; fewer where there are fewer."""
+    knapsack = _Knapsack(log_probs, bounds)
+    found: list[list[int]] = []
+    while len(found) < count and (path := knapsack.solve()) is not None:
+        found.append(path)
+        knapsack.exclude(path)
+    return found
+
+
+def choose_path(
+    log_probs: Sequence[Sequence[float]], bounds: Sequence[Bound], evaluated: Sequence[Sequence[int]] = ()
+) -> list[int]:
+    """The first of the evaluated networks that keeps the bounds, else the most probable one that does.
+
+    evaluated: best first.
+
+    Raises:
+        InputError: no network keeps the bounds.
+    """
+    return next((list(path) for path in evaluated if keeps(path, bounds)), None) or derive_path(log_probs, bounds)
+
+
+def candidate_paths(
+    log_probs: Sequence[Sequence[float]], bounds: Sequence[Bound], evaluated: Sequence[Sequence[int]], count: int
+) -> list[list[int]]:
+    """Up to `count` distinct networks that keep the bounds: half of them evaluated where there are, then probable ones.
+
+    Raises:
+        InputError: no network keeps the bounds.
+    """
+    first = choose_path(log_probs, bounds, evaluated)
+    fitting = [list(path) for path in evaluated if keeps(path, bounds)]
+    merged = [first, *fitting[: count // 2], *derive_paths(log_probs, bounds, count), *fitting]
+    return [list(path) for path in dict.fromkeys(map(tuple, merged))][:count]
+
+
+def keeps(path: Sequence[int], bounds: Sequence[Bound]) -> bool:
+    """Whether a network keeps all bounds."""
+    return all(bound.cost(path) <= bound.limit for bound in bounds)
+
+
+@dataclass
+class _Knapsack:
+    """The programme over one 0/1 variable per layer and operation, and the networks that it may not give again."""
+
+    log_probs: Sequence[Sequence[float]]
+    bounds: Sequence[Bound]
+    excluded: list[np.ndarray] = field(default_factory=list)
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(row) for row in self.log_probs]
+
+    def exclude(self, path: Sequence[int]) -> None:
+        rows = [np.eye(size)[op] for size, op in zip(self.sizes, path, strict=True)]
+        self.excluded.append(np.concatenate(rows))
+
+    def solve(self) -> list[int] | None:
+        gains = np.maximum(np.concatenate([np.asarray(row, float) for row in self.log_probs]), _LOG_PROB_FLOOR)
+        for slack in _SLACKS:
+            answer = milp(
+                -gains,
+                constraints=self._constraints(slack),
+                integrality=np.ones(len(gains)),
+                bounds=Bounds(0, 1),
+                options={"mip_rel_gap": 0.0},
+            )
+            if answer.x is None:
+                return None
+            path = [int(part.argmax()) for part in np.split(answer.x, np.cumsum(self.sizes)[:-1])]
+            if keeps(path, self.bounds):
+                return path
+        return None
+
+    def _constraints(self, slack: float) -> list[LinearConstraint]:
+        one_per_layer = csr_matrix(block_diag([np.ones((1, size)) for size in self.sizes]))
+        constraints = [LinearConstraint(one_per_layer, 1, 1)]
+        for bound in self.bounds:
+            spent = np.concatenate([np.asarray(row, float) for row in bound.layers]) / bound.limit
+            constraints.append(LinearConstraint(spent[None], -np.inf, 1 - bound.constant / bound.limit - slack))
+        if self.excluded:
+            constraints.append(LinearConstraint(np.stack(self.excluded), -np.inf, len(self.sizes) - 1))
+        return constraints
+
+
+def check_feasible(bounds: Sequence[Bound]) -> None:
+    """Raise InputError when no network keeps all bounds at once."""
+    derive_path([[0.0] * len(row) for row in bounds[0].layers], bounds)
+
+
+def _infeasible(bounds: Sequence[Bound]) -> str:
+    if len(bounds) == 1:
+        (bound,) = bounds
+        smallest = f"{bound.min_cost:.4g} {bound.unit}".rstrip()
+        return f"no network fits {bound.limit:.4g} {bound.unit}; the smallest is predicted to take {smallest}"
+    return f"no network has at once a {', a '.join(map(str, bounds))}; ask for more of one of them"

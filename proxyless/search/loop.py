@@ -1,63 +1,39 @@
 """The search: warm-up, then weight steps and architecture steps in turn, on two halves of the training data."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from proxyless.checkpoint import load_checkpoint, save_checkpoint
-from proxyless.data import Batches, ImageData
+from proxyless.data import Batches
 from proxyless.data.batches import Batch
 from proxyless.errors import InputError
-from proxyless.fabric import make_fabric
-from proxyless.nn import Choice, SuperNet, channels_last, plain_choices
-from proxyless.optim import cosine_lr, make_sgd, require_finite, set_lr
+from proxyless.fabric import average, average_gradients, make_fabric
+from proxyless.nn import Choice, Mixture, SuperNet, channels_last, plain_choices
+from proxyless.optim import SafeSteps, cosine_lr, make_sgd, set_lr
 from proxyless.progress import Record, Reporter, Silent
-from proxyless.search.architecture import ArchitectureLogits, ExpectedLatency
+from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
 from proxyless.search.config import SearchSettings
-from proxyless.search.objective import find_objective
-from proxyless.search.strategies import find_strategy
+from proxyless.search.derive import choose_path
+from proxyless.search.domain import BoundedDomain
+from proxyless.search.objectives import find_objective
+from proxyless.search.problem import Problem
+from proxyless.search.sampling import sample_path
+from proxyless.search.shared import SharedEvaluator
+from proxyless.search.strategies import Setting, StepInputs, StepResult, find_strategy
+from proxyless.search.watch import architecture_record, collapse_warnings
 from proxyless.seeds import stream_generator, stream_seed
-from proxyless.space import Space
-from proxyless.space.latency import LayerCosts
 
 _LOGIT_TRAVEL = 15.0
 """How far Adam may move a logit over a whole search: enough to decide, whatever the length."""
 
-
-@dataclass(frozen=True)
-class Problem:
-    """What to search for: the most accurate network of `space` on `data` within `budget_ms` under `costs`.
-
-    Raises:
-        InputError: on construction, when no network can fit, or the data are not of this space.
-    """
-
-    space: Space
-    data: ImageData
-    costs: LayerCosts
-    budget_ms: float
-
-    def __post_init__(self) -> None:
-        self.costs.check_budget(self.budget_ms)
-        check_classes(self.space, self.data)
-
-    @property
-    def bound_ms(self) -> float:
-        return self.costs.bound_ms(self.budget_ms)
-
-
-def check_classes(space: Space, data: ImageData) -> None:
-    """Raise InputError unless the networks of the space have one output per class."""
-    if space.num_classes != len(data.classes):
-        raise InputError(
-            f"{data.source} has {len(data.classes)} classes, but the networks are made for {space.num_classes}; "
-            f"build the space (and profile it) with --num-classes {len(data.classes)}"
-        )
+_TRIALS_PER_CHECKPOINT = 10
 
 
 class Search:
@@ -71,20 +47,28 @@ class Search:
         self.problem, self.settings = problem, settings
         torch.manual_seed(stream_seed(settings.seed, "initialisation"))
         self.fabric = make_fabric(settings.device, settings.precision)
-        supernet = channels_last(SuperNet(problem.space))
-        sgd = make_sgd(supernet, settings.lr, settings.momentum, settings.weight_decay)
-        self.supernet, self.sgd = self.fabric.setup(supernet, sgd)
-        train, held_out = problem.data.train.divide(settings.held_out, settings.seed)
         device = self.fabric.device
+        self.supernet = channels_last(SuperNet(problem.space)).to(device)
+        self.sgd = make_sgd(self.supernet, settings.lr, settings.momentum, settings.weight_decay)
+        self.steps = SafeSteps(self.sgd)
+        train, held_out = problem.data.train.divide(settings.held_out, settings.seed)
         self.train = Batches(problem.data, train, settings.batch_size, device)
         self.held_out = Batches(problem.data, held_out, settings.batch_size, device)
         self.train.require_full_batch("training")
         self.held_out.require_full_batch("held-out")
-        self.objective = find_objective(settings.objective)(problem.bound_ms)
-        architecture = ArchitectureLogits(problem.space, settings.seed).to(device)
-        latency = ExpectedLatency(problem.costs).to(device)
-        strategy = find_strategy(settings.strategy)
-        self.strategy = strategy(architecture, latency, settings.gates, self._arch_lr())
+        self.objective = find_objective(settings.objective)(problem.bounds, settings.penalty)
+        self.evaluator = SharedEvaluator(self.supernet, problem.space, problem.data, train, held_out)
+        architecture = ArchitectureLogits(problem.space, settings.seed)
+        setting = Setting(
+            architecture,
+            ExpectedCosts(problem.bounds).to(device),
+            self.objective,
+            settings,
+            self._arch_lr(),
+            BoundedDomain([b.layers for b in problem.bounds], [b.limit - b.constant for b in problem.bounds]),
+        )
+        self.strategy = find_strategy(settings.strategy)(setting)
+        self.expected = ExpectedCosts(problem.bounds)
         self.epoch = 0
         self.history: list[Record] = []
 
@@ -102,76 +86,126 @@ class Search:
         while self.epoch < self.epochs:
             self.history.append(self._run_epoch(reporter))
             self.epoch += 1
-            save_checkpoint(checkpoint, self.state_dict())
+            self._save(checkpoint)
             reporter.epoch(self.history[-1])
+        self._run_trials(checkpoint, reporter)
+
+    def _save(self, checkpoint: Path) -> None:
+        if self.fabric.is_global_zero:
+            save_checkpoint(checkpoint, self.state_dict())
 
     def _run_epoch(self, reporter: Reporter) -> Record:
         torch.manual_seed(stream_seed(self.settings.seed, "augmentation", self.epoch))
         sampling = stream_generator(self.settings.seed, "paths", self.epoch)
         warmup = self.epoch < self.settings.warmup_epochs
         held_out = self._endless_held_out()
-        losses, arch_losses = [], []
+        weight_results, arch_results = [], []
         for step, batch in enumerate(self.train.shuffled(self.settings.seed, "train", self.epoch)):
-            losses.append(self._weight_step(batch, self.epoch * self.train.steps + step, sampling))
+            done = self.epoch * self.train.steps + step
+            weight_results.append(self._weight_step(batch, done, sampling))
             if not warmup and step % self.settings.arch_every == 0:
-                arch_losses.append(self._architecture_step(next(held_out), sampling))
-            done = self.epoch * self.train.steps + step + 1
-            reporter.progress(done, self.epochs * self.train.steps, self._status(warmup))
-        return self._record(warmup, losses, arch_losses)
+                result = self._architecture_step(next(held_out), batch, done, sampling)
+                arch_results += [result] if result else []
+            reporter.progress(done + 1, self.epochs * self.train.steps, self._status(warmup))
+        self.steps.check()
+        return self._record(warmup, weight_results, arch_results)
 
     def _endless_held_out(self) -> Iterator[Batch]:
         for round_ in count():
             yield from self.held_out.shuffled(self.settings.seed, f"held-out {round_}", self.epoch)
 
-    def _weight_step(self, batch: Batch, step: int, sampling: torch.Generator) -> torch.Tensor:
+    def _progress(self, step: int) -> float:
+        """Share of the search after the warm-up that is done."""
+        warmup = self.settings.warmup_epochs * self.train.steps
+        return max(0.0, (step - warmup) / (self.settings.epochs * self.train.steps))
+
+    def _choices(self, step: int, sampling: torch.Generator) -> Sequence[Choice | Mixture]:
+        if self.epoch < self.settings.warmup_epochs:
+            return plain_choices(sample_path(self.strategy.architecture.logits.detach(), sampling))
+        return self.strategy.weight_choices(sampling, self._progress(step))
+
+    def _lr(self, step: int) -> float:
+        return cosine_lr(self.settings.lr, step, self.epochs * self.train.steps)
+
+    def _weight_step(self, batch: Batch, step: int, sampling: torch.Generator) -> StepResult:
         images, labels = batch
-        choices = plain_choices(self.strategy.sample_path(sampling))
-        set_lr(self.sgd, cosine_lr(self.settings.lr, step, self.epochs * self.train.steps))
+        set_lr(self.sgd, self._lr(step))
         # Gradients of operations that were not sampled must be None: zero would move them by momentum and decay.
         self.sgd.zero_grad(set_to_none=True)
-        loss = cross_entropy(self.supernet(images, choices), labels, label_smoothing=self.settings.label_smoothing)
-        require_finite(loss, "weight loss")
-        self.fabric.backward(loss)
-        self.sgd.step()
-        return loss.detach()
+        outputs = self._forward(images, self._choices(step, sampling))
+        loss = cross_entropy(outputs, labels, label_smoothing=self.settings.label_smoothing)
+        torch.autograd.backward(loss)
+        average_gradients(self.fabric, self.supernet.parameters())
+        self.steps.step(average(self.fabric, loss.detach()), "weight loss")
+        return StepResult(loss.detach(), (outputs.detach().argmax(1) == labels).float().mean())
 
-    def _architecture_step(self, batch: Batch, sampling: torch.Generator) -> torch.Tensor:
-        images, labels = batch
-        result = self.strategy.step(self._forward, images, labels, self.objective, sampling)
-        self.objective.update(result.expected_ms)
-        return result.loss
+    def _architecture_step(self, batch: Batch, train: Batch, step: int, sampling: torch.Generator) -> StepResult | None:
+        self.objective.update(self._ratios())
+        inputs = StepInputs(
+            forward=self._forward,
+            held_out=batch,
+            train=train,
+            weights=list(self.supernet.parameters()),
+            lr=self._lr(step),
+            progress=self._progress(step),
+            generator=sampling,
+            average=partial(average, self.fabric),
+        )
+        return self.strategy.step(inputs)
 
-    def _forward(self, images: torch.Tensor, choices: Sequence[Choice]) -> torch.Tensor:
-        """The bare supernet: Fabric's wrapper allows no gradients but those of `fabric.backward`."""
+    def _forward(self, images: Tensor, choices: Sequence[Choice | Mixture]) -> Tensor:
         with self.fabric.autocast():
-            logits: torch.Tensor = self.supernet.module(images, choices)
+            logits: Tensor = self.supernet(images, choices)
         return logits.float()
 
-    def _expected_ms(self) -> float:
+    def _run_trials(self, checkpoint: Path, reporter: Reporter) -> None:
+        """Evaluate what the strategy proposes, saving every few networks."""
+        while (path := self.strategy.propose(self.settings.seed)) is not None:
+            worth = self.evaluator.evaluate(path)
+            self.strategy.record(path, worth.loss, worth.accuracy)
+            done, total = self.strategy.evaluated, self.settings.evaluations
+            reporter.progress(done, total, f"evaluate network {done}/{total}")
+            if done % _TRIALS_PER_CHECKPOINT == 0 or done == total:
+                self._save(checkpoint)
+
+    def _ratios(self) -> list[float]:
+        """Expected costs relative to their limits; on the CPU, where the logits are."""
         with torch.no_grad():
-            return float(self.strategy.latency(self.strategy.architecture.probs()))
+            ratios: list[float] = self.expected(self.strategy.architecture.probs()).tolist()
+        return ratios
 
     def _status(self, warmup: bool) -> str:
         if warmup:
             return f"warm-up {self.epoch + 1}/{self.settings.warmup_epochs}"
-        bound = self.problem.bound_ms
-        return f"epoch {self.epoch + 1}/{self.epochs}, expected {self._expected_ms():.3g} of {bound:.3g} ms"
+        bound = self.problem.bounds[0]
+        expected = self._ratios()[0] * bound.limit
+        return f"epoch {self.epoch + 1}/{self.epochs}, expected {expected:.3g} of {bound.limit:.3g} {bound.unit}"
 
-    def _record(self, warmup: bool, losses: list[torch.Tensor], arch_losses: list[torch.Tensor]) -> Record:
-        return {
+    def _record(self, warmup: bool, weight_results: list[StepResult], arch_results: list[StepResult]) -> Record:
+        record = {
             "epoch": self.epoch + 1,
             "phase": "warm-up" if warmup else "search",
-            "train_loss": float(torch.stack(losses).mean()),
-            "held_out_loss": float(torch.stack(arch_losses).mean()) if arch_losses else None,
-            "expected_ms": self._expected_ms(),
-            "bound_ms": self.problem.bound_ms,
-            "multiplier": self.objective.strength,
-            "entropy": self.strategy.architecture.entropy(),
+            **self._means("train", weight_results),
+            **self._means("held_out", arch_results),
+            **architecture_record(self.problem.space, self.strategy, self.problem.bounds, self._ratios()),
         }
+        previous = self.history[-1] if self.history else None
+        return {**record, "warnings": [] if warmup else collapse_warnings(record, previous)}
+
+    def _means(self, part: str, results: list[StepResult]) -> Record:
+        if not results:
+            return {f"{part}_loss": None, f"{part}_accuracy": None}
+        loss, accuracy = (torch.stack([getattr(r, name) for r in results]).mean() for name in ("loss", "accuracy"))
+        mean = partial(average, self.fabric)
+        return {f"{part}_loss": float(mean(loss)), f"{part}_accuracy": float(mean(accuracy))}
 
     def log_probs(self) -> list[list[float]]:
         """Log of the probability of every operation in every layer."""
-        return self.strategy.architecture.log_probs()
+        return self.strategy.log_probs()
+
+    def derive(self) -> list[int]:
+        """The best network found: evaluated, or the most probable one, that keeps the bounds."""
+        return choose_path(self.log_probs(), self.problem.bounds, self.strategy.trials)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed search needs beside problem and settings."""

@@ -2,21 +2,25 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from lightning_fabric import Fabric
 
 from proxyless.config import Settings, changed_fields, read_yaml, write_yaml
 from proxyless.errors import InputError
-from proxyless.files import output_folder, read_model, write_json, write_text
+from proxyless.files import output_folder, write_json, write_text
 from proxyless.progress import Record, Reporter
 from proxyless.search.config import SearchSettings
-from proxyless.search.derive import derive_path
-from proxyless.search.loop import Problem, Search
-from proxyless.space import Architecture, Space, Target, build_space
-from proxyless.space.latency import LayerCosts
+from proxyless.search.loop import Search
+from proxyless.search.problem import Problem
+from proxyless.search.result import CHECKPOINT, CONFIG, LOG, RESULT, Limits, SearchResult, path_ops
 
-CONFIG, CHECKPOINT, LOG, RESULT, TABLE = "config.yaml", "checkpoint.pt", "log.jsonl", "result.json", "table.json"
+
+class TargetConfig(Settings):
+    """A latency table that was searched with, in words, and its budget."""
+
+    table: str
+    budget_ms: float
 
 
 class RunConfig(Settings):
@@ -25,32 +29,9 @@ class RunConfig(Settings):
     space: str
     space_args: dict[str, Any]
     data: str
-    target: str
-    budget_ms: float
+    targets: list[TargetConfig]
+    limits: Limits
     search: SearchSettings
-
-
-class SearchResult(BaseModel):
-    """What a search found: the log-probability of every operation. `ops` names them, layer by layer."""
-
-    model_config = ConfigDict(extra="forbid")
-    format: Literal["search-result/1"] = "search-result/1"
-    space: str
-    space_args: dict[str, Any]
-    budget_ms: float
-    ops: list[list[str]]
-    log_probs: list[list[float]]
-
-    def build_space(self) -> Space:
-        """The space that was searched.
-
-        Raises:
-            InputError: the result does not fit it.
-        """
-        space = build_space(self.space, self.space_args)
-        if [[op.name for op in layer.ops] for layer in space.layers] != self.ops:
-            raise InputError(f"the search was made with another version of the space {self.space!r}; search again")
-        return space
 
 
 class LoggingReporter:
@@ -87,44 +68,29 @@ def open_run(folder: Path, config: Settings, resume: bool) -> bool:
     return True
 
 
+def open_on_first(fabric: Fabric, folder: Path, config: Settings, resume: bool) -> bool:
+    """`open_run` on the first process; what it says, on all."""
+    opened = open_run(folder, config, resume) if fabric.is_global_zero else False
+    return bool(fabric.broadcast(opened))
+
+
 def run_search(folder: Path, config: RunConfig, problem: Problem, reporter: Reporter, resume: bool) -> SearchResult:
     """Search, or go on with a search, in its folder."""
     search = Search(problem, config.search)
-    if open_run(folder, config, resume):
+    if open_on_first(search.fabric, folder, config, resume):
         search.resume(folder / CHECKPOINT)
-    search.run(folder / CHECKPOINT, LoggingReporter(folder / LOG, search.history, reporter))
+    logging = LoggingReporter(folder / LOG, search.history, reporter) if search.fabric.is_global_zero else None
+    search.run(folder / CHECKPOINT, logging)
     result = SearchResult(
         space=config.space,
         space_args=config.space_args,
-        budget_ms=config.budget_ms,
+        budget_ms=config.targets[0].budget_ms,
+        limits=config.limits,
         ops=[[op.name for op in layer.ops] for layer in problem.space.layers],
         log_probs=search.log_probs(),
+        evaluated=[[op.name for op in path_ops(problem.space, path)] for path in search.strategy.trials],
     )
-    write_json(folder / RESULT, result.model_dump())
+    if search.fabric.is_global_zero:
+        write_json(folder / RESULT, result.model_dump())
+    search.fabric.barrier()
     return result
-
-
-def load_result(folder: Path) -> SearchResult:
-    """The result of a finished search.
-
-    Raises:
-        InputError: not a run, not finished, or damaged.
-    """
-    if not (folder / CONFIG).exists():
-        raise InputError(f"{folder} is not the folder of a search; give the output of 'search'")
-    if not (folder / RESULT).exists():
-        raise InputError(f"the search in {folder} has not finished; go on with 'search ... --resume'")
-    return read_model(folder / RESULT, "search result", SearchResult)
-
-
-def derive(result: SearchResult, costs: LayerCosts, target: Target) -> Architecture:
-    """The most probable network within `target.budget_ms`; `target.predicted_ms` is replaced by its own.
-
-    Raises:
-        InputError: no network fits.
-    """
-    space = result.build_space()
-    costs.check_budget(target.budget_ms)
-    path = derive_path(result.log_probs, costs, costs.bound_ms(target.budget_ms))
-    ops = tuple(layer.ops[index] for layer, index in zip(space.layers, path, strict=True))
-    return Architecture(space, ops, target.model_copy(update={"predicted_ms": costs.path_ms(path)}))

@@ -13,7 +13,7 @@ from proxyless.fabric import make_fabric
 from proxyless.nn import build_network, channels_last, load_weights, save_weights
 from proxyless.optim import cosine_lr, make_sgd, require_finite, set_lr
 from proxyless.progress import Record, Reporter, Silent
-from proxyless.search.loop import check_classes
+from proxyless.search.problem import check_classes
 from proxyless.seeds import stream_seed
 from proxyless.space import Architecture
 from proxyless.train.config import TrainSettings

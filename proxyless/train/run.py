@@ -6,7 +6,8 @@ from typing import Any
 from proxyless.config import Settings
 from proxyless.data import ImageData
 from proxyless.progress import Reporter
-from proxyless.search.run import CHECKPOINT, LOG, LoggingReporter, open_run
+from proxyless.search.result import CHECKPOINT, LOG
+from proxyless.search.run import LoggingReporter, open_on_first
 from proxyless.space import Architecture
 from proxyless.train.config import TrainSettings
 from proxyless.train.loop import Training
@@ -40,7 +41,7 @@ def run_training(
         ops=architecture.op_names,
         train=settings,
     )
-    if open_run(folder, config, resume):
+    if open_on_first(training.fabric, folder, config, resume):
         training.resume(folder / CHECKPOINT)
     architecture.save(folder / ARCHITECTURE)
     return training.run(folder, folder / CHECKPOINT, LoggingReporter(folder / LOG, training.history, reporter))

@@ -1,86 +1,155 @@
 """What every strategy must do, on one small problem."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from proxyless.errors import InputError
+from proxyless.progress import Silent
 from proxyless.search.config import SearchSettings
-from proxyless.search.derive import derive_path
-from proxyless.search.loop import Problem, Search
+from proxyless.search.loop import Search
+from proxyless.search.problem import Problem
+from proxyless.search.samplers import SAMPLERS
 from proxyless.search.strategies import STRATEGIES
-from proxyless.space import tiny
+from proxyless.space import Space
+from proxyless.space.bounds import Bound, latency_bound, params_bound
+from proxyless.space.chain import Stage, chain
 from tests.helpers import table_by_macs, toy_data
 
-_SPACE = tiny(resolution=16, num_classes=2)
+_SPACE = chain(
+    "toy",
+    {},
+    resolution=8,
+    num_classes=2,
+    stem=(8, 1),
+    first_width=8,
+    stages=[Stage(8, 1, 1), Stage(12, 2, 2)],
+    head_width=16,
+)
+
+_CASES: list[tuple[str, dict[str, Any]]] = [
+    *((name, {}) for name in STRATEGIES),
+    ("gradient", {"gates": "all"}),
+    ("reinforce", {"reward": "accuracy"}),
+    ("darts", {"unrolled": True}),
+]
+every_strategy = pytest.mark.parametrize(("strategy", "more"), _CASES, ids=[f"{n}-{m}" if m else n for n, m in _CASES])
 
 
-def _search(
-    strategy: str, budget_share: float, folder: Path, gates: str = "two", epochs: int = 5, **more: object
-) -> Search:
-    costs = table_by_macs(_SPACE).costs(_SPACE)
-    budget_ms = costs.min_ms + budget_share * (costs.max_ms - costs.min_ms)
+def _bound(space: Space, share: float) -> Bound:
+    """Where a network of the space may be: 0 the smallest only, 1 any."""
+    costs = table_by_macs(space).costs(space)
+    return latency_bound(costs, costs.min_ms + share * (costs.max_ms - costs.min_ms))
+
+
+def _search(strategy: str, share: float, folder: Path, epochs: int = 2, **more: Any) -> Search:
     settings = SearchSettings.make(
         "test",
-        strategy=strategy,
-        gates=gates,
-        warmup_epochs=0,
-        epochs=epochs,
-        batch_size=8,
-        arch_lr=0.1,
-        device="cpu",
-        **more,
+        **{
+            "strategy": strategy,
+            "warmup_epochs": 0,
+            "epochs": epochs,
+            "batch_size": 8,
+            "arch_lr": 0.3,
+            "evaluations": 25,
+            "device": "cpu",
+            **more,
+        },
     )
-    search = Search(Problem(_SPACE, toy_data(), costs, budget_ms), settings)
+    search = Search(Problem(_SPACE, toy_data(resolution=8), (_bound(_SPACE, share),)), settings)
     search.run(folder / "checkpoint.pt")
     return search
 
 
-@pytest.mark.parametrize("gates", ["two", "all"])
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_tight_and_a_loose_budget_give_different_networks_that_fit(strategy: str, gates: str, tmp_path: Path) -> None:
-    expected, paths = [], []
-    for share in (0.15, 0.9):
-        search = _search(strategy, share, tmp_path, gates)
-        problem = search.problem
-        path = derive_path(search.log_probs(), problem.costs, problem.bound_ms)
-        assert problem.costs.path_ms(path) <= problem.budget_ms
-        expected.append(search.history[-1]["expected_ms"])
-        paths.append(path)
-    assert paths[0] != paths[1]
-    assert expected[0] < expected[1]
+@every_strategy
+def test_a_tight_and_a_loose_budget_give_different_networks_that_fit(
+    strategy: str, more: dict[str, Any], tmp_path: Path
+) -> None:
+    costs = []
+    for share in (0.1, 0.9):
+        search = _search(strategy, share, tmp_path, **more)
+        (bound,) = search.problem.bounds
+        costs.append(bound.cost(search.derive()))
+        assert costs[-1] <= bound.limit
+    assert costs[0] < costs[1]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_an_architecture_step_moves_no_weight(strategy: str, tmp_path: Path) -> None:
-    search = _search(strategy, 0.5, tmp_path, epochs=1)
+@every_strategy
+def test_a_zero_and_a_large_penalty_give_different_networks(
+    strategy: str, more: dict[str, Any], tmp_path: Path
+) -> None:
+    costs = []
+    for penalty in (0.0, 100.0):
+        search = _search(strategy, 0.9, tmp_path, objective="add-linear", penalty=penalty, **more)
+        costs.append(search.problem.bounds[0].cost(search.derive()))
+    assert costs[1] < 0.9 * costs[0]
+
+
+@every_strategy
+def test_an_architecture_step_moves_no_weight(strategy: str, more: dict[str, Any], tmp_path: Path) -> None:
+    search = _search(strategy, 0.5, tmp_path, epochs=1, **more)
     before = {name: value.clone() for name, value in search.supernet.state_dict().items()}
     logits = search.strategy.architecture.logits.detach().clone()
-    generator = torch.Generator().manual_seed(0)
-    search._architecture_step(next(search.held_out.ordered()), generator)
+    batch = next(search.held_out.ordered())
+    result = search._architecture_step(batch, batch, 0, torch.Generator().manual_seed(0))
     assert all(torch.equal(value, before[name]) for name, value in search.supernet.state_dict().items())
     assert all(parameter.grad is None for parameter in search.strategy.architecture.parameters())
-    assert not torch.equal(search.strategy.architecture.logits.detach(), logits)
+    assert (result is None) == (strategy in SAMPLERS)
+    assert torch.equal(search.strategy.architecture.logits.detach(), logits) == (result is None)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_same_seed_same_result(strategy: str, tmp_path: Path) -> None:
-    first, second = (_search(strategy, 0.5, tmp_path, epochs=2) for _ in range(2))
+@every_strategy
+def test_same_seed_same_result(strategy: str, more: dict[str, Any], tmp_path: Path) -> None:
+    first, second = (_search(strategy, 0.5, tmp_path, epochs=2, **more) for _ in range(2))
     assert first.log_probs() == second.log_probs()
+    assert first.strategy.trials == second.strategy.trials
     for a, b in zip(first.supernet.parameters(), second.supernet.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_mixed_precision(strategy: str, tmp_path: Path) -> None:
-    search = _search(strategy, 0.5, tmp_path, epochs=1, precision="bf16-mixed")
+@every_strategy
+def test_what_was_saved_in_the_middle_ends_the_same(strategy: str, more: dict[str, Any], tmp_path: Path) -> None:
+    whole = _search(strategy, 0.5, tmp_path, epochs=2, **more)
+    stopped = Search(whole.problem, whole.settings)
+    stopped.history.append(stopped._run_epoch(Silent()))
+    stopped.epoch = 1
+    stopped._save(tmp_path / "stopped.pt")
+    resumed = Search(whole.problem, whole.settings)
+    resumed.resume(tmp_path / "stopped.pt")
+    resumed.run(tmp_path / "checkpoint.pt")
+    assert resumed.log_probs() == whole.log_probs()
+    assert resumed.strategy.trials == whole.strategy.trials
+    assert resumed.history == whole.history
+
+
+@every_strategy
+def test_mixed_precision(strategy: str, more: dict[str, Any], tmp_path: Path) -> None:
+    search = _search(strategy, 0.5, tmp_path, epochs=1, precision="bf16-mixed", **more)
     assert search.strategy.architecture.logits.dtype == torch.float32
-    assert search.history[0]["held_out_loss"] > 0
+    assert search.history[0]["train_loss"] > 0
+
+
+@every_strategy
+def test_a_layer_with_one_operation_and_two_bounds(strategy: str, more: dict[str, Any], tmp_path: Path) -> None:
+
+    first, *others = _SPACE.layers
+    space = replace(_SPACE, layers=(replace(first, ops=first.ops[2:3]), *others))
+    bounds = (_bound(space, 0.6), params_bound(space, 5_000))
+    settings = SearchSettings.make(
+        "test", strategy=strategy, warmup_epochs=0, epochs=2, batch_size=8, evaluations=5, device="cpu", **more
+    )
+    search = Search(Problem(space, toy_data(resolution=8), bounds), settings)
+    search.run(tmp_path / "checkpoint.pt")
+    path = search.derive()
+    assert path[0] == 0
+    assert all(bound.cost(path) <= bound.limit for bound in bounds)
+    assert [bound["name"] for bound in search.history[-1]["bounds"]] == ["latency", "parameters"]
 
 
 def test_too_few_held_out_images_are_noticed_before_anything_trains() -> None:
-    costs = table_by_macs(_SPACE).costs(_SPACE)
     settings = SearchSettings(batch_size=32, held_out=0.2, device="cpu")
     with pytest.raises(InputError, match="a batch of 32 images is larger than the 24 held-out images"):
-        Search(Problem(_SPACE, toy_data(120), costs, costs.max_ms), settings)
+        Search(Problem(_SPACE, toy_data(120, resolution=8), (_bound(_SPACE, 1.0),)), settings)

@@ -1,10 +1,21 @@
 """Search strategies: one file each, and a line in `STRATEGIES`."""
 
 from proxyless.errors import InputError
-from proxyless.search.strategies.base import Forward, StepResult, Strategy
+from proxyless.search.samplers import SAMPLERS
+from proxyless.search.strategies.base import Forward, Setting, StepInputs, StepResult, Strategy
+from proxyless.search.strategies.darts import DartsStrategy
 from proxyless.search.strategies.gradient import GradientStrategy
+from proxyless.search.strategies.gumbel import GumbelStrategy
+from proxyless.search.strategies.reinforce import ReinforceStrategy
+from proxyless.search.strategies.sampled import SampledStrategy
 
-STRATEGIES: dict[str, type[Strategy]] = {"gradient": GradientStrategy}
+STRATEGIES: dict[str, type[Strategy]] = {
+    "gradient": GradientStrategy,
+    "reinforce": ReinforceStrategy,
+    "gumbel": GumbelStrategy,
+    "darts": DartsStrategy,
+    **dict.fromkeys(SAMPLERS, SampledStrategy),
+}
 
 
 def find_strategy(name: str) -> type[Strategy]:
@@ -18,4 +29,4 @@ def find_strategy(name: str) -> type[Strategy]:
     return STRATEGIES[name]
 
 
-__all__ = ["STRATEGIES", "Forward", "StepResult", "Strategy", "find_strategy"]
+__all__ = ["STRATEGIES", "Forward", "Setting", "StepInputs", "StepResult", "Strategy", "find_strategy"]

@@ -6,61 +6,112 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from proxyless.nn import Choice
-from proxyless.search.architecture import ArchitectureLogits, ExpectedLatency
-from proxyless.search.objective import Objective
+from proxyless.data.batches import Batch
+from proxyless.nn import Choice, Mixture, plain_choices
+from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
+from proxyless.search.config import SearchSettings
+from proxyless.search.objectives import Objective
+from proxyless.search.samplers import Domain, Path
+from proxyless.search.sampling import sample_path
 
-Forward = Callable[[Tensor, Sequence[Choice]], Tensor]
+Forward = Callable[[Tensor, Sequence[Choice | Mixture]], Tensor]
 """The supernet: images and one choice per layer to logits."""
 
 
 @dataclass(frozen=True)
+class StepInputs:
+    """What an architecture step may use.
+
+    held_out: images that the weights are not trained on. train: images of the weight step before.
+    weights: of the supernet; as they were when the step returns. lr: learning rate of the next weight step.
+    progress: share of the search that is done, from 0 to 1. average: the mean of a tensor over all processes.
+    """
+
+    forward: Forward
+    held_out: Batch
+    train: Batch
+    weights: Sequence[nn.Parameter]
+    lr: float
+    progress: float
+    generator: torch.Generator
+    average: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
 class StepResult:
-    """loss: cross entropy on held-out images. expected_ms: before the step."""
+    """Cross entropy and share of right answers on the held-out images, before the step."""
 
     loss: Tensor
-    expected_ms: float
+    accuracy: Tensor
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a strategy is built from.
+
+    expected: on the device of the supernet. arch_lr: resolved. domain: the networks that keep the bounds.
+    """
+
+    architecture: ArchitectureLogits
+    expected: ExpectedCosts
+    objective: Objective
+    settings: SearchSettings
+    arch_lr: float
+    domain: Domain
 
 
 class Strategy(ABC):
     """Owns the architecture parameters; the loop owns everything else.
 
-    The loop calls `sample_path` before every weight step, and `step` with held-out images for every
-    architecture step. Neither may change the supernet's weights.
+    The loop asks for `weight_choices` before every weight step, and calls `step` for every architecture
+    step. When training has ended it asks for `propose` and answers with `record` until there is nothing to
+    propose. None of them may change the supernet's weights.
     """
 
-    def __init__(self, architecture: ArchitectureLogits, latency: ExpectedLatency, gates: str, lr: float) -> None:
-        self.architecture, self.latency, self.gates = architecture, latency, gates
-        self.optimizer = torch.optim.Adam([architecture.logits], lr=lr, betas=(0.0, 0.999))
+    def __init__(self, setting: Setting) -> None:
+        self.architecture, self.expected = setting.architecture, setting.expected
+        self.objective, self.settings = setting.objective, setting.settings
+        self.domain = setting.domain
 
-    def sample_path(self, generator: torch.Generator) -> list[int]:
-        """One operation per layer, drawn from the current probabilities on the CPU."""
-        probs = self.architecture.probs().detach().cpu()
-        path: list[int] = torch.multinomial(probs, 1, generator=generator).flatten().tolist()
-        return path
+    def weight_choices(self, generator: torch.Generator, progress: float) -> Sequence[Choice | Mixture]:
+        """What a weight step trains: one path, drawn from the current probabilities."""
+        return plain_choices(sample_path(self.architecture.logits.detach(), generator))
 
     @abstractmethod
-    def step(
-        self,
-        forward: Forward,
-        images: Tensor,
-        labels: Tensor,
-        objective: Objective,
-        generator: torch.Generator,
-    ) -> StepResult:
-        """Update the architecture parameters once.
+    def step(self, inputs: StepInputs) -> StepResult | None:
+        """Update the architecture parameters once; None when this strategy learns nothing during training.
 
         Raises:
             CheckError: the loss is not finite; nothing was changed.
         """
 
+    def propose(self, seed: int) -> Path | None:
+        """A network to evaluate with the trained weights, or None."""
+        return None
+
+    def record(self, path: Path, loss: float, accuracy: float) -> None:  # noqa: B027 - most propose nothing
+        """What the proposed network is worth on held-out images."""
+
+    @property
+    def evaluated(self) -> int:
+        """Number of networks that were recorded."""
+        return 0
+
+    @property
+    def trials(self) -> list[Path]:
+        """What was evaluated, best first."""
+        return []
+
+    def log_probs(self) -> list[list[float]]:
+        """Log of the probability of every operation in every layer."""
+        return self.architecture.log_probs()
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed search needs."""
-        return {"logits": self.architecture.logits.detach().clone(), "optimizer": self.optimizer.state_dict()}
+        return {"logits": self.architecture.logits.detach().clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         with torch.no_grad():
             self.architecture.logits.copy_(state["logits"])
-        self.optimizer.load_state_dict(state["optimizer"])

@@ -2,78 +2,66 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from proxyless.nn import Choice
-from proxyless.optim import require_finite
-from proxyless.search.objective import Objective
-from proxyless.search.strategies.base import Forward, StepResult, Strategy
+from proxyless.search.sampling import sample_pairs, sample_path
+from proxyless.search.strategies.adam import AdamStrategy, measured
+from proxyless.search.strategies.base import StepInputs, StepResult
 
 
-class GradientStrategy(Strategy):
+class GradientStrategy(AdamStrategy):
     """One forward and backward pass of a sampled path gives the gradient of the gates.
 
     gates `all`: every operation of every layer gets its gradient, re-computed in the backward pass.
     gates `two`: two operations per layer are sampled and compared (section 3.3.1); afterwards both logits
     are shifted alike, so that the probabilities of the others do not move.
-    The latency term always uses the full softmax: it has no sampling noise.
     """
 
-    def step(
-        self,
-        forward: Forward,
-        images: Tensor,
-        labels: Tensor,
-        objective: Objective,
-        generator: torch.Generator,
-    ) -> StepResult:
-        logits = self.architecture.logits
-        compared = self._compared(generator)
-        chosen = [logits[layer, row] for layer, row in enumerate(compared)]
-        loss = cross_entropy(forward(images, self._choices(chosen, compared, generator)), labels)
-        require_finite(loss, "architecture loss")
-        expected_ms = self.latency(self.architecture.probs())
-        gradient = torch.autograd.grad(loss + objective.penalty(expected_ms), logits)[0]
-        require_finite(gradient.sum(), "gradient of the architecture")
-        self._apply(gradient, compared)
-        return StepResult(loss.detach(), float(expected_ms.detach()))
+    compared: list[list[int]]
 
-    def _compared(self, generator: torch.Generator) -> list[list[int]]:
+    def _gradient(self, inputs: StepInputs, logits: Tensor) -> tuple[Tensor, StepResult]:
+        self.compared = self._compare(inputs.generator)
+        choices = self._choices(logits, inputs.generator)
+        loss, result = measured(inputs.forward(inputs.held_out[0], choices), inputs.held_out)
+        return torch.autograd.grad(self._total(loss, logits), logits)[0], result
+
+    def _compare(self, generator: torch.Generator) -> list[list[int]]:
         """Per layer, the operations whose gates are compared in this step."""
-        if self.gates == "all":
+        if self.settings.gates == "all":
             return [list(range(count)) for count in self.architecture.counts]
-        probs = self.architecture.probs().detach().cpu()
-        # Sampling without replacement needs two operations with some probability left.
-        legal = torch.isfinite(self.architecture.logits.detach().cpu())
-        pairs: list[list[int]] = torch.multinomial(probs + 1e-9 * legal, 2, generator=generator).tolist()
-        return pairs
+        return sample_pairs(self.architecture.logits.detach(), generator)
 
-    @staticmethod
-    def _choices(chosen: list[Tensor], compared: list[list[int]], generator: torch.Generator) -> list[Choice]:
+    def _choices(self, logits: Tensor, generator: torch.Generator) -> list[Choice]:
         """The active operation is sampled from the probabilities renormalised over the compared ones."""
-        choices = []
-        for logits, operations in zip(chosen, compared, strict=True):
-            probs = logits.softmax(0)
-            active = int(torch.multinomial(probs.detach().cpu(), 1, generator=generator))
-            choices.append(Choice(operations[active], tuple(operations), probs))
-        return choices
+        index, mask = _padded(self.compared)
+        here = self.architecture.logits.detach().gather(1, index).where(mask, -torch.inf)
+        active = self._active(here, generator)
+        index, mask = index.to(logits.device, non_blocking=True), mask.to(logits.device, non_blocking=True)
+        probs = logits.gather(1, index).where(mask, -torch.inf).softmax(1)
+        return [
+            Choice(operations[position], tuple(operations), row[: len(operations)])
+            for operations, position, row in zip(self.compared, active, probs, strict=True)
+        ]
 
-    def _apply(self, gradient: Tensor, compared: list[list[int]]) -> None:
+    def _active(self, logits: Tensor, generator: torch.Generator) -> list[int]:
+        """Per layer, the position among the compared operations of the one that computes the output."""
+        return sample_path(logits, generator)
+
+    def _apply(self, gradient: Tensor) -> None:
         """Step the compared logits only, keeping their joint weight in the softmax."""
         logits = self.architecture.logits
-        index = _padded(compared, logits)
-        mask = torch.zeros_like(logits).scatter_(1, index, 1.0)
+        index, _ = _padded(self.compared)
+        compared = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, index, True)
         before = logits.detach().clone()
-        logits.grad = torch.where(mask > 0, gradient, 0.0)
-        self.optimizer.step()
-        logits.grad = None
-        if self.gates == "two":
-            with torch.no_grad():
-                shift = before.gather(1, index).logsumexp(1) - logits.gather(1, index).logsumexp(1)
-                logits.copy_(torch.where(mask > 0, logits + shift[:, None], before))
+        super()._apply(gradient.where(compared, 0.0))
+        with torch.no_grad():
+            weight, moved = (values.where(compared, -torch.inf).logsumexp(1) for values in (before, logits))
+            logits.copy_((logits + (weight - moved)[:, None]).where(compared, before))
 
 
-def _padded(compared: list[list[int]], like: Tensor) -> Tensor:
-    """(layers, most compared): rows that are shorter repeat their last operation."""
-    longest = max(len(row) for row in compared)
-    return torch.tensor([row + row[-1:] * (longest - len(row)) for row in compared], device=like.device)
+def _padded(compared: list[list[int]]) -> tuple[Tensor, Tensor]:
+    """Indices (layers, most compared), shorter rows repeating their last, and which of them count."""
+    longest = max(map(len, compared))
+    index = torch.tensor([row + row[-1:] * (longest - len(row)) for row in compared])
+    mask = torch.arange(longest) < torch.tensor([[len(row)] for row in compared])
+    return index, mask

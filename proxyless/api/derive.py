@@ -1,0 +1,42 @@
+"""Networks for other budgets and other targets, from a finished search."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from latency.table import LatencyTable
+from proxyless.api.search import TABLE, make_bounds
+from proxyless.api.target import make_target, parse_budget
+from proxyless.search.result import SearchResult, load_result, path_ops
+from proxyless.space import Architecture, build_space
+from proxyless.space.bounds import Bound
+
+
+def derive_networks(run: Path | str, budgets: Sequence[str], table: LatencyTable | None = None) -> list[Architecture]:
+    """One network per budget.
+
+    budgets: as for `search`; none means the budget that was searched for. table: of another target; None
+    means the first one that was searched with. Limits on parameters, MACs and memory are those of the search.
+
+    Raises:
+        InputError: not a finished run, or a budget that no network meets.
+    """
+    result = load_result(Path(run))
+    chosen = table or LatencyTable.load(Path(run) / TABLE)
+    return [
+        _architecture(result, chosen, budget_ms, bounds, result.derive(bounds))
+        for budget_ms, bounds in _bounds(result, chosen, budgets)
+    ]
+
+
+def _bounds(result: SearchResult, table: LatencyTable, budgets: Sequence[str]) -> list[tuple[float, tuple[Bound, ...]]]:
+    whole, space = build_space(result.space, result.space_args), result.build_space()
+    budgets_ms = [parse_budget(text, table.costs(whole)) for text in budgets] or [result.budget_ms]
+    return [(budget_ms, make_bounds(space, [table], [budget_ms], result.limits)) for budget_ms in budgets_ms]
+
+
+def _architecture(
+    result: SearchResult, table: LatencyTable, budget_ms: float, bounds: Sequence[Bound], path: Sequence[int]
+) -> Architecture:
+    ops = path_ops(result.build_space(), path)
+    target = make_target(table, budget_ms, bounds[0].cost(path))
+    return Architecture(build_space(result.space, result.space_args), ops, target)

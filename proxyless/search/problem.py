@@ -1,0 +1,35 @@
+"""What to search for."""
+
+from dataclasses import dataclass
+
+from proxyless.data import ImageData
+from proxyless.errors import InputError
+from proxyless.search.derive import check_feasible
+from proxyless.space import Space
+from proxyless.space.bounds import Bound
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The most accurate network of `space` on `data` that keeps all bounds.
+
+    Raises:
+        InputError: on construction, when no network can keep them, or the data are not of this space.
+    """
+
+    space: Space
+    data: ImageData
+    bounds: tuple[Bound, ...]
+
+    def __post_init__(self) -> None:
+        check_feasible(self.bounds)
+        check_classes(self.space, self.data)
+
+
+def check_classes(space: Space, data: ImageData) -> None:
+    """Raise InputError unless the networks of the space have one output per class."""
+    if space.num_classes != len(data.classes):
+        raise InputError(
+            f"{data.source} has {len(data.classes)} classes, but the networks are made for {space.num_classes}; "
+            f"build the space (and profile it) with --num-classes {len(data.classes)}"
+        )

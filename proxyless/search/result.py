@@ -1,0 +1,115 @@
+"""What a search found, and the networks that follow from it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from proxyless.errors import InputError
+from proxyless.files import read_model
+from proxyless.search.derive import candidate_paths, choose_path
+from proxyless.space import Layer, Op, Space, build_space
+from proxyless.space.bounds import Bound, macs_bound, params_bound
+
+CONFIG, CHECKPOINT, LOG, RESULT = "config.yaml", "checkpoint.pt", "log.jsonl", "result.json"
+
+
+class Limits(BaseModel):
+    """Bounds beside latency; None for no bound. Memory is the peak of float32 activations at batch 1."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    max_params: float | None = Field(None, gt=0)
+    max_macs: float | None = Field(None, gt=0)
+    max_memory_bytes: float | None = Field(None, gt=0)
+
+    def bounds(self, space: Space) -> list[Bound]:
+        """The bounds on sums over layers; memory is not one, it leaves operations out of the space.
+
+        Raises:
+            InputError: no network keeps one of them.
+        """
+        made = []
+        if self.max_params is not None:
+            made.append(params_bound(space, self.max_params))
+        if self.max_macs is not None:
+            made.append(macs_bound(space, self.max_macs))
+        return made
+
+
+class SearchResult(BaseModel):
+    """What a search found: the log-probability of every operation. `ops` names them, layer by layer.
+
+    ops: those that were searched; a limit on memory leaves some of the space's out.
+    evaluated: networks that a sampling strategy evaluated, best first.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    format: Literal["search-result/1"] = "search-result/1"
+    space: str
+    space_args: dict[str, Any]
+    budget_ms: float
+    limits: Limits = Limits()
+    ops: list[list[str]]
+    log_probs: list[list[float]]
+    evaluated: list[list[str]] = []
+
+    def build_space(self) -> Space:
+        """The space that was searched.
+
+        Raises:
+            InputError: the result does not fit it.
+        """
+        space = build_space(self.space, self.space_args)
+        if len(space.layers) != len(self.ops):
+            raise InputError(self._other_version())
+        layers = tuple(self._searched(layer, names) for layer, names in zip(space.layers, self.ops, strict=True))
+        return replace(space, layers=layers)
+
+    def _searched(self, layer: Layer, names: Sequence[str]) -> Layer:
+        ops = tuple(op for op in layer.ops if op.name in names)
+        left_out = len(ops) < len(layer.ops) and self.limits.max_memory_bytes is None
+        if [op.name for op in ops] != names or left_out:
+            raise InputError(self._other_version())
+        return replace(layer, ops=ops)
+
+    def _other_version(self) -> str:
+        return f"the search was made with another version of the space {self.space!r}; search again"
+
+    def derive(self, bounds: Sequence[Bound]) -> list[int]:
+        """The best evaluated network that keeps the bounds, else the most probable one that does.
+
+        Raises:
+            InputError: no network keeps them.
+        """
+        return choose_path(self.log_probs, bounds, self._evaluated_paths())
+
+    def candidates(self, bounds: Sequence[Bound], count: int) -> list[list[int]]:
+        """Up to `count` distinct networks that keep the bounds; the first is that of `derive`.
+
+        Raises:
+            InputError: no network keeps them.
+        """
+        return candidate_paths(self.log_probs, bounds, self._evaluated_paths(), count)
+
+    def _evaluated_paths(self) -> list[list[int]]:
+        return [[names.index(op) for names, op in zip(self.ops, ops, strict=True)] for ops in self.evaluated]
+
+
+def path_ops(space: Space, path: Sequence[int]) -> tuple[Op, ...]:
+    """The operations that a path names."""
+    return tuple(layer.ops[index] for layer, index in zip(space.layers, path, strict=True))
+
+
+def load_result(folder: Path) -> SearchResult:
+    """The result of a finished search.
+
+    Raises:
+        InputError: not a run, not finished, or damaged.
+    """
+    if not (folder / CONFIG).exists():
+        raise InputError(f"{folder} is not the folder of a search; give the output of 'search'")
+    if not (folder / RESULT).exists():
+        raise InputError(f"the search in {folder} has not finished; go on with 'search ... --resume'")
+    return read_model(folder / RESULT, "search result", SearchResult)

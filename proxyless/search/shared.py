@@ -1,0 +1,81 @@
+"""What a network is worth with the weights that it shares with all others."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from proxyless.data import Batches, ImageData, Split
+from proxyless.data.batches import Batch
+from proxyless.nn import MixedLayer, SuperNet, build_network, channels_last
+from proxyless.space import Space
+
+_CALIBRATION_IMAGES = 1024
+"""Enough for the statistics of a normalisation layer, few enough to be quick."""
+
+_BATCH_SIZE = 128
+
+
+@dataclass(frozen=True)
+class Worth:
+    """Cross entropy and share of right answers on held-out images."""
+
+    loss: float
+    accuracy: float
+
+
+def inherit(supernet: SuperNet, space: Space, path: Sequence[int]) -> nn.Sequential:
+    """The plain network of a path with the supernet's weights; its running statistics are not set yet.
+
+    The supernet shares no tensor with it. path: index of the operation in each layer.
+    """
+    ops = [layer.ops[op] for layer, op in zip(space.layers, path, strict=True)]
+    network = build_network(space.network(ops))
+    chosen = [
+        layer.candidates[str(op)]
+        for layer, op in zip(supernet.layers, path, strict=True)
+        if isinstance(layer, MixedLayer) and not layer.is_skip(op)
+    ]
+    for target, source in zip(network, [*supernet.before, *chosen, *supernet.after], strict=True):
+        wrong = target.load_state_dict(source.state_dict(), strict=False)
+        assert not wrong.unexpected_keys and all("running" in k or "tracked" in k for k in wrong.missing_keys)
+    return channels_last(network)
+
+
+@torch.no_grad()
+def recalibrate(network: nn.Module, batches: Iterator[Batch]) -> None:
+    """Set the running statistics of all BatchNorm layers to the averages over the batches."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the average over all batches, not a moving one
+    network.train()
+    for images, _ in batches:
+        network(images)
+    network.eval()
+
+
+class SharedEvaluator:
+    """Evaluates paths on held-out images after calibration on training images, as they are: without augmentation."""
+
+    def __init__(self, supernet: SuperNet, space: Space, data: ImageData, train: Split, held_out: Split) -> None:
+        self.supernet, self.space = supernet, space
+        device = next(supernet.parameters()).device
+        few = train.take(range(0, len(train), -(-len(train) // _CALIBRATION_IMAGES)))
+        self.calibration = Batches(data, few, _BATCH_SIZE, device)
+        self.held_out = Batches(data, held_out, _BATCH_SIZE, device)
+
+    @torch.no_grad()
+    def evaluate(self, path: Sequence[int]) -> Worth:
+        """The same images and the same statistics for every path."""
+        network = inherit(self.supernet, self.space, path).to(self.held_out.device)
+        recalibrate(network, self.calibration.ordered())
+        loss, right, count = 0.0, 0, 0
+        for images, labels in self.held_out.ordered():
+            outputs = network(images)
+            loss += float(cross_entropy(outputs, labels, reduction="sum"))
+            right += int((outputs.argmax(1) == labels).sum())
+            count += len(labels)
+        return Worth(loss / count, right / count)

@@ -1,0 +1,78 @@
+"""Strategies that train weights on random paths, then evaluate proposed networks with them.
+
+Guo et al., "Single path one-shot neural architecture search with uniform sampling", ECCV 2020.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import Ridge
+from torch.nn.functional import one_hot
+
+from proxyless.search.samplers import SAMPLERS, Path, Trial
+from proxyless.search.strategies.base import Setting, StepInputs, Strategy
+from proxyless.seeds import stream_seed
+
+
+class SampledStrategy(Strategy):
+    """The setting `strategy` names the sampler that proposes networks within the bounds.
+
+    A proposal follows from the trials so far and the seed alone: nothing else has to survive a restart.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self.sampler = SAMPLERS[self.settings.strategy](self.domain)
+        self._trials: list[Trial] = []
+
+    def step(self, inputs: StepInputs) -> None:
+        return None
+
+    def propose(self, seed: int) -> Path | None:
+        done = len(self._trials)
+        if done >= self.settings.evaluations:
+            return None
+        return self.sampler.propose(self._trials, np.random.default_rng(stream_seed(seed, "proposals", done)))
+
+    def record(self, path: Path, loss: float, accuracy: float) -> None:
+        rows = torch.tensor(path)[:, None]
+        ratios = self.expected(
+            torch.zeros_like(self.architecture.logits).scatter_(1, rows, 1.0).to(self.expected.costs)
+        )
+        score = -float(self.objective.total(ratios.new_tensor(loss), ratios))
+        self._trials.append(Trial(path, score))
+
+    @property
+    def evaluated(self) -> int:
+        return len(self._trials)
+
+    @property
+    def trials(self) -> list[Path]:
+        best_first = sorted(self._trials, key=lambda trial: -trial.score)
+        return list(dict.fromkeys(trial.path for trial in best_first))
+
+    def log_probs(self) -> list[list[float]]:
+        """What an additive model of the trials says of every operation, as log-probabilities."""
+        if not self._trials:
+            return super().log_probs()
+        return additive_log_probs(self._trials, self.architecture.counts)
+
+    def state_dict(self) -> dict[str, Any]:
+        trials = [[list(trial.path), trial.score] for trial in self._trials]
+        return {**super().state_dict(), "trials": trials}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._trials = [Trial(tuple(path), score) for path, score in state["trials"]]
+
+
+def additive_log_probs(trials: Sequence[Trial], counts: Sequence[int]) -> list[list[float]]:
+    """Log-probabilities per layer and operation, whose sums rank networks as a ridge on one-hot layers ranks them."""
+    paths = torch.tensor([trial.path for trial in trials])
+    hot = torch.cat([one_hot(column, count) for column, count in zip(paths.T, counts, strict=True)], 1)
+    scores = np.array([trial.score for trial in trials])
+    spread = float(scores.std()) or 1.0
+    model = Ridge(alpha=1.0).fit(hot.numpy(), (scores - scores.mean()) / spread)
+    return [row.log_softmax(0).tolist() for row in torch.split(torch.from_numpy(model.coef_), list(counts))]

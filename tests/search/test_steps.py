@@ -1,0 +1,243 @@
+"""One architecture step of each kind against what it must compute: enumeration, finite differences, the exact sum."""
+
+from collections.abc import Sequence
+from itertools import product
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from proxyless.nn import Choice, MixedLayer, Mixture, SuperNet, plain_choices
+from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
+from proxyless.search.config import SearchSettings
+from proxyless.search.domain import BoundedDomain
+from proxyless.search.objectives.constrained import Constrained
+from proxyless.search.objectives.fixed import AddLinear
+from proxyless.search.sampling import sample_pairs, sample_path
+from proxyless.search.strategies import Setting, StepInputs, find_strategy
+from proxyless.search.strategies.adam import AdamStrategy
+from proxyless.search.strategies.gradient import GradientStrategy
+from proxyless.search.strategies.gumbel import temperature
+from proxyless.space import Space, tiny
+from proxyless.space.bounds import Bound, latency_bound
+from proxyless.space.chain import Stage, chain
+from tests.helpers import randomise, table_by_macs
+
+_TOY = chain(
+    "toy",
+    {},
+    resolution=8,
+    num_classes=3,
+    stem=(4, 1),
+    first_width=4,
+    stages=[Stage(4, 1, 1), Stage(8, 1, 2)],
+    head_width=8,
+)
+
+
+def _bound(space: Space, share: float = 0.5) -> Bound:
+    costs = table_by_macs(space).costs(space)
+    return latency_bound(costs, costs.min_ms + share * (costs.max_ms - costs.min_ms))
+
+
+def _strategy(name: str, space: Space, penalty: float | None = None, **more: object) -> AdamStrategy:
+    bounds = (_bound(space),)
+    objective = Constrained(bounds) if penalty is None else AddLinear(bounds, penalty)
+    settings = SearchSettings.make("test", strategy=name, **more)
+    architecture, expected = ArchitectureLogits(space, 0), ExpectedCosts(bounds)
+    domain = BoundedDomain([b.layers for b in bounds], [b.limit - b.constant for b in bounds])
+    strategy = find_strategy(name)(Setting(architecture, expected, objective, settings, 0.1, domain))
+    assert isinstance(strategy, AdamStrategy)
+    return strategy
+
+
+def _net(space: Space) -> SuperNet:
+    torch.manual_seed(0)
+    net = SuperNet(space)
+    randomise(net)
+    return net
+
+
+def _inputs(net: SuperNet, space: Space, seed: int = 0, lr: float = 0.1) -> StepInputs:
+    generator = torch.Generator().manual_seed(seed)
+    shape, dtype = (8, 3, space.resolution, space.resolution), next(net.parameters()).dtype
+    labels = torch.arange(8) % space.num_classes
+    held_out, train = ((torch.randn(shape, generator=generator, dtype=dtype), labels) for _ in range(2))
+    return StepInputs(net, held_out, train, list(net.parameters()), lr, 0.5, generator, lambda tensor: tensor)
+
+
+def test_a_two_path_step_leaves_the_other_probabilities_unchanged() -> None:
+    space = tiny(resolution=16)
+    strategy, net = _strategy("gradient", space), _net(space)
+    for seed in range(5):
+        before = strategy.architecture.probs().detach().clone()
+        strategy.step(_inputs(net, space, seed))
+        changed = (strategy.architecture.probs().detach() - before).abs() > 1e-6
+        assert changed.any()
+        assert (changed.sum(1) <= 2).all()
+
+
+def test_pairs_and_paths_are_drawn_with_the_probabilities_of_the_softmax() -> None:
+    logits = torch.tensor([[0.0, 1.0, 2.0], [0.5, -torch.inf, 0.5], [3.0, -torch.inf, -torch.inf]])
+    generator = torch.Generator().manual_seed(0)
+    count = 4000
+    paths = torch.tensor([sample_path(logits, generator) for _ in range(count)])
+    for layer, row in enumerate(logits.softmax(1)):
+        shares = torch.bincount(paths[:, layer], minlength=3) / count
+        assert (shares - row).abs().max() < 0.03
+    pairs = [sample_pairs(logits, generator) for _ in range(count)]
+    assert all(len(set(first)) == 2 and set(second) == {0, 2} and third == [0] for first, second, third in pairs)
+    p = logits[0].softmax(0)
+    expected = float(p[0] * p[1] / (1 - p[0]) + p[1] * p[0] / (1 - p[1]))
+    assert abs(sum(set(first) == {0, 1} for first, _, _ in pairs) / count - expected) < 0.03
+
+
+def test_reinforce_is_on_average_the_gradient_of_the_expected_loss() -> None:
+    strategy, net = _strategy("reinforce", _TOY, penalty=0.3), _net(_TOY)
+    inputs = _inputs(net, _TOY)
+    logits = strategy.architecture.logits.detach().clone().requires_grad_()
+    counts = strategy.architecture.counts
+    log_probs = logits.log_softmax(1)
+    expected_loss: Tensor = torch.zeros(())
+    for path in product(*map(range, counts)):
+        with torch.no_grad():
+            loss = cross_entropy(net(inputs.held_out[0], plain_choices(path)), inputs.held_out[1])
+        expected_loss = expected_loss + loss * torch.stack([log_probs[i, op] for i, op in enumerate(path)]).sum().exp()
+    exact = torch.autograd.grad(strategy.objective.total(expected_loss, strategy.expected(logits.softmax(1))), logits)[
+        0
+    ]
+    draws = torch.stack([strategy._gradient(inputs, logits)[0] for _ in range(400)])
+    error = draws.std(0) / len(draws) ** 0.5
+    legal = strategy.architecture.legal
+    assert ((draws.mean(0) - exact).abs()[legal] < 4.5 * error[legal]).all()
+    assert exact[legal].abs().max() > 3 * error[legal].max()
+
+
+def test_the_baseline_is_the_exponential_moving_average_of_the_rewards() -> None:
+    strategy, net = _strategy("reinforce", _TOY), _net(_TOY)
+    rewards = [float(strategy.step(_inputs(net, _TOY, seed)).loss) for seed in range(6)]
+    expected = rewards[0]
+    for reward in rewards[1:]:
+        expected += 0.05 * (reward - expected)
+    assert strategy.state_dict()["baseline"] == pytest.approx(expected)
+
+
+def _reference(net: SuperNet, images: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    x = net.before(images)
+    for layer, row in zip(net.layers, weights, strict=True):
+        assert isinstance(layer, MixedLayer)
+        outputs = [x if layer.is_skip(j) else layer.candidates[str(j)](x) for j in range(len(row))]
+        x = torch.stack([w * y for w, y in zip(row, outputs, strict=True)]).sum(0)
+    out: Tensor = net.after(x)
+    return out
+
+
+def test_a_mixture_is_the_weighted_sum_and_so_are_its_gradients() -> None:
+    net = _net(_TOY).double()
+    images = torch.randn(3, 3, 8, 8, dtype=torch.double)
+    weights = [torch.rand(len(layer.ops), dtype=torch.double, requires_grad=True) for layer in _TOY.layers]
+    ours, reference = net(images, [Mixture(row) for row in weights]), _reference(net, images, weights)
+    torch.testing.assert_close(ours, reference)
+    wanted = [*weights, *net.parameters()]
+    for a, b in zip(
+        torch.autograd.grad(ours.square().sum(), wanted),
+        torch.autograd.grad(reference.square().sum(), wanted),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+
+
+def test_second_order_darts_is_the_derivative_through_the_step_of_the_weights() -> None:
+    strategy, net = _strategy("darts", _TOY, penalty=0.0, unrolled=True), _net(_TOY).double()
+    strategy.expected.double()
+    inputs = _inputs(net, _TOY, lr=0.05)
+    logits = strategy.architecture.logits.detach().double().requires_grad_()
+    kept = [weight.detach().clone() for weight in inputs.weights]
+
+    def unrolled_loss(values: Tensor) -> float:
+        mixtures = strategy._mixtures(values)  # type: ignore[attr-defined]
+        train = torch.autograd.grad(cross_entropy(net(inputs.train[0], mixtures), inputs.train[1]), inputs.weights)
+        with torch.no_grad():
+            for weight, step in zip(inputs.weights, train, strict=True):
+                weight.sub_(inputs.lr * step)
+            loss = float(cross_entropy(net(inputs.held_out[0], mixtures), inputs.held_out[1]))
+            for weight, before in zip(inputs.weights, kept, strict=True):
+                weight.copy_(before)
+        return loss
+
+    gradient = strategy._gradient(inputs, logits)[0]
+    first_order = _strategy("darts", _TOY, penalty=0.0)
+    first_order.expected.double()
+    plain = first_order._gradient(inputs, logits)[0]
+    for layer, op in ((0, 0), (0, 6), (1, 3)):
+        values = []
+        for step in (1e-5, -1e-5):
+            moved = logits.detach().clone()
+            moved[layer, op] += step
+            values.append(unrolled_loss(moved))
+        numeric = (values[0] - values[1]) / 2e-5
+        assert float(gradient[layer, op]) == pytest.approx(numeric, rel=1e-4, abs=1e-8)
+        assert abs(float(plain[layer, op]) - numeric) > 4 * abs(float(gradient[layer, op]) - numeric)
+    assert all(torch.equal(weight, before) for weight, before in zip(inputs.weights, kept, strict=True))
+
+
+def test_gumbel_mixtures_grow_cold() -> None:
+    strategy = _strategy("gumbel", tiny(resolution=16))
+    assert temperature(0.0) == 5.0 and temperature(1.0) == pytest.approx(0.2)
+
+    def largest_weight(progress: float) -> float:
+        mixtures = strategy.weight_choices(torch.Generator().manual_seed(1), progress)
+        return float(torch.stack([m.weights.max() for m in mixtures if isinstance(m, Mixture)]).mean())
+
+    assert largest_weight(0.0) < 0.3 and largest_weight(1.0) > 0.8
+
+
+def test_expected_costs_equal_their_definition_and_finite_differences() -> None:
+    from latency.tables import load_table
+    from proxyless.space import mobile
+
+    space = mobile()
+    costs = load_table("pixel1").costs(space)
+    bound = latency_bound(costs, 80.0)
+    architecture, expected = ArchitectureLogits(space, 0).double(), ExpectedCosts((bound,)).double()
+    with torch.no_grad():
+        architecture.logits.add_(torch.randn(architecture.logits.shape, dtype=torch.double))
+    probs = architecture.probs()
+    by_hand = costs.constant_ms + sum(
+        float(p) * ms
+        for row, costs_ in zip(probs.detach(), costs.layers_ms, strict=True)
+        for p, ms in zip(row, costs_, strict=False)
+    )
+    ratio = expected(probs)[0]
+    assert abs(float(ratio.detach()) * bound.limit - by_hand) < 1e-4
+    gradient = torch.autograd.grad(ratio, architecture.logits)[0]
+    for layer, op in ((0, 0), (1, 6), (20, 5)):
+        values = []
+        for step in (1e-6, -1e-6):
+            with torch.no_grad():
+                architecture.logits[layer, op] += step
+                values.append(float(expected(architecture.probs())[0]))
+                architecture.logits[layer, op] -= step
+        assert abs((values[0] - values[1]) / 2e-6 - float(gradient[layer, op])) < 1e-6
+
+
+def test_a_uniform_expectation_is_the_published_one() -> None:
+    from latency.tables import load_table
+    from proxyless.space import mobile
+
+    space = mobile()
+    bound = latency_bound(load_table("pixel1").costs(space), 100.0)
+    uniform = [torch.full((len(layer.ops),), 1 / len(layer.ops)) for layer in space.layers]
+    probs = torch.nn.utils.rnn.pad_sequence(uniform, batch_first=True)
+    assert float(ExpectedCosts((bound,))(probs)[0]) * bound.limit == pytest.approx(113.99, abs=0.01)
+
+
+def test_choices_compare_what_was_drawn() -> None:
+    strategy = _strategy("gradient", _TOY)
+    assert isinstance(strategy, GradientStrategy)
+    strategy.compared = [[4, 1], [3, 5]]
+    choices = strategy._choices(strategy.architecture.logits, torch.Generator().manual_seed(0))
+    for choice, compared in zip(choices, strategy.compared, strict=True):
+        assert isinstance(choice, Choice) and choice.compared == tuple(compared) and choice.active in compared
+        assert choice.probs is not None and float(choice.probs.detach().sum()) == pytest.approx(1.0)
