@@ -23,20 +23,33 @@ def derive_networks(run: Path | str, budgets: Sequence[str], table: LatencyTable
     result = load_result(Path(run))
     chosen = table or LatencyTable.load(Path(run) / TABLE)
     return [
-        _architecture(result, chosen, budget_ms, bounds, result.derive(bounds))
-        for budget_ms, bounds in _bounds(result, chosen, budgets)
+        make_architecture(result, chosen, budget_ms, bounds, result.derive(bounds))
+        for budget_ms, bounds in budget_bounds(result, chosen, budgets)
     ]
 
 
-def _bounds(result: SearchResult, table: LatencyTable, budgets: Sequence[str]) -> list[tuple[float, tuple[Bound, ...]]]:
+def budget_bounds(
+    result: SearchResult, table: LatencyTable, budgets: Sequence[str]
+) -> list[tuple[float, tuple[Bound, ...]]]:
+    """Per budget its milliseconds and all bounds, that of latency first.
+
+    Raises:
+        InputError: a budget that no network meets.
+    """
     whole, space = build_space(result.space, result.space_args), result.build_space()
     budgets_ms = [parse_budget(text, table.costs(whole)) for text in budgets] or [result.budget_ms]
     return [(budget_ms, make_bounds(space, [table], [budget_ms], result.limits)) for budget_ms in budgets_ms]
 
 
-def _architecture(
-    result: SearchResult, table: LatencyTable, budget_ms: float, bounds: Sequence[Bound], path: Sequence[int]
+def make_architecture(
+    result: SearchResult,
+    table: LatencyTable,
+    budget_ms: float,
+    bounds: Sequence[Bound],
+    path: Sequence[int],
+    measured_ms: float | None = None,
 ) -> Architecture:
+    """The architecture of a path, for the target of the table. bounds: that of latency first."""
     ops = path_ops(result.build_space(), path)
-    target = make_target(table, budget_ms, bounds[0].cost(path))
+    target = make_target(table, budget_ms, bounds[0].cost(path)).model_copy(update={"measured_ms": measured_ms})
     return Architecture(build_space(result.space, result.space_args), ops, target)

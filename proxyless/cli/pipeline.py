@@ -2,21 +2,19 @@
 
 import hashlib
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from export import find_formats
-from latency.deployed import Conditions, measure_files, write_networks
 from latency.devices import find_device
 from latency.profile import profile
 from latency.runtimes import find_runtime
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable
-from proxyless.api.derive import derive_networks
 from proxyless.api.export import Report, export
+from proxyless.api.refine import derive_measured, measure_networks
 from proxyless.api.search import search
 from proxyless.api.target import parse_budget
 from proxyless.api.train import train
@@ -29,7 +27,7 @@ from proxyless.search.config import SearchSettings
 from proxyless.search.objectives import find_objective
 from proxyless.search.problem import check_classes
 from proxyless.search.strategies import find_strategy
-from proxyless.space import Architecture, Op, Space, build_space
+from proxyless.space import Architecture, Space, build_space
 from proxyless.train.config import TrainSettings
 
 
@@ -94,9 +92,10 @@ class Pipeline:
         for table in tables.values():
             parse_budget(settings.budget, table.costs(self.space))  # refuses what no network can meet
         self._say("search")
-        first, *others = tables.values()
-        found = self._search(first)
-        networks = [found, *(self._derive(table) for table in others)]
+        self._search(tables[next(iter(tables))])
+        self._say("measure candidates")
+        networks = [self._derive(name, table) for name, table in tables.items()]
+        found = networks[0]
         self._say("train")
         with reporting("train", "steps") as reporter:
             info = train(found, settings.data, folder / "trained", settings.train, resume=True, reporter=reporter)
@@ -106,7 +105,7 @@ class Pipeline:
             "architecture": found.document(),
             "trained": info.model_dump(),
             "export": report,
-            "networks": self._compare(networks, tables) if others else [],
+            "networks": self._compare(networks, tables) if len(networks) > 1 else [],
         }
 
     def _say(self, stage: str) -> None:
@@ -120,13 +119,16 @@ class Pipeline:
         with reporting(f"profile {name}", "visits") as reporter:
             return profile(self.space, path, self.targets[name], reporter.visits)
 
-    def _derive(self, table: LatencyTable) -> Architecture:
-        return derive_networks(self.folder / "search", [self.settings.budget], table)[0]
+    def _derive(self, name: str, table: LatencyTable) -> Architecture:
+        path = self.folder / f"network-{_file_name(name)}.json"
+        if not path.exists():
+            derive_measured(self.folder / "search", [self.settings.budget], table)[0].save(path)
+        return Architecture.load(path)
 
-    def _search(self, table: LatencyTable) -> Architecture:
+    def _search(self, table: LatencyTable) -> None:
         settings = self.settings
         with reporting("search", "steps") as reporter:
-            return search(
+            search(
                 self.space,
                 settings.data,
                 table,
@@ -148,7 +150,7 @@ class Pipeline:
         """Every network on every target, untrained, in milliseconds at the speed that the machine was profiled at."""
         self._say("compare targets")
         chosen = {name: network.ops for name, network in zip(tables, networks, strict=True)}
-        measured = {name: _measure_on(table, self.space, chosen) for name, table in tables.items()}
+        measured = {name: measure_networks(table, self.space, chosen) for name, table in tables.items()}
         return [
             {
                 "target": name,
@@ -180,14 +182,3 @@ def _without_rounds(settings: PipelineSettings) -> PipelineSettings:
     rounds = {"rounds": ProfileSettings().rounds}
     compare = [target.model_copy(update=rounds) for target in settings.compare]
     return settings.model_copy(update={"target": settings.target.model_copy(update=rounds), "compare": compare})
-
-
-def _measure_on(table: LatencyTable, space: Space, networks: dict[str, tuple[Op, ...]]) -> dict[str, float]:
-    runtime = find_runtime(table.runtime.name)
-    conditions = Conditions(
-        runtime, space, table.runtime.threads, table.runtime.delegate, table.batch, tuple(table.anchors)
-    )
-    with tempfile.TemporaryDirectory(prefix="proxyless-") as folder:
-        files = write_networks(networks, conditions, Path(folder))
-        measured = measure_files(files, find_device(str(table.device["name"])), conditions)
-    return {name: latency.at_profiled_speed_ms for name, latency in measured.items()}

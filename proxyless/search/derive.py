@@ -20,6 +20,7 @@ _SLACKS = (0.0, 1e-7, 1e-6, 1e-5)
 def derive_path(log_probs: Sequence[Sequence[float]], bounds: Sequence[Bound]) -> list[int]:
     """Maximise `sum_l log p_l,a_l` subject to all bounds; returns the index of the operation in each layer.
 
+    Of the networks that cost at least `least` of every bound, where there are any; else of all.
     A mixed-integer linear programme (HiGHS, through SciPy), with a relative gap of zero.
     log_probs: per layer and operation.
 
@@ -33,26 +34,37 @@ def derive_path(log_probs: Sequence[Sequence[float]], bounds: Sequence[Bound]) -
 
 
 def derive_paths(log_probs: Sequence[Sequence[float]], bounds: Sequence[Bound], count: int) -> list[list[int]]:
-    """The `count` most probable distinct networks that keep the bounds, best first; fewer where there are fewer."""
-    knapsack = _Knapsack(log_probs, bounds)
+    """The `count` most probable distinct networks that keep the bounds, best first; fewer where there are fewer.
+
+    Those that cost at least `least` of every bound come first.
+    """
+    knapsack = _Knapsack(log_probs, bounds, uses=True)
     found: list[list[int]] = []
-    while len(found) < count and (path := knapsack.solve()) is not None:
-        found.append(path)
-        knapsack.exclude(path)
+    while len(found) < count:
+        path = knapsack.solve()
+        if path is None and not knapsack.uses:
+            break
+        if path is None:
+            knapsack.uses = False
+        else:
+            found.append(path)
+            knapsack.exclude(path)
     return found
 
 
 def choose_path(
     log_probs: Sequence[Sequence[float]], bounds: Sequence[Bound], evaluated: Sequence[Sequence[int]] = ()
 ) -> list[int]:
-    """The first of the evaluated networks that keeps the bounds, else the most probable one that does.
+    """The first of the evaluated networks that keeps and uses the bounds, else the most probable one that does.
 
     evaluated: best first.
 
     Raises:
         InputError: no network keeps the bounds.
     """
-    return next((list(path) for path in evaluated if keeps(path, bounds)), None) or derive_path(log_probs, bounds)
+    fitting = [list(path) for path in evaluated if keeps(path, bounds)]
+    using = [path for path in fitting if all(bound.cost(path) >= bound.least for bound in bounds)]
+    return next(iter([*using, *fitting]), None) or derive_path(log_probs, bounds)
 
 
 def candidate_paths(
@@ -80,6 +92,7 @@ class _Knapsack:
 
     log_probs: Sequence[Sequence[float]]
     bounds: Sequence[Bound]
+    uses: bool
     excluded: list[np.ndarray] = field(default_factory=list)
 
     @property
@@ -112,7 +125,9 @@ class _Knapsack:
         constraints = [LinearConstraint(one_per_layer, 1, 1)]
         for bound in self.bounds:
             spent = np.concatenate([np.asarray(row, float) for row in bound.layers]) / bound.limit
-            constraints.append(LinearConstraint(spent[None], -np.inf, 1 - bound.constant / bound.limit - slack))
+            fixed = bound.constant / bound.limit
+            least = bound.least / bound.limit - fixed if self.uses else -np.inf
+            constraints.append(LinearConstraint(spent[None], least, 1 - fixed - slack))
         if self.excluded:
             constraints.append(LinearConstraint(np.stack(self.excluded), -np.inf, len(self.sizes) - 1))
         return constraints

@@ -93,6 +93,16 @@ class SearchResult(BaseModel):
         """
         return candidate_paths(self.log_probs, bounds, self._evaluated_paths(), count)
 
+    def ranked(self, paths: Sequence[Sequence[int]]) -> list[list[int]]:
+        """Networks, best first: those that were evaluated in their order, then by probability."""
+        evaluated = {tuple(path): rank for rank, path in enumerate(self._evaluated_paths())}
+
+        def place(path: Sequence[int]) -> tuple[float, float]:
+            log_prob = sum(row[op] for row, op in zip(self.log_probs, path, strict=True))
+            return evaluated.get(tuple(path), len(evaluated)), -log_prob
+
+        return [list(path) for path in sorted(paths, key=place)]
+
     def _evaluated_paths(self) -> list[list[int]]:
         return [[names.index(op) for names, op in zip(self.ops, ops, strict=True)] for ops in self.evaluated]
 

@@ -23,7 +23,10 @@ class Anchor(BaseModel):
 
 
 class Target(BaseModel):
-    """What an architecture was derived for."""
+    """What an architecture was derived for.
+
+    measured_ms: on the target, untrained, at the speed of the profile; None where only predicted.
+    """
 
     model_config = ConfigDict(extra="forbid")
     device: str = "local"
@@ -33,6 +36,7 @@ class Target(BaseModel):
     delegate: str
     budget_ms: float = Field(gt=0, allow_inf_nan=False)
     predicted_ms: float = Field(gt=0, allow_inf_nan=False)
+    measured_ms: float | None = Field(None, gt=0, allow_inf_nan=False)
     anchors: list[Anchor] = []
 
 

@@ -15,6 +15,7 @@ class Bound:
 
     name: what is limited, for messages and logs. unit: of all numbers.
     layers: per searched layer, per operation in the order of the layer's `ops`.
+    least: what a network should cost at least, where one exists: an allowance that is not used is accuracy given away.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Bound:
     constant: float
     layers: tuple[tuple[float, ...], ...]
     limit: float
+    least: float = 0.0
 
     def cost(self, path: Sequence[int]) -> float:
         """Cost of one network, given as the index of the operation in each layer."""
@@ -39,6 +41,10 @@ class Bound:
         return f"{self.name} of at most {self.limit:.4g} {self.unit}".rstrip()
 
 
+FILL = 0.97
+"""Share of a latency bound that a network should use: with a margin of 2 %, 95 % of the budget."""
+
+
 def latency_bound(costs: LayerCosts, budget_ms: float, name: str = "latency") -> Bound:
     """Predicted milliseconds, with the table's margin to spare.
 
@@ -46,7 +52,8 @@ def latency_bound(costs: LayerCosts, budget_ms: float, name: str = "latency") ->
         InputError: no network fits the budget.
     """
     costs.check_budget(budget_ms)
-    return Bound(name, "ms", costs.constant_ms, costs.layers_ms, costs.bound_ms(budget_ms))
+    limit_ms = costs.bound_ms(budget_ms)
+    return Bound(name, "ms", costs.constant_ms, costs.layers_ms, limit_ms, FILL * limit_ms)
 
 
 def params_bound(space: Space, limit: float) -> Bound:

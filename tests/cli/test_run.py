@@ -33,7 +33,16 @@ def test_everything_from_one_file_and_nothing_twice(tmp_path: Path) -> None:
     assert set(document["networks"][0]["ms"]) == {"onnxruntime", "onnxruntime 2 threads"}
     assert document["export"]["budget_checked"] is True
     files = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert files == ["config.yaml", "model", "onnxruntime-2-threads.json", "onnxruntime.json", "search", "trained"]
+    networks = ["network-onnxruntime-2-threads.json", "network-onnxruntime.json"]
+    assert files == [
+        "config.yaml",
+        "model",
+        *networks,
+        "onnxruntime-2-threads.json",
+        "onnxruntime.json",
+        "search",
+        "trained",
+    ]
     stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/*.onnx")}
     again = CliRunner().invoke(app, ["run", str(config), "--json"])
     assert json.loads(again.stdout)["architecture"] == document["architecture"]

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ from proxyless.space.bounds import Bound
 Rows = list[list[float]]
 
 
-def _bound(layers: Sequence[Sequence[float]], limit: float, constant: float = 0.0, name: str = "latency") -> Bound:
-    return Bound(name, "ms", constant, tuple(map(tuple, layers)), limit)
+def _bound(
+    layers: Sequence[Sequence[float]], limit: float, constant: float = 0.0, name: str = "latency", least: float = 0.0
+) -> Bound:
+    return Bound(name, "ms", constant, tuple(map(tuple, layers)), limit, least)
 
 
 def _value(log_probs: Rows, path: Sequence[int]) -> float:
@@ -65,6 +68,22 @@ def test_several_are_distinct_and_the_most_probable_ones(seed: int, share: float
     paths = derive_paths(log_probs, bounds, 6)
     assert len({tuple(path) for path in paths}) == len(paths) == min(6, len(values))
     np.testing.assert_allclose([_value(log_probs, path) for path in paths], values[:6], atol=1e-4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), share=st.floats(0.2, 1), fill=st.floats(0.5, 0.98), layers=st.integers(1, 5))
+def test_what_a_bound_allows_is_used_where_a_network_does(seed: int, share: float, fill: float, layers: int) -> None:
+    log_probs, (bound,) = _problem(seed, share, layers, 1)
+    bound = replace(bound, least=fill * bound.limit)
+    paths = itertools.product(*(range(len(row)) for row in log_probs))
+    using = [_value(log_probs, path) for path in paths if bound.least <= bound.cost(path) <= bound.limit]
+    path = derive_path(log_probs, [bound])
+    assert bound.cost(path) <= bound.limit
+    if using:
+        assert bound.cost(path) >= bound.least * (1 - 1e-6)
+        assert _value(log_probs, path) >= max(using) - 1e-4
+    else:
+        assert _value(log_probs, path) >= _fitting(log_probs, [bound])[0] - 1e-4
 
 
 def test_it_is_not_the_most_probable_operation_of_each_layer() -> None:

@@ -1,0 +1,125 @@
+"""Do exported files keep the budgets that their networks were derived for, and use them?
+
+python benchmarks/budgets.py --space tiny --runtime litert --budgets 10
+
+Profiles the space, searches it briefly on random images (the search state is what matters here, not what was learnt),
+derives a network for every budget between the smallest and the largest network, exports them untrained with the
+command's own exporter, and measures all files in one session of interleaved rounds at the speed of the profile.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from export import find_formats
+from latency.deployed import measure_files
+from latency.devices import find_device
+from latency.profile import profile
+from latency.settings import ProfileSettings
+from latency.table import LatencyTable
+from proxyless.api.refine import conditions_of, derive_measured
+from proxyless.api.search import search
+from proxyless.errors import InputError
+from proxyless.nn import build_network
+from proxyless.search.config import SearchSettings
+from proxyless.space import Architecture, Space, build_space
+
+_FORMATS = {"onnxruntime": "onnx", "litert": "tflite"}
+
+
+def budgets(table: LatencyTable, space: Space, count: int) -> list[float]:
+    """Evenly from a little more than the smallest network to the largest."""
+    costs = table.costs(space)
+    low, high = 1.05 * costs.min_ms / (1 - costs.margin), costs.max_ms
+    return [low + (high - low) * index / (count - 1) for index in range(count)]
+
+
+def export_untrained(architecture: Architecture, runtime: str, path: Path) -> None:
+    """Through the exporter of the runtime's format, with random weights."""
+    torch.manual_seed(0)
+    (format_,) = find_formats([_FORMATS[runtime]])
+    network = build_network(architecture.layers).eval()
+    format_.convert(network, architecture.space.resolution, path)
+
+
+def evaluate(space: Space, table: LatencyTable, run: Path, arguments: argparse.Namespace, folder: Path) -> Any:
+    """One row per budget."""
+    rows: list[dict[str, Any]] = []
+    files: dict[str, Path] = {}
+    for number, budget_ms in enumerate(budgets(table, space, arguments.budgets)):
+        (architecture,) = derive_measured(run, [f"{budget_ms}ms"], table)
+        target = architecture.target
+        assert target is not None
+        rows.append({"budget_ms": budget_ms, "predicted_ms": target.predicted_ms, "derived_ms": target.measured_ms})
+        files[str(number)] = folder / f"{number}.{_FORMATS[arguments.runtime]}"
+        export_untrained(architecture, arguments.runtime, files[str(number)])
+    measured = measure_files(files, find_device("local"), conditions_of(table, space))
+    for number, row in enumerate(rows):
+        row["exported_ms"] = measured[str(number)].at_profiled_speed_ms
+        row["raw_ms"] = measured[str(number)].measured_ms
+        row["used"] = row["exported_ms"] / row["budget_ms"]
+    return rows
+
+
+def refused(run: Path, table: LatencyTable, space: Space) -> str:
+    """What is said of a budget that no network meets."""
+    try:
+        derive_measured(run, [f"{0.9 * table.costs(space).min_ms}ms"], table)
+    except InputError as error:
+        return str(error)
+    raise AssertionError("a budget below the smallest network was not refused")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--space", default="tiny")
+    parser.add_argument("--runtime", default="litert", choices=list(_FORMATS))
+    parser.add_argument("--budgets", type=int, default=10)
+    parser.add_argument("--strategy", default="gradient")
+    parser.add_argument("--table", type=Path, help="use this table instead of profiling")
+    arguments = parser.parse_args()
+    space = build_space(arguments.space, {"num_classes": 10})
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        settings = ProfileSettings(runtime=arguments.runtime)
+        path = folder / "table.json"
+        table = LatencyTable.load(arguments.table) if arguments.table else profile(space, path, settings)
+        costs = table.costs(space)
+        short = SearchSettings(
+            strategy=arguments.strategy,
+            warmup_epochs=0,
+            epochs=1,
+            batch_size=8,
+            limit=120,
+            evaluations=20,
+            device="cpu",
+        )
+        middle = f"{(costs.min_ms + costs.max_ms) / 2}ms"
+        search(space, "synthetic:120", table, middle, folder / "run", short)
+        start = time.perf_counter()
+        rows = evaluate(space, table, folder / "run", arguments, folder)
+        seconds = time.perf_counter() - start
+        refusal = refused(folder / "run", table, space)
+    result = {
+        "space": arguments.space,
+        "target": table.target,
+        "machine": table.device["processor"],
+        "margin": round(costs.margin, 4),
+        "range_ms": [round(costs.min_ms, 4), round(costs.max_ms, 4)],
+        "derive_and_export_s": round(seconds, 1),
+        "rows": [{key: round(value, 4) for key, value in row.items()} for row in rows],
+        "within": sum(row["exported_ms"] <= row["budget_ms"] for row in rows),
+        "used_95": sum(row["used"] >= 0.95 for row in rows),
+        "of": len(rows),
+        "infeasible": refusal,
+    }
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Every strategy on a task whose best network is known.
+
+The weights are planted and stay as they are: in every layer a kernel of 7 adds the signal of the class, more in
+some layers than in others, and everything else adds nothing. The budget affords it in as many layers as are
+strong. What a network is worth is the signal that it adds up, and the best one follows by counting.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from proxyless.data import ImageData, Split, make_data
+from proxyless.nn import MixedLayer, SuperNet
+from proxyless.nn.blocks import ConvBlock, MBConv
+from proxyless.search.config import SearchSettings
+from proxyless.search.loop import Search
+from proxyless.search.problem import Problem
+from proxyless.space.bounds import Bound
+from proxyless.space.chain import Stage, chain
+
+_SPACE = chain(
+    "toy", {}, resolution=8, num_classes=2, stem=(8, 1), first_width=8, stages=[Stage(8, 6, 1)], head_width=8
+)
+_STRONG, _WEAK = 1.0, 0.2
+_GAINS = (_STRONG, _WEAK, _STRONG, _WEAK, _WEAK, _STRONG)
+"""Signal that a kernel of 7 adds, per layer."""
+
+_SHARES: dict[str, tuple[dict[str, Any], float]] = {
+    "gradient": ({}, 1.0),
+    "gradient, all gates": ({"gates": "all"}, 1.0),
+    "reinforce": ({}, 1.0),
+    "gumbel": ({}, 1.0),
+    "darts": ({}, 1.0),
+    "darts, unrolled": ({"unrolled": True}, 1.0),
+    "random": ({"evaluations": 60}, 0.7),
+    "evolution": ({"evaluations": 60}, 0.7),
+    "predictor": ({"evaluations": 60}, 0.9),
+}
+"""Settings, and the share of the best network's signal that is found with them."""
+
+
+def _bound(share: float = 1.0) -> Bound:
+    """A kernel of 7 costs 1, with expansion 6 it costs 2; all else is nearly free."""
+    costs = {(7, 3): 1.0, (7, 6): 2.0}
+    layers = tuple(tuple(costs.get((op.kernel, op.expand), 0.01) for op in layer.ops) for layer in _SPACE.layers)
+    return Bound("latency", "ms", 0.5, layers, 0.5 + share * (_GAINS.count(_STRONG) + 0.1))
+
+
+def _data() -> ImageData:
+    """The class is the sign of the red channel; the green one is noise, one value for each image."""
+    generator = torch.Generator().manual_seed(0)
+
+    def split(count: int) -> Split:
+        labels = torch.arange(count) % 2
+        images = torch.full((count, 3, 8, 8), 128)
+        images[:, 0] += (120 * labels - 60)[:, None, None]
+        noise = (30 * torch.randn(count, generator=generator)).clamp(-120, 120).round().long()
+        images[:, 1] += noise[:, None, None]
+        return Split(images.to(torch.uint8), labels)
+
+    return make_data("synthetic:planted", split(320), split(64), ["0", "1"], "none")
+
+
+@torch.no_grad()
+def _plant(net: SuperNet) -> None:
+    """Channel 0 carries the class, channel 1 collects it; the head reads channel 1."""
+    stem, first = net.before
+    assert isinstance(stem, ConvBlock) and isinstance(first, MBConv)
+    stem_conv = stem.get_parameter("conv.weight")
+    stem_conv.zero_()
+    stem_conv[0, 0, 1, 1] = stem_conv[1, 1, 1, 1] = 1
+    stem.get_parameter("norm.bias").fill_(3)  # the middle of the rectifier's linear range
+    first.get_parameter("branch.project_norm.weight").zero_()
+    for layer, mixed, gain in zip(_SPACE.layers, net.layers, _GAINS, strict=True):
+        assert isinstance(mixed, MixedLayer)
+        for index, op in enumerate(layer.ops):
+            if not op.is_skip:
+                _plant_block(mixed.candidates[str(index)], gain if op.kernel == 7 else 0.0)
+    mix, classifier = net.after
+    mix_conv = mix.get_parameter("conv.weight")
+    mix_conv.zero_()
+    mix_conv[0, 1] = 1
+    mix.get_parameter("norm.bias").fill_(3)
+    linear, bias = classifier.get_parameter("linear.weight"), classifier.get_parameter("linear.bias")
+    linear.zero_()
+    linear[0, 0], linear[1, 0] = -1, 1
+    bias[0], bias[1] = 3, -3
+
+
+@torch.no_grad()
+def _plant_block(block: torch.nn.Module, gain: float) -> None:
+    """`x[1] += gain * x[0]`, normalised."""
+    for name, value in (("expand.weight", (0, 0)), ("project.weight", (1, 0))):
+        weight = block.get_parameter(f"branch.{name}")
+        weight.zero_()
+        weight[value] = 1
+    depthwise = block.get_parameter("branch.depthwise.weight")
+    depthwise.zero_()
+    depthwise[:, :, depthwise.shape[2] // 2, depthwise.shape[3] // 2] = 1
+    for name in ("expand_norm", "depthwise_norm"):
+        block.get_parameter(f"branch.{name}.bias").fill_(3)
+    block.get_parameter("branch.project_norm.weight").fill_(gain)
+
+
+def _signal(path: list[int]) -> float:
+    pairs = zip(_SPACE.layers, path, _GAINS, strict=True)
+    return sum(gain for layer, op, gain in pairs if layer.ops[op].kernel == 7)
+
+
+def _search(name: str, folder: Path, bound: Bound) -> Search:
+    settings = SearchSettings.make(
+        "test",
+        strategy=name.split(",")[0],
+        warmup_epochs=0,
+        epochs=12,
+        batch_size=32,
+        lr=1e-9,  # what was planted stays
+        weight_decay=0,
+        held_out=0.5,
+        device="cpu",
+        **_SHARES[name][0],
+    )
+    search = Search(Problem(_SPACE, _data(), (bound,)), settings)
+    _plant(search.supernet)
+    search.run(folder / "checkpoint.pt")
+    return search
+
+
+def test_the_planted_weights_do_what_they_should() -> None:
+    settings = SearchSettings.make("test", batch_size=32, held_out=0.5, device="cpu")
+    search = Search(Problem(_SPACE, _data(), (_bound(),)), settings)
+    _plant(search.supernet)
+    k3, k7 = 0, 2
+    losses = [search.evaluator.evaluate([k7 if layer < count else k3 for layer in range(6)]).loss for count in range(7)]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[0] > 0.8 and losses[6] < 0.2
+    weak, strong = ([k7 if gain == kind else k3 for gain in _GAINS] for kind in (_WEAK, _STRONG))
+    assert search.evaluator.evaluate(strong).loss < search.evaluator.evaluate(weak).loss - 0.1
+
+
+@pytest.mark.parametrize("name", _SHARES)
+def test_the_known_optimum_is_found(name: str, tmp_path: Path) -> None:
+    search = _search(name, tmp_path, _bound())
+    path = search.derive()
+    assert search.problem.bounds[0].cost(path) <= search.problem.bounds[0].limit
+    best = _STRONG * _GAINS.count(_STRONG)
+    assert _signal(path) >= _SHARES[name][1] * best - 1e-9
