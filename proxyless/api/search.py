@@ -16,6 +16,7 @@ from proxyless.search.run import RunConfig, TargetConfig, run_search
 from proxyless.search.strategies import find_strategy
 from proxyless.space import Architecture, Space, build_space
 from proxyless.space.bounds import Bound, latency_bound
+from proxyless.space.latency import LayerCosts
 from proxyless.space.memory import within_memory
 
 TABLE = "table.json"
@@ -99,14 +100,21 @@ def limited_space(space: Space, limits: Limits) -> Space:
 def make_bounds(
     space: Space, tables: Sequence[LatencyTable], budgets_ms: Sequence[float], limits: Limits
 ) -> tuple[Bound, ...]:
-    """One bound per table, then those of the limits.
+    """One bound per table, then those of the limits, for a space or the part of it that keeps a limit on memory.
 
     Raises:
         InputError: no network keeps one of them.
     """
-    names = ["latency"] if len(tables) == 1 else [f"latency on {table.target}" for table in tables]
+    several = [f"latency {number} on {table.target}" for number, table in enumerate(tables, 1)]
+    names = ["latency"] if len(tables) == 1 else several
     triples = zip(tables, budgets_ms, names, strict=True)
-    return (*(latency_bound(t.costs(space), ms, name) for t, ms, name in triples), *limits.bounds(space))
+    return (*(latency_bound(_costs(t, space), ms, name) for t, ms, name in triples), *limits.bounds(space))
+
+
+def _costs(table: LatencyTable, space: Space) -> LayerCosts:
+    whole = build_space(space.name, space.args)
+    kept = [[op in part.ops for op in layer.ops] for layer, part in zip(whole.layers, space.layers, strict=True)]
+    return table.costs(whole).restricted(kept)
 
 
 def _save(

@@ -8,16 +8,17 @@ import typer
 from proxyless.cli.console import OUT, command, plural, print_json, print_table, reporting
 from proxyless.cli.options import Data, Json, Limit, Output, Resume, SpaceName
 from proxyless.search.config import SearchSettings
+from proxyless.space.memory import peak_bytes
 
 if TYPE_CHECKING:
+    from latency.table import LatencyTable
     from proxyless.search.result import Limits
     from proxyless.space import Architecture
-    from proxyless.space.latency import LayerCosts
 
 _help = SearchSettings.field_help
 
 _LOOSE = 0.8
-"""A network that needs less than this share of the budget was not constrained by it."""
+"""A network that needs less than this share of the budget is not held back by it."""
 
 
 @command
@@ -84,6 +85,7 @@ def search(
         limit=limit,
     )
     from latency.tables import load_table
+    from proxyless.search.result import Limits
 
     loaded = [load_table(name) for name in table]
 
@@ -99,7 +101,9 @@ def search(
     if json:
         print_json(architecture.document())
     else:
-        _print(architecture, loaded[0].costs(built), output / "architecture.json")
+        _print(architecture, loaded, output / "architecture.json")
+        if len(loaded) == 1 and limits == Limits():
+            _print_if_loose(architecture, loaded[0])
 
 
 def _limits(max_params: str | None, max_macs: str | None, max_memory: str | None) -> "Limits":
@@ -113,23 +117,35 @@ def _limits(max_params: str | None, max_macs: str | None, max_memory: str | None
     )
 
 
-def _print(architecture: "Architecture", costs: "LayerCosts", path: Path) -> None:
+def _print(architecture: "Architecture", tables: "list[LatencyTable]", path: Path) -> None:
     """One line per fact about a derived network."""
-    target, cost = architecture.target, architecture.cost
+    target, cost, costs = architecture.target, architecture.cost, tables[0].costs(architecture.space)
     assert target is not None
-    allowed_ms = costs.bound_ms(target.budget_ms)
+    allowed_ms = _allowed_ms(architecture, tables[0])
+    also = [f"{table.predict(architecture.layers):.4g} ms on {table.target}" for table in tables[1:]]
     rows = [
         ["budget", f"{target.budget_ms:.4g} ms on {target.runtime}, {plural(target.threads, 'thread')}"],
         ["predicted", f"{target.predicted_ms:.4g} ms, at most {allowed_ms:.4g} ms with the table's margin"],
+        *(["predicted", text] for text in also),
         ["the space", f"{costs.min_ms:.4g} to {costs.max_ms:.4g} ms, typical {costs.mean_ms:.4g} ms"],
         ["operations", " ".join(architecture.op_names)],
         ["size", f"{cost.params / 1e6:.3f} M parameters, {cost.macs / 1e6:.1f} M MACs"],
+        ["memory", f"{peak_bytes(architecture.layers) / 1e6:.3f} MB of float32 activations at the peak"],
         ["written to", str(path)],
     ]
     print_table(f"Found a network of the space {architecture.space.name}", ("", ""), rows)
-    if target.predicted_ms < _LOOSE * allowed_ms:
+
+
+def _allowed_ms(architecture: "Architecture", table: "LatencyTable") -> float:
+    assert architecture.target is not None
+    return table.costs(architecture.space).bound_ms(architecture.target.budget_ms)
+
+
+def _print_if_loose(architecture: "Architecture", table: "LatencyTable") -> None:
+    assert architecture.target is not None
+    share = architecture.target.predicted_ms / _allowed_ms(architecture, table)
+    if share < _LOOSE:
         OUT.print(
-            f"the most probable network needs {target.predicted_ms / allowed_ms:.0%} of what the budget allows: "
-            "it did not bind; a tighter one, or a longer search, may be worth a try",
+            f"the network needs {share:.0%} of what the budget allows: no other of the space uses more of it",
             highlight=False,
         )

@@ -20,7 +20,7 @@ _SLACKS = (0.0, 1e-7, 1e-6, 1e-5)
 def derive_path(log_probs: Sequence[Sequence[float]], bounds: Sequence[Bound]) -> list[int]:
     """Maximise `sum_l log p_l,a_l` subject to all bounds; returns the index of the operation in each layer.
 
-    Of the networks that cost at least `least` of every bound, where there are any; else of all.
+    Of the networks that cost at least `least` of one of the bounds, where there are any; else of all.
     A mixed-integer linear programme (HiGHS, through SciPy), with a relative gap of zero.
     log_probs: per layer and operation.
 
@@ -36,7 +36,7 @@ def derive_path(log_probs: Sequence[Sequence[float]], bounds: Sequence[Bound]) -
 def derive_paths(log_probs: Sequence[Sequence[float]], bounds: Sequence[Bound], count: int) -> list[list[int]]:
     """The `count` most probable distinct networks that keep the bounds, best first; fewer where there are fewer.
 
-    Those that cost at least `least` of every bound come first.
+    Those that cost at least `least` of one of the bounds come first.
     """
     knapsack = _Knapsack(log_probs, bounds, uses=True)
     found: list[list[int]] = []
@@ -63,7 +63,7 @@ def choose_path(
         InputError: no network keeps the bounds.
     """
     fitting = [list(path) for path in evaluated if keeps(path, bounds)]
-    using = [path for path in fitting if all(bound.cost(path) >= bound.least for bound in bounds)]
+    using = [path for path in fitting if any(bound.cost(path) >= bound.least for bound in bounds)]
     return next(iter([*using, *fitting]), None) or derive_path(log_probs, bounds)
 
 
@@ -79,6 +79,11 @@ def candidate_paths(
     fitting = [list(path) for path in evaluated if keeps(path, bounds)]
     merged = [first, *fitting[: count // 2], *derive_paths(log_probs, bounds, count), *fitting]
     return [list(path) for path in dict.fromkeys(map(tuple, merged))][:count]
+
+
+def log_prob(log_probs: Sequence[Sequence[float]], path: Sequence[int]) -> float:
+    """Sum over the layers."""
+    return sum(row[op] for row, op in zip(log_probs, path, strict=True))
 
 
 def keeps(path: Sequence[int], bounds: Sequence[Bound]) -> bool:
@@ -104,11 +109,18 @@ class _Knapsack:
         self.excluded.append(np.concatenate(rows))
 
     def solve(self) -> list[int] | None:
+        """The most probable network that uses one of the bounds; when `uses` is false, that keeps them."""
+        if not self.uses:
+            return self._solve(None)
+        found = [path for bound in self.bounds if (path := self._solve(bound)) is not None]
+        return max(found, key=lambda path: log_prob(self.log_probs, path), default=None)
+
+    def _solve(self, used: Bound | None) -> list[int] | None:
         gains = np.maximum(np.concatenate([np.asarray(row, float) for row in self.log_probs]), _LOG_PROB_FLOOR)
         for slack in _SLACKS:
             answer = milp(
                 -gains,
-                constraints=self._constraints(slack),
+                constraints=self._constraints(slack, used),
                 integrality=np.ones(len(gains)),
                 bounds=Bounds(0, 1),
                 options={"mip_rel_gap": 0.0},
@@ -120,13 +132,13 @@ class _Knapsack:
                 return path
         return None
 
-    def _constraints(self, slack: float) -> list[LinearConstraint]:
+    def _constraints(self, slack: float, used: Bound | None) -> list[LinearConstraint]:
         one_per_layer = csr_matrix(block_diag([np.ones((1, size)) for size in self.sizes]))
         constraints = [LinearConstraint(one_per_layer, 1, 1)]
         for bound in self.bounds:
             spent = np.concatenate([np.asarray(row, float) for row in bound.layers]) / bound.limit
             fixed = bound.constant / bound.limit
-            least = bound.least / bound.limit - fixed if self.uses else -np.inf
+            least = bound.least / bound.limit - fixed if bound is used else -np.inf
             constraints.append(LinearConstraint(spent[None], least, 1 - fixed - slack))
         if self.excluded:
             constraints.append(LinearConstraint(np.stack(self.excluded), -np.inf, len(self.sizes) - 1))

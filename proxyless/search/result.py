@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from proxyless.errors import InputError
 from proxyless.files import read_model
-from proxyless.search.derive import candidate_paths, choose_path
+from proxyless.search.derive import candidate_paths, choose_path, log_prob
 from proxyless.space import Layer, Op, Space, build_space
 from proxyless.space.bounds import Bound, macs_bound, params_bound
 
@@ -98,8 +98,7 @@ class SearchResult(BaseModel):
         evaluated = {tuple(path): rank for rank, path in enumerate(self._evaluated_paths())}
 
         def place(path: Sequence[int]) -> tuple[float, float]:
-            log_prob = sum(row[op] for row, op in zip(self.log_probs, path, strict=True))
-            return evaluated.get(tuple(path), len(evaluated)), -log_prob
+            return evaluated.get(tuple(path), len(evaluated)), -log_prob(self.log_probs, path)
 
         return [list(path) for path in sorted(paths, key=place)]
 

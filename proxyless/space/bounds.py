@@ -8,6 +8,9 @@ from proxyless.space.cost import Cost, layer_cost, network_cost
 from proxyless.space.latency import LayerCosts
 from proxyless.space.space import Space
 
+FILL = 0.97
+"""Share of a bound that a network should use: with a margin of 2 %, 95 % of a latency budget."""
+
 
 @dataclass(frozen=True)
 class Bound:
@@ -15,7 +18,8 @@ class Bound:
 
     name: what is limited, for messages and logs. unit: of all numbers.
     layers: per searched layer, per operation in the order of the layer's `ops`.
-    least: what a network should cost at least, where one exists: an allowance that is not used is accuracy given away.
+    least: a network should cost at least so much of one of its bounds, where there is such a network: allowances
+        that are all unused are accuracy given away.
     """
 
     name: str
@@ -39,10 +43,6 @@ class Bound:
 
     def __str__(self) -> str:
         return f"{self.name} of at most {self.limit:.4g} {self.unit}".rstrip()
-
-
-FILL = 0.97
-"""Share of a latency bound that a network should use: with a margin of 2 %, 95 % of the budget."""
 
 
 def latency_bound(costs: LayerCosts, budget_ms: float, name: str = "latency") -> Bound:
@@ -79,7 +79,7 @@ def _counted(space: Space, name: str, count: Callable[[Cost], int], limit: float
         tuple(float(count(layer_cost(spec))) if (spec := layer.spec(op)) else 0.0 for op in layer.ops)
         for layer in space.layers
     )
-    bound = Bound(name, "", float(count(network_cost(space.fixed))), layers, limit)
+    bound = Bound(name, "", float(count(network_cost(space.fixed))), layers, limit, FILL * limit)
     if bound.min_cost > limit:
         raise InputError(
             f"no network of the space has at most {limit:,.0f} {name}: they have from {bound.min_cost:,.0f} to "

@@ -1,7 +1,7 @@
 """What the search knows of latency: a constant plus a number of milliseconds per layer and operation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxyless.errors import InputError
 
@@ -31,6 +31,14 @@ class LayerCosts:
     def mean_ms(self) -> float:
         """Expectation over uniformly random networks."""
         return self.constant_ms + sum(sum(costs) / len(costs) for costs in self.layers_ms)
+
+    def restricted(self, kept: Sequence[Sequence[bool]]) -> "LayerCosts":
+        """Of the operations that are kept: per layer, whether it is, in the order of these costs."""
+        layers_ms = tuple(
+            tuple(ms for ms, keep in zip(row, keeps, strict=True) if keep)
+            for row, keeps in zip(self.layers_ms, kept, strict=True)
+        )
+        return replace(self, layers_ms=layers_ms)
 
     def path_ms(self, path: Sequence[int]) -> float:
         """Predicted latency of one network, given as the index of the operation in each layer."""

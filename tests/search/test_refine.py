@@ -1,0 +1,53 @@
+"""Derivation with the stopwatch, on a target whose real latencies are known."""
+
+import numpy as np
+import pytest
+
+from proxyless.api import refine
+from proxyless.errors import CheckError
+from proxyless.search.result import SearchResult
+from proxyless.space import Architecture, Op, Space, tiny
+from proxyless.space.bounds import latency_bound
+from tests.helpers import table_by_macs
+
+_SPACE = tiny()
+_TABLE = table_by_macs(_SPACE)
+
+
+def _result(seed: int = 0) -> SearchResult:
+    rng = np.random.default_rng(seed)
+    return SearchResult(
+        space="tiny",
+        space_args=dict(_SPACE.args),
+        budget_ms=7.0,
+        ops=[[op.name for op in layer.ops] for layer in _SPACE.layers],
+        log_probs=[np.log(rng.dirichlet(np.ones(len(layer.ops)))).tolist() for layer in _SPACE.layers],
+    )
+
+
+def _real_ms(ops: tuple[Op, ...], slower: float) -> float:
+    """What the network takes: what is predicted, times a factor, and a few per cent that depend on the network."""
+    wobble = 1 + 0.03 * np.sin(sum(1000 * op.kernel * (i + 1) + op.expand for i, op in enumerate(ops)))
+    return float(slower * wobble * _TABLE.predict(_SPACE.network(ops)))
+
+
+@pytest.mark.parametrize("slower", [0.95, 1.0, 1.08])
+@pytest.mark.parametrize("budget_ms", [3.0, 6.0, 9.0])
+def test_a_budget_is_kept_and_used_though_predictions_err(
+    budget_ms: float, slower: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(table: object, space: Space, networks: dict[str, tuple[Op, ...]]) -> dict[str, float]:
+        return {name: _real_ms(ops, slower) for name, ops in networks.items()}
+
+    monkeypatch.setattr(refine, "measure_networks", measure)
+    bounds = [latency_bound(_TABLE.costs(_SPACE), budget_ms)]
+    path, measured_ms = refine.refined_path(_result(), _TABLE, budget_ms, bounds)
+    ops = Architecture(_SPACE, tuple(layer.ops[i] for layer, i in zip(_SPACE.layers, path, strict=True))).ops
+    assert measured_ms == _real_ms(ops, slower)
+    assert 0.95 * budget_ms <= measured_ms <= budget_ms
+
+
+def test_nothing_is_promised_where_everything_is_slower_than_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refine, "measure_networks", lambda table, space, networks: dict.fromkeys(networks, 20.0))
+    with pytest.raises(CheckError, match="predicted to keep 6 ms was slower when measured, the fastest took 20 ms"):
+        refine.refined_path(_result(), _TABLE, 6.0, [latency_bound(_TABLE.costs(_SPACE), 6.0)])
