@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from proxyless.data import digits, imagefolder, parquet, synthetic
-from proxyless.data.base import ImageData, Split, make_data
+from proxyless.data.base import ImageData, ImageSplit, Split, make_data
 from proxyless.data.batches import Batches
 from proxyless.errors import InputError
 
@@ -31,4 +31,4 @@ def load_data(source: str, resolution: int, limit: int | None = None) -> ImageDa
     return _SOURCES[kind](argument, resolution, limit)
 
 
-__all__ = ["Batches", "ImageData", "Split", "load_data", "make_data"]
+__all__ = ["Batches", "ImageData", "ImageSplit", "Split", "load_data", "make_data"]

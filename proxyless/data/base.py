@@ -1,37 +1,52 @@
-"""Image data in memory."""
+"""Labelled images and what a data set consists of."""
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Self
 
 import numpy as np
 import torch
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
+from proxyless.data.augment import Augmentation
 from proxyless.errors import InputError
-
-Augmentation = Literal["shift", "crop", "resized_crop", "none"]
 
 _STATISTICS_IMAGES = 500
 """Channel statistics are taken over so many images: enough for two digits, small at any resolution."""
 
 
-@dataclass(frozen=True)
-class Split:
-    """images: uint8 (N, 3, H, W). labels: int64 (N,)."""
+class ImageSplit(ABC):
+    """Labelled images of one resolution, wherever they are. labels: int64 (N,)."""
 
-    images: Tensor
     labels: Tensor
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, indices: Sequence[int] | np.ndarray) -> "Split":
-        chosen = torch.as_tensor(np.asarray(indices))
-        return Split(self.images[chosen], self.labels[chosen])
+    @property
+    @abstractmethod
+    def resolution(self) -> int:
+        """Side of the images in pixels."""
 
-    def divide(self, fraction: float, seed: int) -> tuple["Split", "Split"]:
+    @abstractmethod
+    def take(self, indices: Sequence[int] | np.ndarray) -> Self:
+        """Some of the images, in the order of the indices."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> Self:
+        """The same images, to be read on the device."""
+
+    @abstractmethod
+    def read(self, parts: Sequence[Tensor]) -> Iterator[Tensor]:
+        """For every part, int64 indices (n,) on the CPU, its images: uint8 (n, 3, H, W) on the device.
+
+        Raises:
+            InputError: a damaged image.
+        """
+
+    def divide(self, fraction: float, seed: int) -> tuple[Self, Self]:
         """Two disjoint parts, the second with `fraction` of the images; stratified by class.
 
         Raises:
@@ -39,6 +54,29 @@ class Split:
         """
         first, second = stratified(self.labels.numpy(), fraction, seed)
         return self.take(first), self.take(second)
+
+
+@dataclass(frozen=True)
+class Split(ImageSplit):
+    """Images in memory. images: uint8 (N, 3, H, W). labels: int64 (N,)."""
+
+    images: Tensor
+    labels: Tensor
+
+    @property
+    def resolution(self) -> int:
+        return int(self.images.shape[-1])
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> Self:
+        chosen = torch.as_tensor(np.asarray(indices))
+        return type(self)(self.images[chosen], self.labels[chosen])
+
+    def to(self, device: torch.device) -> Self:
+        return type(self)(self.images.to(device), self.labels.to(device))
+
+    def read(self, parts: Sequence[Tensor]) -> Iterator[Tensor]:
+        for part in parts:
+            yield self.images[part.to(self.images.device, non_blocking=True)]
 
 
 @dataclass(frozen=True)
@@ -50,8 +88,8 @@ class ImageData:
     """
 
     source: str
-    train: Split
-    test: Split
+    train: ImageSplit
+    test: ImageSplit
     classes: tuple[str, ...]
     augmentation: Augmentation
     mean: tuple[float, float, float]
@@ -59,21 +97,39 @@ class ImageData:
 
     @property
     def resolution(self) -> int:
-        return int(self.train.images.shape[-1])
+        return self.train.resolution
 
 
-def make_data(source: str, train: Split, test: Split, classes: Sequence[str], augmentation: Augmentation) -> ImageData:
-    """Check the splits and measure the channel statistics.
+def make_data(
+    source: str, train: ImageSplit, test: ImageSplit, classes: Sequence[str], augmentation: Augmentation
+) -> ImageData:
+    """Check the splits and measure the channel statistics on a stratified sample.
 
     Raises:
         InputError: fewer than two classes.
     """
-    present = len(set(train.labels.tolist()))
+    present = len(np.unique(train.labels.numpy()))
     if present < 2:
         raise InputError(f"{source} has training images of {present} class; a classifier needs at least 2")
-    sample = train.images[:: -(-len(train) // _STATISTICS_IMAGES)].float().div(255)
-    mean, std = sample.mean((0, 2, 3)), sample.std((0, 2, 3)).clamp_min(1e-3)
-    return ImageData(source, train, test, tuple(classes), augmentation, _triple(mean), _triple(std))
+    sample = torch.from_numpy(limited(train.labels.numpy(), _STATISTICS_IMAGES))
+    mean, std = _channel_statistics(train.read(in_parts(sample, _STATISTICS_IMAGES // 50)))
+    return ImageData(source, train, test, tuple(classes), augmentation, mean, std)
+
+
+def in_parts(indices: Tensor, size: int) -> list[Tensor]:
+    """The indices in parts of `size`; the last may be shorter."""
+    return [indices[start : start + size] for start in range(0, len(indices), size)]
+
+
+def _channel_statistics(batches: Iterator[Tensor]) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Exact mean and deviation per channel, from how often each of the 256 values occurs."""
+    counts = torch.zeros(3, 256, dtype=torch.float64)
+    for batch in batches:
+        counts += torch.stack([torch.bincount(batch[:, channel].flatten(), minlength=256) for channel in range(3)])
+    share, values = counts / counts.sum(1, keepdim=True), torch.arange(256, dtype=torch.float64) / 255
+    mean = share @ values
+    variance = (share * (values - mean[:, None]).square()).sum(1)
+    return _triple(mean), _triple(variance.sqrt().clamp_min(1e-3))
 
 
 def _triple(values: Tensor) -> tuple[float, float, float]:
@@ -98,9 +154,13 @@ def stratified(labels: np.ndarray, part: float, seed: int) -> tuple[np.ndarray, 
 
 
 def limited(labels: np.ndarray, limit: int | None, seed: int = 0) -> np.ndarray:
-    """Indices of at most `limit` images, stratified by class; all of them when None."""
+    """Indices of at most `limit` images, as many of each class as its share allows; all of them when None.
+
+    Every n-th of the images ordered by class, and at random within one (systematic sampling): unlike drawing a
+    number per class, it works for any number of classes and images.
+    """
     if limit is None or limit >= len(labels):
         return np.arange(len(labels))
-    if len(labels) - limit < len(np.unique(labels)):  # too few are left out to leave out some of every class
-        return np.sort(np.random.default_rng(seed).permutation(len(labels))[:limit])
-    return stratified(labels, limit, seed)[1]
+    order = np.random.default_rng(seed).permutation(len(labels))
+    by_class = order[np.argsort(labels[order], kind="stable")]
+    return np.sort(by_class[np.arange(limit) * len(labels) // limit])

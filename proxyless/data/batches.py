@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from proxyless.data.augment import make_augmentation, normalise
-from proxyless.data.base import ImageData, Split
+from proxyless.data.augment import Augmenter, normalise
+from proxyless.data.base import ImageData, ImageSplit, in_parts
 from proxyless.errors import InputError
 from proxyless.seeds import stream_generator
 
@@ -18,21 +18,35 @@ class Batches:
     """Batches of one split on one device.
 
     data: gives normalisation and augmentation.
-    batch_size: images per batch. When shuffled, every batch is full and the remainder of an epoch waits
-        for a later one.
+    batch_size: images per batch, of all processes together. When shuffled, every batch is full and the
+        remainder of an epoch waits for a later one.
+    rank, world: this process and how many there are. Each gets its slice of every shuffled batch; with the same
+        seeds, the slices together are the batch that a single process would get.
+
+    Raises:
+        InputError: a batch cannot be shared equally.
     """
 
     def __init__(
         self,
         data: ImageData,
-        split: Split,
+        split: ImageSplit,
         batch_size: int,
         device: torch.device,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
-        self.images, self.labels = split.images.to(device), split.labels.to(device)
+        if batch_size % world:
+            raise InputError(
+                f"a batch of {batch_size} images cannot be shared equally by {world} processes; "
+                f"use a batch size that is a multiple of {world}"
+            )
+        self.split = split.to(device)
+        self.labels = self.split.labels
         self.batch_size, self.device = batch_size, device
+        self.share = slice(rank * (batch_size // world), (rank + 1) * (batch_size // world))
         self.mean, self.std = (torch.tensor(values, device=device) for values in (data.mean, data.std))
-        self.augment = make_augmentation(data.augmentation, data.resolution)
+        self.augmenter = Augmenter(data.augmentation, data.resolution)
 
     @property
     def steps(self) -> int:
@@ -49,17 +63,21 @@ class Batches:
 
     def shuffled(self, seed: int, stream: str, epoch: int) -> Iterator[Batch]:
         """One epoch in random order, augmented; augmentation draws from torch's global generator."""
-        generator = stream_generator(seed, stream, epoch)
-        order = torch.randperm(len(self.labels), generator=generator).to(self.device)
-        for start in range(0, self.steps * self.batch_size, self.batch_size):
-            chosen = order[start : start + self.batch_size]
-            yield self._prepare(self.augment(self.images[chosen].float().div(255))), self.labels[chosen]
+        order = torch.randperm(len(self.labels), generator=stream_generator(seed, stream, epoch))
+        full = order[: self.steps * self.batch_size]
+        parts = [batch[self.share] for batch in in_parts(full, self.batch_size)]
+        for images, labels in self._read(parts):
+            maps = self.augmenter.draw(self.batch_size)[self.share]
+            yield self._normalised(self.augmenter.apply(images, maps)), labels
 
     def ordered(self) -> Iterator[Batch]:
-        """Every image once, in order, as it is."""
-        for start in range(0, len(self.labels), self.batch_size):
-            part = slice(start, start + self.batch_size)
-            yield self._prepare(self.images[part].float().div(255)), self.labels[part]
+        """Every image once, in order, as it is; in every process."""
+        for images, labels in self._read(in_parts(torch.arange(len(self.labels)), self.batch_size)):
+            yield self._normalised(images), labels
 
-    def _prepare(self, images: Tensor) -> Tensor:
+    def _read(self, parts: list[Tensor]) -> Iterator[Batch]:
+        for part, images in zip(parts, self.split.read(parts), strict=True):
+            yield images.float().div(255), self.labels[part.to(self.device, non_blocking=True)]
+
+    def _normalised(self, images: Tensor) -> Tensor:
         return normalise(images, self.mean, self.std).contiguous(memory_format=torch.channels_last)

@@ -1,23 +1,46 @@
-"""Image files to tensors."""
+"""Encoded images to tensors."""
 
 import io
 import os
-from collections.abc import Callable, Sequence
+import struct
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from proxyless.data.base import Augmentation
 from proxyless.errors import InputError
 
 Source = Path | bytes
 
-MEMORY_SHARE = 0.2
-"""The decoded images of one split may take this share of the machine's memory."""
+_CHUNK = 512
+"""Encoded images that are in memory at a time while all of them are decoded."""
+
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, struct.error)
+"""What Pillow's decoders raise for damaged files, beside its own errors."""
+
+
+class Encoded(Protocol):
+    """Images as they are stored, by row."""
+
+    def read(self, rows: np.ndarray) -> Iterator[Source]:
+        """The file, or the contents, of each row, in the order of `rows`."""
+
+    def name(self, row: int) -> str:
+        """What errors call the image."""
+
+    def indexed(self) -> "Encoded":
+        """The same images, where reading a few rows in any order is cheap; ascending order always is."""
+
+
+def usable_cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def decode(source: Source, resolution: int, name: str) -> np.ndarray:
@@ -28,38 +51,38 @@ def decode(source: Source, resolution: int, name: str) -> np.ndarray:
     """
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+            image.draft(None, (2 * resolution, 2 * resolution))  # a large JPEG is decoded at a fraction of its size
+            ImageOps.exif_transpose(image, in_place=True)
+            upright = _rgb(image)
             if upright.size != (resolution, resolution):
                 upright = ImageOps.fit(upright, (resolution, resolution), Image.Resampling.BILINEAR)
             return np.asarray(upright).transpose(2, 0, 1)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (*_DAMAGED, Image.DecompressionBombError) as error:
         raise InputError(f"{name} is not a readable image ({error}); remove or replace it") from None
 
 
-def decode_all(sources: Sequence[Source], resolution: int, name: Callable[[int], str]) -> Tensor:
-    """All images as one tensor, uint8 (N, 3, resolution, resolution). `name(i)` is what errors call image i.
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits per pixel, of which convert() would keep the lower eight
+        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    if "transparency" in image.info:
+        image = image.convert("RGBA")  # Pillow warns when it loses transparency in one step
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def decode_all(encoded: Encoded, rows: np.ndarray, resolution: int) -> Tensor:
+    """The images of ascending rows as one tensor, uint8 (N, 3, resolution, resolution).
 
     Raises:
-        InputError: a damaged image, or more than fits in memory.
+        InputError: a damaged image.
     """
-    needed = len(sources) * 3 * resolution**2
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > MEMORY_SHARE * memory:
-        raise InputError(
-            f"{len(sources)} images at {resolution}x{resolution} take {needed / 2**30:.1f} GiB decoded, more than "
-            f"{MEMORY_SHARE:.0%} of this machine's memory; use a lower resolution or limit the number of images"
-        )
-    images = np.empty((len(sources), 3, resolution, resolution), np.uint8)
+    images = np.empty((len(rows), 3, resolution, resolution), np.uint8)
 
-    def fill(index: int) -> None:
-        images[index] = decode(sources[index], resolution, name(index))
+    def fill(index: int, source: Source) -> None:
+        images[index] = decode(source, resolution, encoded.name(int(rows[index])))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(fill, range(len(sources))):
-            pass
+    numbered = enumerate(encoded.read(rows))
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        while chunk := list(islice(numbered, _CHUNK)):
+            for _ in pool.map(fill, *zip(*chunk, strict=True)):
+                pass
     return torch.from_numpy(images)
-
-
-def default_augmentation(resolution: int) -> Augmentation:
-    """Small images are shifted and flipped, larger ones cropped at random sizes."""
-    return "crop" if resolution <= 64 else "resized_crop"

@@ -1,0 +1,101 @@
+"""Images that do not fit in memory: decoded batch by batch, ahead of their use, by worker processes."""
+
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from proxyless.data.base import ImageSplit
+from proxyless.data.decode import Encoded, decode, usable_cores
+from proxyless.errors import CheckError, InputError
+
+_MOST_WORKERS = 8
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class StreamedSplit(ImageSplit):
+    """Images that are read when they are needed; what is read does not depend on the number of workers.
+
+    encoded: where they are. rows: int64 (N,), the row there of every image. labels: int64 (N,).
+    """
+
+    encoded: Encoded
+    rows: np.ndarray
+    labels: Tensor
+    side: int
+    device: torch.device = _CPU
+
+    @property
+    def resolution(self) -> int:
+        return self.side
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> Self:
+        chosen = np.asarray(indices)
+        return replace(self, rows=self.rows[chosen], labels=self.labels[torch.as_tensor(chosen)])
+
+    def to(self, device: torch.device) -> Self:
+        return replace(self, labels=self.labels.to(device), device=device)
+
+    def read(self, parts: Sequence[Tensor]) -> Iterator[Tensor]:
+        if not parts:
+            return
+        for images in _loader(_Parts(self, parts), self.device):
+            if isinstance(images, InputError):
+                raise images
+            yield images.to(self.device, non_blocking=True)
+
+
+class _Parts(Dataset["Tensor | InputError"]):
+    """What a worker does: one part after the other. An error is handed over as a value, to keep its sentence."""
+
+    def __init__(self, split: StreamedSplit, parts: Sequence[Tensor]) -> None:
+        self.split, self.parts = split, parts
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __getitem__(self, index: int) -> "Tensor | InputError":
+        encoded, side = self.split.encoded, self.split.side
+        rows = self.split.rows[self.parts[index].numpy()]
+        images = np.empty((len(rows), 3, side, side), np.uint8)
+        try:
+            for place, (row, source) in enumerate(zip(rows, encoded.read(rows), strict=True)):
+                images[place] = decode(source, side, encoded.name(int(row)))
+        except InputError as error:
+            return error
+        return torch.from_numpy(images)
+
+
+def _loader(parts: _Parts, device: torch.device) -> "Iterator[Tensor | InputError]":
+    loader = DataLoader(
+        parts,
+        batch_size=None,  # a part is a batch already
+        collate_fn=_as_it_is,
+        num_workers=min(_MOST_WORKERS, usable_cores(), len(parts)),
+        worker_init_fn=_ignore_interrupt,
+        multiprocessing_context="fork",  # a worker shares the memory of rows and mapped files instead of a copy
+        pin_memory=device.type == "cuda",
+        generator=torch.Generator(),  # or it draws from the global one, and augmentation depends on the loader
+    )
+    try:
+        yield from loader
+    except RuntimeError as error:
+        raise CheckError(
+            f"a process that reads images died ({str(error).splitlines()[0]}); check the free memory, and the size "
+            "of /dev/shm (in a container: --shm-size)"
+        ) from None
+
+
+def _as_it_is(images: Any) -> Any:
+    return images
+
+
+def _ignore_interrupt(_worker: int) -> None:
+    """Ctrl-C reaches every process in the terminal; the main one stops its workers in order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
