@@ -11,6 +11,6 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupte
 SpaceName = Annotated[str, typer.Option("--space", help="Search space; 'proxyless spaces' lists them.")]
 Resolution = Annotated[int | None, typer.Option(help="Side of the input image in pixels. Default: the space's own.")]
 NumClasses = Annotated[int | None, typer.Option(help="Number of classes. Default: the space's own.")]
-Data = Annotated[str, typer.Option(help="digits, imagefolder:PATH, parquet:PATH or synthetic.")]
+Data = Annotated[str, typer.Option(help="digits, imagefolder:PATH, parquet:PATH, hf:NAME or synthetic.")]
 Threads = Annotated[int, typer.Option(help="Threads that the runtime may use.")]
 Limit = Annotated[int | None, typer.Option(help="Use at most so many images of each split.")]

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
-from proxyless.data import digits, imagefolder, parquet, synthetic
+from proxyless.data import digits, huggingface, imagefolder, parquet, synthetic
 from proxyless.data.base import ImageData, ImageSplit, Split, make_data
 from proxyless.data.batches import Batches
 from proxyless.errors import InputError
 
 _SOURCES: dict[str, Callable[[str, int, int | None], ImageData]] = {
     "digits": digits.load,
+    "hf": huggingface.load,
     "imagefolder": imagefolder.load,
     "parquet": parquet.load,
     "synthetic": synthetic.load,
@@ -16,7 +17,7 @@ _SOURCES: dict[str, Callable[[str, int, int | None], ImageData]] = {
 
 
 def load_data(source: str, resolution: int, limit: int | None = None) -> ImageData:
-    """Load `digits`, `imagefolder:PATH`, `parquet:PATH` or `synthetic` at a resolution in pixels.
+    """Load `digits`, `imagefolder:PATH`, `parquet:PATH`, `hf:NAME` or `synthetic` at a resolution in pixels.
 
     limit: use at most so many images of each split, stratified by class.
 
@@ -25,7 +26,7 @@ def load_data(source: str, resolution: int, limit: int | None = None) -> ImageDa
     """
     kind, _, argument = source.partition(":")
     if kind not in _SOURCES:
-        raise InputError(f"unknown data {source!r}; choose of {', '.join(_SOURCES)} (with :PATH for files)")
+        raise InputError(f"unknown data {source!r}; choose of {', '.join(_SOURCES)} (with :PATH or :NAME)")
     if limit is not None and limit < 1:
         raise InputError(f"the limit on images must be at least 1, got {limit}")
     return _SOURCES[kind](argument, resolution, limit)

@@ -65,7 +65,7 @@ def test_unusable_folders_get_one_sentence(tmp_path: Path, prepare: Callable[[Pa
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("mnist", "unknown data 'mnist'; choose of digits, imagefolder, parquet"),
+        ("mnist", "unknown data 'mnist'; choose of digits, hf, imagefolder, parquet"),
         ("imagefolder:", "needs a path"),
         ("imagefolder:/does/not/exist", "image folder not found"),
         ("parquet:/does/not/exist", "no train\\*.parquet in"),
