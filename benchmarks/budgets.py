@@ -9,6 +9,7 @@ command's own exporter, and measures all files in one session of interleaved rou
 
 import argparse
 import json
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import torch
 
-from export import find_formats
+from export import convert_all, find_formats
 from latency.deployed import measure_files
 from latency.devices import find_device
 from latency.profile import profile
@@ -25,7 +26,7 @@ from latency.table import LatencyTable
 from proxyless.api.refine import conditions_of, derive_measured
 from proxyless.api.search import search
 from proxyless.errors import InputError
-from proxyless.nn import build_network
+from proxyless.nn import build_network, save_weights
 from proxyless.search.config import SearchSettings
 from proxyless.space import Architecture, Space, build_space
 
@@ -42,9 +43,11 @@ def budgets(table: LatencyTable, space: Space, count: int) -> list[float]:
 def export_untrained(architecture: Architecture, runtime: str, path: Path) -> None:
     """Through the exporter of the runtime's format, with random weights."""
     torch.manual_seed(0)
-    (format_,) = find_formats([_FORMATS[runtime]])
-    network = build_network(architecture.layers).eval()
-    format_.convert(network, architecture.space.resolution, path)
+    formats = find_formats([_FORMATS[runtime]])
+    with tempfile.TemporaryDirectory() as name:
+        save_weights(Path(name) / "weights.safetensors", build_network(architecture.layers))
+        convert_all(formats, architecture, Path(name) / "weights.safetensors", Path(name))
+        shutil.copy(Path(name) / formats[0].file_name, path)
 
 
 def evaluate(space: Space, table: LatencyTable, run: Path, arguments: argparse.Namespace, folder: Path) -> Any:

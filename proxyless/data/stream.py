@@ -1,7 +1,9 @@
 """Images that do not fit in memory: decoded batch by batch, ahead of their use, by worker processes."""
 
+import ctypes
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -15,6 +17,10 @@ from proxyless.data.decode import Encoded, decode, usable_cores
 from proxyless.errors import CheckError, InputError
 
 _MOST_WORKERS = 8
+
+_MMAP_THRESHOLD, _MMAP_THRESHOLD_BYTES = -3, 2**20
+"""glibc's option, and its value: batches come from the system and go back to it. Left to itself glibc keeps them in
+its heap as soon as it has seen one, and a run of changing batches grew by more than the data that it streamed."""
 _CPU = torch.device("cpu")
 
 
@@ -83,6 +89,7 @@ def _loader(parts: _Parts, device: torch.device) -> "Iterator[Tensor | InputErro
         pin_memory=device.type == "cuda",
         generator=torch.Generator(),  # or it draws from the global one, and augmentation depends on the loader
     )
+    _bound_heap()
     try:
         yield from loader
     except RuntimeError as error:
@@ -90,6 +97,11 @@ def _loader(parts: _Parts, device: torch.device) -> "Iterator[Tensor | InputErro
             f"a process that reads images died ({str(error).splitlines()[0]}); check the free memory, and the size "
             "of /dev/shm (in a container: --shm-size)"
         ) from None
+
+
+def _bound_heap() -> None:
+    with suppress(OSError, AttributeError):  # no glibc: another allocator, with other habits
+        ctypes.CDLL("libc.so.6").mallopt(_MMAP_THRESHOLD, _MMAP_THRESHOLD_BYTES)
 
 
 def _as_it_is(images: Any) -> Any:

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from proxyless.data import Batches, ImageData, Split
+from proxyless.data import Batches, ImageData
+from proxyless.data.base import ImageSplit
 from proxyless.data.batches import Batch
 from proxyless.nn import MixedLayer, SuperNet, build_network, channels_last
 from proxyless.space import Space
@@ -60,7 +61,7 @@ def recalibrate(network: nn.Module, batches: Iterator[Batch]) -> None:
 class SharedEvaluator:
     """Evaluates paths on held-out images after calibration on training images, as they are: without augmentation."""
 
-    def __init__(self, supernet: SuperNet, space: Space, data: ImageData, train: Split, held_out: Split) -> None:
+    def __init__(self, supernet: SuperNet, space: Space, data: ImageData, train: ImageSplit, held_out: ImageSplit) -> None:
         self.supernet, self.space = supernet, space
         device = next(supernet.parameters()).device
         few = train.take(range(0, len(train), -(-len(train) // _CALIBRATION_IMAGES)))
