@@ -67,7 +67,7 @@ def _networks(file: pa.Table) -> list[Network]:
     for name in _encoding(file):
         values = file[name].to_pylist()
         if isinstance(values[0], str):
-            values = [text.replace("+", "").strip("|").split("|") for text in values]
+            values = [[edge for edge in text.replace("+", "").split("|") if edge] for text in values]
         parts.append(np.array(values).reshape(len(values), -1))
     places = [np.unique(column, return_inverse=True)[1] for part in parts for column in part.T]
     return [tuple(row) for row in np.stack(places, axis=1).tolist()]
