@@ -14,17 +14,20 @@ from latency.table import LatencyTable
 from proxyless.api.derive import budget_bounds, make_architecture
 from proxyless.api.search import TABLE
 from proxyless.errors import CheckError, InputError
-from proxyless.search.derive import keeps
 from proxyless.search.result import SearchResult, load_result, path_ops
 from proxyless.space import Architecture, Op, Space, build_space
 from proxyless.space.bounds import Bound
 
-_AROUND = np.arange(0.84, 1.101, 0.01)
-"""Predictions to try, relative to the budget: the table errs by a few per cent, to either side."""
+_Path = tuple[int, ...]
 
-_SPARE, _FILLED = 0.985, 0.965
-"""A measured network is taken up to this share of the budget, for the measurement repeats within about 1 %; and
-preferably above this one."""
+_FIRST = (0.88, 0.94, 1.0, 1.06)
+"""Predictions, relative to the budget, whose measurement tells by how much the table errs around it."""
+
+_SECOND = (0.97, 1.0, 1.03)
+"""Predictions relative to what then seems right: single networks err by a few per cent, to either side."""
+
+_MOST, _LEAST = 0.985, 0.96
+"""Shares of the budget between which a measured network is taken. The measurement repeats within about 1 %."""
 
 
 def conditions_of(table: LatencyTable, space: Space) -> Conditions:
@@ -70,36 +73,52 @@ def refined_path(
 ) -> tuple[list[int], float]:
     """The most probable network whose measured latency keeps the budget, and that latency in ms.
 
-    Candidates are the best networks for latency bounds around the budget; all are measured in one session.
+    A few networks around the budget tell by how much the table errs there; the candidates are then the best ones
+    for what seems right.
     bounds: that of latency first; the others are kept exactly.
 
     Raises:
         CheckError: every candidate is slower than the budget when measured.
         InputError: no network keeps the bounds, or the device cannot be reached.
     """
-    paths = _around(result, budget_ms, bounds)
+    measured: dict[_Path, float] = {}
+
+    def measure(limits_ms: Sequence[float], each: int) -> None:
+        paths = [path for limit_ms in limits_ms for path in _candidates(result, limit_ms, bounds, each)]
+        measured.update(_measure(result, table, [path for path in dict.fromkeys(paths) if path not in measured]))
+
+    measure([budget_ms * share for share in _FIRST], 1)
+    error = float(np.median([ms / bounds[0].cost(path) for path, ms in measured.items()]))
+    measure([budget_ms / error * _MOST * share for share in _SECOND], 4)
+    return _choose(result, measured, budget_ms)
+
+
+def _candidates(result: SearchResult, limit_ms: float, bounds: Sequence[Bound], count: int) -> list[_Path]:
+    """The best networks that use a latency of `limit_ms`, or the best for the fastest one's where that is more."""
+    latency, *others = bounds
+    limit_ms = max(limit_ms, latency.min_cost)
+    around = [replace(latency, limit=limit_ms, least=_LEAST / _MOST * limit_ms), *others]
+    try:
+        return [tuple(path) for path in result.candidates(around, count)]
+    except InputError:  # the others leave nothing that is so fast
+        return []
+
+
+def _measure(result: SearchResult, table: LatencyTable, paths: Sequence[_Path]) -> dict[_Path, float]:
     whole, searched = build_space(result.space, result.space_args), result.build_space()
     measured = measure_networks(table, whole, {str(i): path_ops(searched, path) for i, path in enumerate(paths)})
-    timed = [(path, measured[str(i)]) for i, path in enumerate(paths)]
-    fitting = [(path, ms) for path, ms in timed if ms <= _SPARE * budget_ms]
+    return {path: measured[str(i)] for i, path in enumerate(paths)}
+
+
+def _choose(result: SearchResult, measured: dict[_Path, float], budget_ms: float) -> tuple[list[int], float]:
+    """The best network among those that keep and use the budget; else the slowest that keeps it."""
+    fitting = {path: ms for path, ms in measured.items() if ms <= _MOST * budget_ms}
     if not fitting:
-        fastest = min(ms for _, ms in timed)
         raise CheckError(
             f"every network that is predicted to keep {budget_ms:.4g} ms was slower when measured, the fastest took "
-            f"{fastest:.4g} ms at the speed of the profile: profile again with more --calibrate, or ask for more"
+            f"{min(measured.values()):.4g} ms at the speed of the profile: profile again with more --calibrate, or ask "
+            "for more"
         )
-    using = [pair for pair in fitting if pair[1] >= _FILLED * budget_ms]
-    if not using:
-        return max(fitting, key=lambda pair: pair[1])
-    order = {tuple(path): rank for rank, path in enumerate(result.ranked([path for path, _ in using]))}
-    return min(using, key=lambda pair: order[tuple(pair[0])])
-
-
-def _around(result: SearchResult, budget_ms: float, bounds: Sequence[Bound]) -> list[list[int]]:
-    latency, *others = bounds
-    limits = [limit for limit in budget_ms * _AROUND if limit >= latency.min_cost] or [latency.min_cost]
-    found: list[list[int]] = []
-    for limit in limits:
-        around = [replace(latency, limit=limit, least=0.98 * limit), *others]
-        found += [path for path in result.candidates(around, 2) if keeps(path, around)]
-    return [list(path) for path in dict.fromkeys(map(tuple, found))]
+    using = [path for path, ms in fitting.items() if ms >= _LEAST * budget_ms]
+    best = tuple(result.ranked(using)[0]) if using else max(fitting, key=lambda path: fitting[path])
+    return list(best), fitting[best]

@@ -61,7 +61,9 @@ def recalibrate(network: nn.Module, batches: Iterator[Batch]) -> None:
 class SharedEvaluator:
     """Evaluates paths on held-out images after calibration on training images, as they are: without augmentation."""
 
-    def __init__(self, supernet: SuperNet, space: Space, data: ImageData, train: ImageSplit, held_out: ImageSplit) -> None:
+    def __init__(
+        self, supernet: SuperNet, space: Space, data: ImageData, train: ImageSplit, held_out: ImageSplit
+    ) -> None:
         self.supernet, self.space = supernet, space
         device = next(supernet.parameters()).device
         few = train.take(range(0, len(train), -(-len(train) // _CALIBRATION_IMAGES)))
