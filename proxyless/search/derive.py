@@ -1,7 +1,7 @@
 """The most probable networks that keep all bounds: a multiple-choice knapsack, solved exactly."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
@@ -50,6 +50,11 @@ def derive_paths(log_probs: Sequence[Sequence[float]], bounds: Sequence[Bound], 
             found.append(path)
             knapsack.exclude(path)
     return found
+
+
+def allowances(bounds: Sequence[Bound], used: bool) -> list[Bound]:
+    """The bounds as they are; or, where allowances need not be used, without what a network should cost at least."""
+    return [bound if used else replace(bound, least=0.0) for bound in bounds]
 
 
 def choose_path(

@@ -20,7 +20,7 @@ from proxyless.optim import SafeSteps, cosine_lr, make_sgd, set_lr
 from proxyless.progress import Record, Reporter, Silent
 from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
 from proxyless.search.config import SearchSettings
-from proxyless.search.derive import choose_path
+from proxyless.search.derive import allowances, choose_path
 from proxyless.search.domain import BoundedDomain
 from proxyless.search.objectives import find_objective
 from proxyless.search.problem import Problem
@@ -205,7 +205,8 @@ class Search:
 
     def derive(self) -> list[int]:
         """The best network found: evaluated, or the most probable one, that keeps the bounds."""
-        return choose_path(self.log_probs(), self.problem.bounds, self.strategy.trials)
+        bounds = allowances(self.problem.bounds, self.objective.allowances_are_used)
+        return choose_path(self.log_probs(), bounds, self.strategy.trials)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed search needs beside problem and settings."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from proxyless.errors import InputError
 from proxyless.files import read_model
-from proxyless.search.derive import candidate_paths, choose_path, log_prob
+from proxyless.search.derive import allowances, candidate_paths, choose_path, log_prob
 from proxyless.space import Layer, Op, Space, build_space
 from proxyless.space.bounds import Bound, macs_bound, params_bound
 
@@ -41,6 +41,7 @@ class Limits(BaseModel):
 class SearchResult(BaseModel):
     """What a search found: the log-probability of every operation. `ops` names them, layer by layer.
 
+    allowances_are_used: whether networks should use what their bounds allow; not after a search with a penalty.
     ops: those that were searched; a limit on memory leaves some of the space's out.
     evaluated: networks that a sampling strategy evaluated, best first.
     """
@@ -51,6 +52,7 @@ class SearchResult(BaseModel):
     space_args: dict[str, Any]
     budget_ms: float
     limits: Limits = Limits()
+    allowances_are_used: bool = True
     ops: list[list[str]]
     log_probs: list[list[float]]
     evaluated: list[list[str]] = []
@@ -83,7 +85,7 @@ class SearchResult(BaseModel):
         Raises:
             InputError: no network keeps them.
         """
-        return choose_path(self.log_probs, bounds, self._evaluated_paths())
+        return choose_path(self.log_probs, self._bounds(bounds), self._evaluated_paths())
 
     def candidates(self, bounds: Sequence[Bound], count: int) -> list[list[int]]:
         """Up to `count` distinct networks that keep the bounds; the first is that of `derive`.
@@ -91,7 +93,10 @@ class SearchResult(BaseModel):
         Raises:
             InputError: no network keeps them.
         """
-        return candidate_paths(self.log_probs, bounds, self._evaluated_paths(), count)
+        return candidate_paths(self.log_probs, self._bounds(bounds), self._evaluated_paths(), count)
+
+    def _bounds(self, bounds: Sequence[Bound]) -> list[Bound]:
+        return allowances(bounds, self.allowances_are_used)
 
     def ranked(self, paths: Sequence[Sequence[int]]) -> list[list[int]]:
         """Networks, best first: those that were evaluated in their order, then by probability."""

@@ -86,6 +86,7 @@ def run_search(folder: Path, config: RunConfig, problem: Problem, reporter: Repo
         space_args=config.space_args,
         budget_ms=config.targets[0].budget_ms,
         limits=config.limits,
+        allowances_are_used=search.objective.allowances_are_used,
         ops=[[op.name for op in layer.ops] for layer in problem.space.layers],
         log_probs=search.log_probs(),
         evaluated=[[op.name for op in path_ops(problem.space, path)] for path in search.strategy.trials],

@@ -17,6 +17,9 @@ class Objective(ABC):
         InputError: on construction, when the loss is not defined for these bounds, or the strength is not legal.
     """
 
+    allowances_are_used: bool
+    """Whether a derived network should use what its bounds allow: not where a penalty says how cheap it should be."""
+
     def __init__(self, bounds: Sequence[Bound], penalty: float | None = None) -> None:
         self.bounds = tuple(bounds)
 

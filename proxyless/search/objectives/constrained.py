@@ -19,6 +19,8 @@ class Constrained(Objective):
     ascent from oscillating (Platt and Barr, "Constrained differential optimization", NIPS 1987).
     """
 
+    allowances_are_used = True
+
     def __init__(
         self, bounds: Sequence[Bound], penalty: float | None = None, rate: float = 0.05, damping: float = 5.0
     ) -> None:

@@ -13,6 +13,7 @@ from proxyless.space.bounds import Bound
 class FixedPenalty(Objective):
     """A loss with one strength for all bounds."""
 
+    allowances_are_used = False
     default_penalty: float
 
     def __init__(self, bounds: Sequence[Bound], penalty: float | None = None) -> None:
