@@ -1,7 +1,9 @@
 """Reading and writing files so that a reader never sees half of one."""
 
+import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,6 +50,13 @@ def read_model(path: Path, kind: str, model: type[Model]) -> Model:
         return model.model_validate(document)
     except ValidationError as error:
         raise InputError(f"{kind} {path} is not valid: {first_problem(error)}") from None
+
+
+def file_name(text: str) -> str:
+    """Text without what a file's name cannot have, such as the slashes of ssh://host, and still distinct."""
+    plain = text.replace(" ", "-")
+    allowed = re.sub(r"[^\w.@-]+", "-", plain)
+    return allowed if allowed == plain else f"{allowed}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def output_folder(path: Path) -> Path:

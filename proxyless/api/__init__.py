@@ -4,7 +4,17 @@ from latency.profile import profile
 from latency.settings import ProfileSettings
 from proxyless.api.derive import derive_networks
 from proxyless.api.export import export
+from proxyless.api.gallery import derive_gallery, save_gallery
 from proxyless.api.search import search
 from proxyless.api.train import train
 
-__all__ = ["ProfileSettings", "derive_networks", "export", "profile", "search", "train"]
+__all__ = [
+    "ProfileSettings",
+    "derive_gallery",
+    "derive_networks",
+    "export",
+    "profile",
+    "save_gallery",
+    "search",
+    "train",
+]

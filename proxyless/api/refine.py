@@ -11,8 +11,7 @@ from latency.deployed import Conditions, measure_files, write_networks
 from latency.devices import find_device
 from latency.runtimes import find_runtime
 from latency.table import LatencyTable
-from proxyless.api.derive import budget_bounds, make_architecture
-from proxyless.api.search import TABLE
+from proxyless.api.derive import budget_bounds, first_table, make_architecture
 from proxyless.errors import CheckError, InputError
 from proxyless.search.result import SearchResult, load_result, path_ops
 from proxyless.space import Architecture, Op, Space, build_space
@@ -55,7 +54,7 @@ def derive_measured(run: Path | str, budgets: Sequence[str], table: LatencyTable
         CheckError: nothing keeps a budget when measured.
     """
     result = load_result(Path(run))
-    chosen = table or LatencyTable.load(Path(run) / TABLE)
+    chosen = table or first_table(Path(run))
     if not chosen.anchors:
         raise InputError(
             f"the table of {chosen.target} was not made by 'profile', its networks cannot be measured here; derive "

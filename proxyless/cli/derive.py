@@ -1,12 +1,16 @@
 """`proxyless derive`"""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxyless.cli.console import command, print_json, print_table
+from proxyless.cli.console import command, print_json, print_table, reporting
 from proxyless.cli.options import Json, Output
+
+if TYPE_CHECKING:
+    from proxyless.api.gallery import GalleryNetwork
 
 
 @command
@@ -14,31 +18,49 @@ def derive(
     run: Annotated[Path, typer.Argument(help="The folder of a finished search.")],
     output: Output,
     budget: Annotated[list[str] | None, typer.Option(help="Latency bound; may be given several times.")] = None,
-    table: Annotated[str | None, typer.Option(help="Table of another target. Default: the run's own.")] = None,
+    table: Annotated[
+        list[str] | None,
+        typer.Option(help="Table of another target; may be given several times. Default: the run's own, or its first."),
+    ] = None,
+    candidates: Annotated[
+        int,
+        typer.Option(
+            help="Networks per budget and table, ranked by accuracy on the search's held-out images with its weights. "
+            "With 1 nothing is evaluated, and no images are needed."
+        ),
+    ] = 5,
     json: Json = False,
 ) -> None:
-    """Derive networks for other budgets, or for another device, from one search.
+    """Derive networks for other budgets, or for other devices, from one search.
 
     Example: `proxyless derive run --budget 2ms --budget 4ms --table other-phone.json -o networks`
     """
     from latency.tables import load_table
-    from proxyless.api.derive import derive_networks
-    from proxyless.files import output_folder
+    from proxyless.api.gallery import derive_gallery, gallery_documents, save_gallery
 
-    networks = derive_networks(run, budget or [], load_table(table) if table else None)
-    output_folder(output)
-    targets = [network.target for network in networks if network.target]
-    paths = [
-        output / f"{target.runtime}-{target.delegate}-{target.threads}-{target.budget_ms:.4g}ms.json"
-        for target in targets
-    ]
-    for architecture, path in zip(networks, paths, strict=True):
-        architecture.save(path)
+    tables = [load_table(name) for name in table or []]
+    with reporting(f"rank networks of {run}", "networks") as reporter:
+        networks = derive_gallery(run, budget or [], tables, candidates, reporter=reporter)
+    paths = save_gallery(networks, output)
     if json:
-        print_json([{**net.document(), "path": str(path)} for net, path in zip(networks, paths, strict=True)])
-        return
+        documents = zip(networks, gallery_documents(networks), paths, strict=True)
+        print_json([{**more, **net.architecture.document(), "path": str(path)} for net, more, path in documents])
+    else:
+        _print(networks, output)
+
+
+def _print(networks: "Sequence[GalleryNetwork]", folder: Path) -> None:
     rows = [
-        [path.name, f"{target.budget_ms:.4g}", f"{target.predicted_ms:.4g}", " ".join(network.op_names)]
-        for network, target, path in zip(networks, targets, paths, strict=True)
+        [
+            str(network.rank),
+            network.file,
+            f"{network.budget_ms:.4g}",
+            f"{network.predicted_ms:.4g}",
+            f"{network.worth.accuracy:.2%}" if network.worth else "",
+            " ".join(network.architecture.op_names),
+        ]
+        for network in networks
     ]
-    print_table(f"Networks in {output}", ("file", "budget ms", "predicted ms", "operations"), rows)
+    columns = ("rank", "file", "budget ms", "predicted ms", "accuracy", "operations")
+    note = "; accuracy on held-out images with the weights of the search" if networks[0].worth else ""
+    print_table(f"Networks in {folder}{note}", columns, rows)

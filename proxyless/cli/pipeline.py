@@ -1,7 +1,5 @@
 """The stages from a device to deployable files, from one configuration, each resumable."""
 
-import hashlib
-import re
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from proxyless.cli.console import ERR, reporting
 from proxyless.config import Settings, changed_fields, read_yaml, write_yaml
 from proxyless.data import load_data
 from proxyless.errors import InputError
-from proxyless.files import output_folder, read_json
+from proxyless.files import file_name, output_folder, read_json
 from proxyless.search.config import SearchSettings
 from proxyless.search.objectives import find_objective
 from proxyless.search.problem import check_classes
@@ -112,7 +110,7 @@ class Pipeline:
         ERR.print(f"[bold]{stage}[/bold] in {self.folder}", highlight=False)
 
     def _table(self, name: str) -> LatencyTable:
-        path = self.folder / f"{_file_name(name)}.json"
+        path = self.folder / f"{file_name(name)}.json"
         if path.exists():
             return LatencyTable.load(path)
         self._say(f"profile {name}")
@@ -120,7 +118,7 @@ class Pipeline:
             return profile(self.space, path, self.targets[name], reporter.visits)
 
     def _derive(self, name: str, table: LatencyTable) -> Architecture:
-        path = self.folder / f"network-{_file_name(name)}.json"
+        path = self.folder / f"network-{file_name(name)}.json"
         if not path.exists():
             derive_measured(self.folder / "search", [self.settings.budget], table)[0].save(path)
         return Architecture.load(path)
@@ -168,13 +166,6 @@ def _name(target: ProfileSettings) -> str:
     words += [f"{target.threads} threads" if target.threads > 1 else None]
     words += [f"batch {target.batch}" if target.batch > 1 else None]
     return " ".join(word for word in words if word)
-
-
-def _file_name(name: str) -> str:
-    """A target's name without what a file's name cannot have, such as the slashes of ssh://host, and still its own."""
-    plain = name.replace(" ", "-")
-    allowed = re.sub(r"[^\w.@-]+", "-", plain)
-    return allowed if allowed == plain else f"{allowed}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _without_rounds(settings: PipelineSettings) -> PipelineSettings:

@@ -25,7 +25,7 @@ from proxyless.search.domain import BoundedDomain
 from proxyless.search.objectives import find_objective
 from proxyless.search.problem import Problem
 from proxyless.search.sampling import sample_path
-from proxyless.search.shared import SharedEvaluator
+from proxyless.search.shared import SharedEvaluator, divide_training
 from proxyless.search.strategies import Setting, StepInputs, StepResult, find_strategy
 from proxyless.search.watch import architecture_record, collapse_warnings
 from proxyless.seeds import stream_generator, stream_seed
@@ -51,7 +51,7 @@ class Search:
         self.supernet = channels_last(SuperNet(problem.space)).to(device)
         self.sgd = make_sgd(self.supernet, settings.lr, settings.momentum, settings.weight_decay)
         self.steps = SafeSteps(self.sgd)
-        train, held_out = problem.data.train.divide(settings.held_out, settings.seed)
+        train, held_out = divide_training(problem.data, settings)
         self.train = Batches(problem.data, train, settings.batch_size, device)
         self.held_out = Batches(problem.data, held_out, settings.batch_size, device)
         self.train.require_full_batch("training")

@@ -87,6 +87,10 @@ class SearchResult(BaseModel):
         """
         return choose_path(self.log_probs, self._bounds(bounds), self._evaluated_paths())
 
+    def log_prob(self, path: Sequence[int]) -> float:
+        """Log of the probability of a network."""
+        return sum(row[op] for row, op in zip(self.log_probs, path, strict=True))
+
     def candidates(self, bounds: Sequence[Bound], count: int) -> list[list[int]]:
         """Up to `count` distinct networks that keep the bounds; the first is that of `derive`.
 

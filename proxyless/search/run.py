@@ -6,14 +6,19 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
+from proxyless.checkpoint import load_checkpoint
 from proxyless.config import Settings, changed_fields, read_yaml, write_yaml
+from proxyless.data import ImageData, load_data
 from proxyless.errors import InputError
+from proxyless.fabric import make_fabric
 from proxyless.files import output_folder, write_json, write_text
+from proxyless.nn import SuperNet, channels_last
 from proxyless.progress import Record, Reporter
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
-from proxyless.search.problem import Problem
+from proxyless.search.problem import Problem, check_classes
 from proxyless.search.result import CHECKPOINT, CONFIG, LOG, RESULT, Limits, SearchResult, path_ops
+from proxyless.search.shared import SharedEvaluator, divide_training
 
 
 class TargetConfig(Settings):
@@ -95,3 +100,43 @@ def run_search(folder: Path, config: RunConfig, problem: Problem, reporter: Repo
         write_json(folder / RESULT, result.model_dump())
     search.fabric.barrier()
     return result
+
+
+def load_config(folder: Path) -> RunConfig:
+    """What the search in a folder was asked for.
+
+    Raises:
+        InputError: not a run, or damaged.
+    """
+    return read_yaml(folder / CONFIG, RunConfig)
+
+
+def load_evaluator(folder: Path, result: SearchResult) -> SharedEvaluator:
+    """What evaluates networks of a finished search with its weights, on its own division of its data.
+
+    A search that ran on a GPU may be evaluated where there is none.
+
+    Raises:
+        InputError: the data are gone, or the checkpoint is missing, damaged or of another search.
+    """
+    config, space = load_config(folder), result.build_space()
+    data = _load_same_data(config, space.resolution)
+    check_classes(space, data)
+    supernet = SuperNet(space)
+    try:
+        supernet.load_state_dict(load_checkpoint(folder / CHECKPOINT)["supernet"])
+    except (KeyError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{folder / CHECKPOINT} has no weights of this search ({reason}); search again") from None
+    device = make_fabric("cpu" if config.search.device == "cpu" else "auto", config.search.precision).device
+    return SharedEvaluator(channels_last(supernet).to(device), space, data, *divide_training(data, config.search))
+
+
+def _load_same_data(config: RunConfig, resolution: int) -> ImageData:
+    try:
+        return load_data(config.data, resolution, config.search.limit)
+    except InputError as error:
+        raise InputError(
+            f"the data {config.data!r} of the search cannot be loaded ({error}), and networks are ranked on them; put "
+            "them back, or take the most probable networks with --candidates 1"
+        ) from None

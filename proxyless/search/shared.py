@@ -11,6 +11,7 @@ from proxyless.data import Batches, ImageData
 from proxyless.data.base import ImageSplit
 from proxyless.data.batches import Batch
 from proxyless.nn import MixedLayer, SuperNet, build_network, channels_last
+from proxyless.search.config import SearchSettings
 from proxyless.space import Space
 
 _CALIBRATION_IMAGES = 1024
@@ -25,6 +26,11 @@ class Worth:
 
     loss: float
     accuracy: float
+
+
+def divide_training(data: ImageData, settings: SearchSettings) -> tuple[Split, Split]:
+    """The training images that train weights, and those held out from that, which train the architecture."""
+    return data.train.divide(settings.held_out, settings.seed)
 
 
 def inherit(supernet: SuperNet, space: Space, path: Sequence[int]) -> nn.Sequential:
