@@ -23,7 +23,8 @@ from latency.devices import find_device
 from latency.profile import profile
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable
-from proxyless.api.refine import conditions_of, derive_measured
+from proxyless.api.measure import conditions_of
+from proxyless.api.refine import derive_measured
 from proxyless.api.search import search
 from proxyless.errors import InputError
 from proxyless.nn import build_network, save_weights

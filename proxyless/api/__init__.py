@@ -2,6 +2,7 @@
 
 from latency.profile import profile
 from latency.settings import ProfileSettings
+from proxyless.api.compare import compare
 from proxyless.api.derive import derive_networks
 from proxyless.api.export import export
 from proxyless.api.gallery import derive_gallery, save_gallery
@@ -10,6 +11,7 @@ from proxyless.api.train import train
 
 __all__ = [
     "ProfileSettings",
+    "compare",
     "derive_gallery",
     "derive_networks",
     "export",

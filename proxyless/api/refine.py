@@ -1,20 +1,17 @@
 """Derivation with the stopwatch: of the networks around a budget, the most probable one that keeps it when measured."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from latency.deployed import Conditions, measure_files, write_networks
-from latency.devices import find_device
-from latency.runtimes import find_runtime
 from latency.table import LatencyTable
 from proxyless.api.derive import budget_bounds, first_table, make_architecture
+from proxyless.api.measure import measure_networks
 from proxyless.errors import CheckError, InputError
 from proxyless.search.result import SearchResult, load_result, path_ops
-from proxyless.space import Architecture, Op, Space, build_space
+from proxyless.space import Architecture, build_space
 from proxyless.space.bounds import Bound
 
 _Path = tuple[int, ...]
@@ -27,23 +24,6 @@ _SECOND = (0.97, 1.0, 1.03)
 
 _MOST, _LEAST = 0.985, 0.96
 """Shares of the budget between which a measured network is taken. The measurement repeats within about 1 %."""
-
-
-def conditions_of(table: LatencyTable, space: Space) -> Conditions:
-    """How the networks of a table were executed."""
-    runtime = table.runtime
-    return Conditions(
-        find_runtime(runtime.name), space, runtime.threads, runtime.delegate, table.batch, tuple(table.anchors)
-    )
-
-
-def measure_networks(table: LatencyTable, space: Space, networks: dict[str, tuple[Op, ...]]) -> dict[str, float]:
-    """Milliseconds of untrained networks, by name, on the table's device at the speed of its profile."""
-    conditions = conditions_of(table, space)
-    with tempfile.TemporaryDirectory(prefix="proxyless-") as folder:
-        files = write_networks(networks, conditions, Path(folder))
-        measured = measure_files(files, find_device(str(table.device["name"])), conditions)
-    return {name: latency.at_profiled_speed_ms for name, latency in measured.items()}
 
 
 def derive_measured(run: Path | str, budgets: Sequence[str], table: LatencyTable | None = None) -> list[Architecture]:
@@ -105,7 +85,8 @@ def _candidates(result: SearchResult, limit_ms: float, bounds: Sequence[Bound], 
 
 def _measure(result: SearchResult, table: LatencyTable, paths: Sequence[_Path]) -> dict[_Path, float]:
     whole, searched = build_space(result.space, result.space_args), result.build_space()
-    measured = measure_networks(table, whole, {str(i): path_ops(searched, path) for i, path in enumerate(paths)})
+    networks = {str(i): Architecture(whole, path_ops(searched, path)) for i, path in enumerate(paths)}
+    measured = measure_networks(table, whole, networks)
     return {path: measured[str(i)] for i, path in enumerate(paths)}
 
 

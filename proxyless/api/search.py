@@ -19,7 +19,13 @@ from proxyless.space.bounds import Bound, latency_bound
 from proxyless.space.latency import LayerCosts
 from proxyless.space.memory import within_memory
 
-TABLE = "table.json"
+
+def numbered(name: str, number: int) -> str:
+    """The file of a run's table or architecture for its target of that number, from 1."""
+    return f"{name}.json" if number == 1 else f"{name}.{number}.json"
+
+
+TABLE = numbered("table", 1)
 
 
 def table_space(name: str, table: LatencyTable) -> Space:
@@ -130,7 +136,6 @@ def _save(
     for number, (table, budget_ms, bound) in enumerate(zip(tables, budgets_ms, bounds, strict=False), 1):
         target = make_target(table, budget_ms, bound.cost(path))
         architectures.append(Architecture(space, path_ops(result.build_space(), path), target))
-        suffix = "" if number == 1 else f".{number}"
-        table.save(folder / f"table{suffix}.json")
-        architectures[-1].save(folder / f"architecture{suffix}.json")
+        table.save(folder / numbered("table", number))
+        architectures[-1].save(folder / numbered("architecture", number))
     return architectures[0]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from proxyless.cli import bench, derive, export, profile, run, search, spaces, tables, train
+from proxyless.cli import bench, compare, derive, export, profile, run, search, spaces, tables, train
 
 app = typer.Typer(
     name="proxyless",
@@ -23,6 +23,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     tables.tables,
     search.search,
     derive.derive,
+    compare.compare,
     train.train,
     export.export,
     bench.bench,

@@ -12,7 +12,8 @@ from latency.runtimes import find_runtime
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable
 from proxyless.api.export import Report, export
-from proxyless.api.refine import derive_measured, measure_networks
+from proxyless.api.measure import measure_networks
+from proxyless.api.refine import derive_measured
 from proxyless.api.search import search
 from proxyless.api.target import parse_budget
 from proxyless.api.train import train
@@ -147,7 +148,7 @@ class Pipeline:
     def _compare(self, networks: list[Architecture], tables: dict[str, LatencyTable]) -> list[dict[str, Any]]:
         """Every network on every target, untrained, in milliseconds at the speed that the machine was profiled at."""
         self._say("compare targets")
-        chosen = {name: network.ops for name, network in zip(tables, networks, strict=True)}
+        chosen = dict(zip(tables, networks, strict=True))
         measured = {name: measure_networks(table, self.space, chosen) for name, table in tables.items()}
         return [
             {

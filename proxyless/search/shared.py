@@ -28,7 +28,7 @@ class Worth:
     accuracy: float
 
 
-def divide_training(data: ImageData, settings: SearchSettings) -> tuple[Split, Split]:
+def divide_training(data: ImageData, settings: SearchSettings) -> tuple[ImageSplit, ImageSplit]:
     """The training images that train weights, and those held out from that, which train the architecture."""
     return data.train.divide(settings.held_out, settings.seed)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxyless.errors import InputError
+from proxyless.space.cost import divisible
 from proxyless.space.space import Layer, Space
 from proxyless.space.spec import SKIP, LayerSpec, Op, Shape
 
@@ -20,6 +21,17 @@ class Stage:
     width: int
     depth: int
     stride: int
+
+
+def scaled(width: int, width_mult: float) -> int:
+    """Channels times the multiplier, a multiple of 8; as they are where it is 1."""
+    return width if width_mult == 1.0 else divisible(width * width_mult)
+
+
+def check_width_mult(name: str, width_mult: float) -> None:
+    """Raise InputError unless every width can be multiplied so."""
+    if not 0.05 <= width_mult <= 10:
+        raise InputError(f"width_mult of space {name!r} must be from 0.05 to 10, got {width_mult}")
 
 
 def _after_stride(shape: Shape, stride: int, channels: int) -> Shape:

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from proxyless.errors import InputError
-from proxyless.space.chain import Stage, chain
-from proxyless.space.cost import divisible
+from proxyless.space.chain import Stage, chain, check_width_mult, scaled
 from proxyless.space.space import Space
 
 _DEPTHS = (4, 4, 4, 4, 4, 1)
@@ -32,8 +31,7 @@ def mobile(
     """
     if len(stage_widths) != len(_DEPTHS):
         raise InputError(f"stage_widths of space 'mobile' needs {len(_DEPTHS)} widths, got {list(stage_widths)}")
-    if not 0.05 <= width_mult <= 10:
-        raise InputError(f"width_mult of space 'mobile' must be from 0.05 to 10, got {width_mult}")
+    check_width_mult("mobile", width_mult)
     args = {
         "resolution": resolution,
         "num_classes": num_classes,
@@ -44,17 +42,14 @@ def mobile(
         "head_width": head_width,
     }
 
-    def scaled(width: int) -> int:
-        return width if width_mult == 1.0 else divisible(width * width_mult)
-
     shapes = zip(stage_widths, _DEPTHS, _STRIDES, strict=True)
     return chain(
         "mobile",
         args,
         resolution=resolution,
         num_classes=num_classes,
-        stem=(scaled(stem_width), 2),
-        first_width=scaled(first_width),
-        stages=[Stage(scaled(width), depth, stride) for width, depth, stride in shapes],
-        head_width=scaled(head_width) if width_mult > 1.0 else head_width,
+        stem=(scaled(stem_width, width_mult), 2),
+        first_width=scaled(first_width, width_mult),
+        stages=[Stage(scaled(width, width_mult), depth, stride) for width, depth, stride in shapes],
+        head_width=scaled(head_width, max(1.0, width_mult)),
     )

@@ -36,8 +36,8 @@ def _real_ms(ops: tuple[Op, ...], slower: float) -> float:
 def test_a_budget_is_kept_and_used_though_predictions_err(
     budget_ms: float, slower: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def measure(table: object, space: Space, networks: dict[str, tuple[Op, ...]]) -> dict[str, float]:
-        return {name: _real_ms(ops, slower) for name, ops in networks.items()}
+    def measure(table: object, space: Space, networks: dict[str, Architecture]) -> dict[str, float]:
+        return {name: _real_ms(network.ops, slower) for name, network in networks.items()}
 
     monkeypatch.setattr(refine, "measure_networks", measure)
     bounds = [latency_bound(_TABLE.costs(_SPACE), budget_ms)]

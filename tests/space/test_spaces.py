@@ -42,6 +42,14 @@ def test_width_multiplier_rounds_to_multiples_of_eight() -> None:
     assert all(layer.out_shape[2] % 8 == 0 for layer in space.layers)
     assert space.after[0].out_shape[2] == 1280
     assert mobile(width_mult=1.4).after[0].out_shape[2] == 1792  # MobileNetV2 1.4
+    small = tiny(width_mult=0.5)
+    assert [layer.out_shape[2] for layer in small.layers] == [16] * 2 + [24] * 3 + [32] * 3 + [48]
+    assert small.after[0].out_shape[2] == 256 and build_space("tiny", small.args) == small
+
+
+def test_a_width_of_one_is_the_space_that_older_tables_and_runs_are_of() -> None:
+    assert tiny().args == {"resolution": 32, "num_classes": 10, "stem_stride": 2}
+    assert tiny(width_mult=1.0).fingerprint == tiny().fingerprint == "0b2988cc62e41b25"
 
 
 @pytest.mark.parametrize(
@@ -55,6 +63,7 @@ def test_width_multiplier_rounds_to_multiples_of_eight() -> None:
         ("mobile", {"stage_widths": [1, 2]}, "needs 6 widths"),
         ("mobile", {"stage_widths": 5}, "must be a list of whole numbers"),
         ("mobile", {"width_mult": 0}, "must be from 0.05 to 10, got 0"),
+        ("tiny", {"width_mult": 11.0}, "width_mult of space 'tiny' must be from 0.05 to 10, got 11.0"),
     ],
 )
 def test_bad_arguments_get_one_sentence(name: str, args: dict[str, object], message: str) -> None:

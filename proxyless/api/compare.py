@@ -1,0 +1,197 @@
+"""Is the found network better than what one gets without a search, at the same latency and with the same training?"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latency.table import LatencyTable
+from proxyless.api.contenders import Contender, Contest, open_contest
+from proxyless.api.train import train
+from proxyless.api.uniform import OPS
+from proxyless.config import Settings, changed_fields, read_yaml, write_yaml
+from proxyless.errors import InputError
+from proxyless.files import output_folder, read_json, read_model, write_json
+from proxyless.progress import Record, Reporter, Silent
+from proxyless.search.run import load_config
+from proxyless.space import Architecture
+from proxyless.train.config import TrainSettings
+from proxyless.train.trained import ARCHITECTURE, DESCRIPTION, TrainedInfo
+
+COMPARISON = "compare.json"
+_CONFIG, _NETWORKS = "config.yaml", "networks.json"
+
+
+class CompareConfig(Settings):
+    """What was asked for. More seeds go on from what was trained: they make no other comparison."""
+
+    found: list[str]
+    table: str
+    budget_ms: float
+    nets: int
+    data: str
+    train: TrainSettings
+
+
+class _Part:
+    """Reports one training of many as a part of the whole."""
+
+    def __init__(self, inner: Reporter, name: str, index: int, count: int) -> None:
+        self.inner, self.name, self.index, self.count = inner, name, index, count
+
+    def progress(self, done: int, total: int, status: str) -> None:
+        self.inner.progress(self.index * total + done, self.count * total, f"{self.name}, {status}")
+
+    def epoch(self, record: Record) -> None:
+        pass
+
+
+def compare(
+    run: Path | str,
+    output: Path | str,
+    settings: TrainSettings | None = None,
+    *,
+    table: LatencyTable | None = None,
+    budget: str | None = None,
+    seeds: int = 3,
+    nets: int = 5,
+    reporter: Reporter | None = None,
+) -> dict[str, Any]:
+    """Train the found network, uniform and random ones of the same latency alike; returns the document `compare/1`.
+
+    Repeated in the same folder, it goes on where it stopped.
+    settings: of every training; its seed is the first. table, budget: as for `derive_networks`, to compare what is
+    derived for them. seeds: trainings of the found network and of every uniform one. nets: random networks, at least 2,
+    each trained once, with a seed of its own.
+
+    Raises:
+        InputError: not a finished run, data that are gone, or a folder with another comparison.
+        CheckError: a device failed, or a loss became infinite.
+    """
+    _check_counts(seeds, nets)
+    settings, folder, reporter = settings or TrainSettings(), Path(output), reporter or Silent()
+    contest, searched = open_contest(Path(run), table, budget), load_config(Path(run))
+    if settings.limit is None:
+        settings = settings.model_copy(update={"limit": searched.search.limit})
+    config = CompareConfig(
+        found=contest.found.op_names,
+        table=f"{contest.table.target}, table of {contest.table.created}",
+        budget_ms=contest.budget_ms,
+        nets=nets,
+        data=searched.data,
+        train=settings,
+    )
+    _open(folder, config)
+    contenders = _contenders(folder, contest, nets, settings.seed, reporter)
+    trained = _train_all(folder, contenders, config, seeds, reporter)
+    document = _document(config, contenders, trained)
+    write_json(folder / COMPARISON, document)
+    return document
+
+
+def _check_counts(seeds: int, nets: int) -> None:
+    if seeds < 1:
+        raise InputError(f"the number of seeds must be at least 1, got {seeds}")
+    if nets < 2:
+        raise InputError(f"the number of random networks must be at least 2, for there is no spread of {nets}")
+
+
+def _open(folder: Path, config: CompareConfig) -> None:
+    path = folder / _CONFIG
+    changed = changed_fields(read_yaml(path, CompareConfig), config) if path.exists() else []
+    if changed:
+        raise InputError(f"{folder} holds a comparison with another {', '.join(changed)}; choose another folder")
+    output_folder(folder)
+    write_yaml(path, config)
+
+
+def _contenders(folder: Path, contest: Contest, nets: int, seed: int, reporter: Reporter) -> list[Contender]:
+    """Those that an interrupted comparison has written already, else new ones."""
+    path = folder / _NETWORKS
+    if path.exists():
+        return [
+            Contender(**{**entry, "architecture": Architecture.load(folder / entry["name"] / ARCHITECTURE)})
+            for entry in read_json(path, "list of networks")
+        ]
+    reporter.progress(0, 1, "choose and measure networks")
+    contenders = contest.contenders(nets, seed)
+    for contender in contenders:
+        contender.architecture.save(folder / contender.name / ARCHITECTURE)
+    write_json(path, [{"name": c.name, "group": c.group, "measured_ms": c.measured_ms} for c in contenders])
+    return contenders
+
+
+def _train_all(
+    folder: Path, contenders: Sequence[Contender], config: CompareConfig, seeds: int, reporter: Reporter
+) -> dict[str, list[TrainedInfo]]:
+    """By network; random networks are trained once each, for their spread is that of networks and seeds together."""
+    first = config.train.seed
+    jobs: list[tuple[Contender, int]] = []
+    for contender in contenders:
+        number = int(contender.name.removeprefix("random-")) if contender.group == "random" else 1
+        count = 1 if contender.group == "random" else seeds
+        jobs += [(contender, first + number - 1 + offset) for offset in range(count)]
+    trained: dict[str, list[TrainedInfo]] = {contender.name: [] for contender in contenders}
+    for index, (contender, seed) in enumerate(jobs):
+        place, part = folder / contender.name / f"seed-{seed}", _Part(reporter, contender.name, index, len(jobs))
+        trained[contender.name].append(_train(place, contender, config, seed, part))
+    return trained
+
+
+def _train(folder: Path, contender: Contender, config: CompareConfig, seed: int, reporter: Reporter) -> TrainedInfo:
+    if (folder / DESCRIPTION).exists():
+        return read_model(folder / DESCRIPTION, "trained network", TrainedInfo)
+    settings = config.train.model_copy(update={"seed": seed})
+    return train(contender.architecture, config.data, folder, settings, resume=True, reporter=reporter)
+
+
+def _document(
+    config: CompareConfig, contenders: Sequence[Contender], trained: dict[str, list[TrainedInfo]]
+) -> dict[str, Any]:
+    measured = contenders[0].measured_ms is not None
+    rows: dict[str, list[Contender]] = {}
+    for contender in contenders:
+        rows.setdefault("random" if contender.group == "random" else contender.name, []).append(contender)
+    accuracies = {
+        row: [info.test_accuracy for contender in members for info in trained[contender.name]]
+        for row, members in rows.items()
+    }
+    return {
+        "format": "compare/1",
+        **config.model_dump(mode="json"),
+        "uniform": "scaled in width, measured" if measured else "scaled in depth, by the table's prediction",
+        "left_out": [f"uniform-{op.name}" for op in OPS if f"uniform-{op.name}" not in rows],
+        "rows": [
+            {
+                "row": row,
+                "networks": [
+                    {**member.document(), "trainings": [_accuracies(info) for info in trained[member.name]]}
+                    for member in members
+                ],
+                **summary(accuracies["found"], accuracies[row]),
+            }
+            for row, members in rows.items()
+        ],
+    }
+
+
+def _accuracies(info: TrainedInfo) -> dict[str, float]:
+    return {"validation_accuracy": info.validation_accuracy, "test_accuracy": info.test_accuracy}
+
+
+def summary(found: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
+    """Mean and standard deviation of `other`, and by how much `found` is above it, with the standard error.
+
+    The error is that of a difference of two independent means with unequal variances (Welch 1947); None where either
+    has a single value.
+    """
+    both = len(found) > 1 and len(other) > 1
+    error = float(np.sqrt(sum(np.var(values, ddof=1) / len(values) for values in (found, other)))) if both else None
+    return {
+        "mean": float(np.mean(other)),
+        "standard_deviation": float(np.std(other, ddof=1)) if len(other) > 1 else None,
+        "trainings": len(other),
+        "found_minus_this": float(np.mean(found) - np.mean(other)),
+        "standard_error": error,
+    }

@@ -1,0 +1,146 @@
+"""The networks that a comparison trains: the found one, uniform ones of the same latency, and random ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from latency.table import LatencyTable
+from proxyless.api.derive import budget_bounds, derive_networks, first_table, make_architecture
+from proxyless.api.measure import can_measure, measure_networks
+from proxyless.api.search import make_bounds, numbered
+from proxyless.api.uniform import OPS, shallower, widths
+from proxyless.errors import InputError
+from proxyless.search.domain import BoundedDomain
+from proxyless.search.result import Limits, SearchResult, load_result
+from proxyless.search.run import load_config
+from proxyless.seeds import stream_seed
+from proxyless.space import Architecture, network_cost
+from proxyless.space.bounds import Bound
+from proxyless.space.memory import peak_bytes
+
+Group = Literal["found", "uniform", "random"]
+
+_NEAR = 0.95
+"""Random networks use at least this share of what the cheapest network leaves of the latency bound."""
+
+_ATTEMPTS = 20
+"""Draws per random network that must be a new one."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A network to train. name: also its folder. measured_ms: None where the target cannot be measured here."""
+
+    name: str
+    group: Group
+    architecture: Architecture
+    measured_ms: float | None = None
+
+    def document(self) -> dict[str, Any]:
+        target, cost = self.architecture.target, self.architecture.cost
+        return {
+            "name": self.name,
+            "group": self.group,
+            "width_mult": float(self.architecture.space.args.get("width_mult", 1.0)),
+            "ops": self.architecture.op_names,
+            "predicted_ms": target.predicted_ms if target else None,
+            "measured_ms": self.measured_ms,
+            "params": cost.params,
+            "macs": cost.macs,
+        }
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What the networks must keep. table: of the target that latency is about; bounds: that on its latency first."""
+
+    result: SearchResult
+    found: Architecture
+    table: LatencyTable
+    budget_ms: float
+    bounds: tuple[Bound, ...]
+
+    def contenders(self, nets: int, seed: int) -> list[Contender]:
+        """The found network, the uniform ones, and `nets` random ones; measured in one session where that is possible.
+
+        Raises:
+            InputError: there are not so many random networks near the budget.
+            CheckError: the device failed.
+        """
+        found = Contender("found", "found", self.found)
+        random = [Contender(f"random-{i}", "random", net) for i, net in enumerate(self._random(nets, seed), 1)]
+        if not can_measure(self.table):
+            return [found, *self._shallower(), *random]
+        wide = self._widths()
+        plain = {contender.name: contender.architecture for contender in (found, *random)}
+        measured_ms = measure_networks(self.table, self.found.space, {**plain, **wide})
+        widest = {net.ops[0]: name for name, net in wide.items() if measured_ms[name] <= self.budget_ms}
+        uniform = [
+            Contender(f"uniform-{op.name}", "uniform", wide[name], measured_ms[name]) for op, name in widest.items()
+        ]
+        timed = [replace(contender, measured_ms=measured_ms[contender.name]) for contender in (found, *random)]
+        return [timed[0], *uniform, *timed[1:]]
+
+    def _widths(self) -> dict[str, Architecture]:
+        """Uniform networks within the limits, by a name of their own, narrower before wider."""
+        space = self.found.space
+        return {
+            f"{op.name} {number}": network
+            for op in OPS
+            if all(op in layer.ops for layer in space.layers)
+            for number, network in enumerate(widths(space, op))
+            if within_limits(network, self.result.limits)
+        }
+
+    def _shallower(self) -> list[Contender]:
+        paths = {op: shallower(self.result.build_space(), op, self.bounds) for op in OPS}
+        return [
+            Contender(f"uniform-{op.name}", "uniform", self._architecture(path)) for op, path in paths.items() if path
+        ]
+
+    def _random(self, nets: int, seed: int) -> list[Architecture]:
+        latency = self.bounds[0]
+        limits = [min(latency.limit, latency.max_cost), *(bound.limit for bound in self.bounds[1:])]
+        room = [limit - bound.constant for limit, bound in zip(limits, self.bounds, strict=True)]
+        domain = BoundedDomain([bound.layers for bound in self.bounds], room)
+        rng = np.random.default_rng(stream_seed(seed, "random networks"))
+        drawn: dict[tuple[int, ...], None] = {}
+        for _ in range(_ATTEMPTS * nets):
+            if len(drawn) < nets:
+                drawn[domain.random_near(rng, _NEAR)] = None
+        if len(drawn) < nets:
+            raise InputError(f"only {len(drawn)} random networks were found near the budget, not {nets}; ask for fewer")
+        return [self._architecture(path) for path in drawn]
+
+    def _architecture(self, path: Sequence[int]) -> Architecture:
+        return make_architecture(self.result, self.table, self.budget_ms, self.bounds, path)
+
+
+def within_limits(network: Architecture, limits: Limits) -> bool:
+    """Whether a network keeps the limits on parameters, multiply-accumulates and memory."""
+    cost = network_cost(network.layers)
+    used = (cost.params, cost.macs, peak_bytes(network.layers))
+    allowed = (limits.max_params, limits.max_macs, limits.max_memory_bytes)
+    return all(limit is None or value <= limit for value, limit in zip(used, allowed, strict=True))
+
+
+def open_contest(run: Path, table: LatencyTable | None, budget: str | None) -> Contest:
+    """The network that a search found, or derived from it for another table or budget, and the bounds that it keeps.
+
+    Raises:
+        InputError: not a finished run, or a budget that no network meets.
+    """
+    result = load_result(run)
+    if table or budget:
+        chosen = table or first_table(run)
+        ((budget_ms, bounds),) = budget_bounds(result, chosen, [budget] if budget else [])
+        (found,) = derive_networks(run, [budget] if budget else [], chosen)
+        return Contest(result, found, chosen, budget_ms, bounds)
+    budgets_ms = [target.budget_ms for target in load_config(run).targets]
+    tables = [LatencyTable.load(run / numbered("table", index)) for index in range(1, len(budgets_ms) + 1)]
+    bounds = make_bounds(result.build_space(), tables, budgets_ms, result.limits)
+    found = make_architecture(result, tables[0], budgets_ms[0], bounds, result.derive(bounds))
+    return Contest(result, found, tables[0], budgets_ms[0], bounds)

@@ -1,0 +1,47 @@
+"""Networks as one would make them without a search: one operation in every layer, scaled to a latency (MobileNetV2)."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, groupby, zip_longest
+
+from proxyless.search.derive import keeps
+from proxyless.space import SKIP, Architecture, Op, Space, build_space
+from proxyless.space.bounds import Bound
+
+OPS = tuple(map(Op.parse, ("k3e3", "k3e6", "k5e6", "k7e6")))
+"""`k3e6` is MobileNetV2's."""
+
+_WIDTHS = tuple(step / 20 for step in range(5, 31))
+"""0.25 to 1.5 of the space's own widths."""
+
+
+def widths(space: Space, op: Op) -> list[Architecture]:
+    """The operation in every layer, at widths from a quarter to one and a half, those that differ, narrowest first."""
+    own = float(space.args.get("width_mult", 1.0))
+    spaces = [build_space(space.name, {**space.args, "width_mult": round(own * width, 6)}) for width in _WIDTHS]
+    distinct = {scaled.fingerprint: scaled for scaled in spaces}
+    return [Architecture(scaled, (op,) * len(scaled.layers)) for scaled in distinct.values()]
+
+
+def shallower(space: Space, op: Op, bounds: Sequence[Bound]) -> list[int] | None:
+    """The operation in every layer, but for the fewest skips that keep the bounds: the last blocks of each stage first.
+
+    Returns the index of the operation in each layer; None where it is no operation of some layer, or skips are not
+    enough.
+    """
+    if not all(op in layer.ops for layer in space.layers):
+        return None
+    path = [layer.ops.index(op) for layer in space.layers]
+    for index in _skippable(space):
+        if keeps(path, bounds):
+            break
+        path[index] = space.layers[index].ops.index(SKIP)
+    return path if keeps(path, bounds) else None
+
+
+def _skippable(space: Space) -> Iterator[int]:
+    """Layers that can be skipped: the last of each stage, the latest stage first, then the one before it of each."""
+    stages = [
+        list(stage) for _, stage in groupby(range(len(space.layers)), lambda index: space.layers[index].out_shape)
+    ]
+    blocks = [[index for index in reversed(stage) if SKIP in space.layers[index].ops] for stage in reversed(stages)]
+    return (index for index in chain.from_iterable(zip_longest(*blocks)) if index is not None)

@@ -1,0 +1,106 @@
+"""`proxyless compare`"""
+
+from pathlib import Path
+from statistics import mean
+from typing import Annotated, Any
+
+import typer
+
+from proxyless.cli.console import OUT, command, print_json, print_table, reporting
+from proxyless.cli.options import Json, Limit, Output
+from proxyless.train.config import TrainSettings
+
+_help = TrainSettings.field_help
+
+
+@command
+def compare(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished search.")],
+    output: Output,
+    table: Annotated[
+        str | None, typer.Option(help="Compare what is derived for this table. Default: the run's own.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Compare what is derived for this latency bound. Default: the run's own.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Trainings of the found network, and of each uniform one.")] = 3,
+    nets: Annotated[int, typer.Option(help="Random networks, trained once each.")] = 5,
+    epochs: Annotated[int | None, typer.Option(help=_help("epochs"))] = None,
+    warmup_epochs: Annotated[int | None, typer.Option(help=_help("warmup_epochs"))] = None,
+    batch_size: Annotated[int | None, typer.Option(help=_help("batch_size"))] = None,
+    lr: Annotated[float | None, typer.Option(help=_help("lr"))] = None,
+    weight_decay: Annotated[float | None, typer.Option(help=_help("weight_decay"))] = None,
+    validation: Annotated[float | None, typer.Option(help=_help("validation"))] = None,
+    seed: Annotated[int | None, typer.Option(help="The first seed. Default: 0.")] = None,
+    device: Annotated[str | None, typer.Option(help=_help("device"))] = None,
+    precision: Annotated[str | None, typer.Option(help=_help("precision"))] = None,
+    limit: Limit = None,
+    json: Json = False,
+) -> None:
+    """Train the found network, uniform and random ones of the same latency alike; run again, it goes on.
+
+    Example: `proxyless compare run --seeds 5 --nets 10 -o comparison`
+    """
+    settings = TrainSettings.make(
+        "training settings",
+        epochs=epochs,
+        warmup_epochs=warmup_epochs,
+        batch_size=batch_size,
+        lr=lr,
+        weight_decay=weight_decay,
+        validation=validation,
+        seed=seed,
+        device=device,
+        precision=precision,
+        limit=limit,
+    )
+    from latency.tables import load_table
+    from proxyless.api.compare import compare as compare_networks
+
+    other = load_table(table) if table else None
+    with reporting(f"compare {run}", "steps") as reporter:
+        document = compare_networks(
+            run, output, settings, table=other, budget=budget, seeds=seeds, nets=nets, reporter=reporter
+        )
+    if json:
+        print_json(document)
+    else:
+        _print(document)
+
+
+def _print(document: dict[str, Any]) -> None:
+    columns = ("network", "predicted ms", "measured ms", "M params", "M MACs", "test accuracy", "found minus it")
+    rows = [_cells(row) for row in document["rows"]]
+    print_table(f"Networks within {document['budget_ms']:.4g} ms, trained alike on {document['data']}", columns, rows)
+    OUT.print(
+        f"uniform networks are {document['uniform']}; accuracies in %: mean, standard deviation (trainings); the "
+        "difference is followed by its standard error",
+        highlight=False,
+    )
+    if document["left_out"]:
+        OUT.print(f"at no size within the budget: {', '.join(document['left_out'])}", highlight=False)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    networks = row["networks"]
+    (width,) = {network["width_mult"] for network in networks}
+    name = row["row"] if width == 1 else f"{row['row']}, width {width:g}"
+    deviation, error = (_percent(row[key]) for key in ("standard_deviation", "standard_error"))
+    return [
+        f"{name}, {len(networks)} networks" if len(networks) > 1 else name,
+        _mean([network["predicted_ms"] for network in networks], "{:.4g}"),
+        _mean([network["measured_ms"] for network in networks], "{:.4g}"),
+        _mean([network["params"] / 1e6 for network in networks], "{:.3f}"),
+        _mean([network["macs"] / 1e6 for network in networks], "{:.2f}"),
+        f"{_percent(row['mean'])} ± {deviation} ({row['trainings']})",
+        "" if row["row"] == "found" else f"{100 * row['found_minus_this']:+.2f} ± {error}",
+    ]
+
+
+def _mean(values: list[float | None], form: str) -> str:
+    known = [value for value in values if value is not None]
+    return form.format(mean(known)) if known else ""
+
+
+def _percent(share: float | None) -> str:
+    return "?" if share is None else f"{100 * share:.2f}"

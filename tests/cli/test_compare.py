@@ -1,0 +1,180 @@
+"""`proxyless compare`: baselines of the same latency, trained alike."""
+
+import itertools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from latency.table import LatencyTable, RuntimeInfo
+from proxyless.api import search
+from proxyless.api.compare import summary
+from proxyless.api.contenders import Contest, open_contest
+from proxyless.api.uniform import OPS, shallower, widths
+from proxyless.cli.main import app
+from proxyless.search.config import SearchSettings
+from proxyless.search.result import Limits
+from proxyless.space import SKIP, Architecture, Op, Space, mobile, tiny
+from proxyless.space.bounds import latency_bound, params_bound
+from tests.helpers import table_by_macs
+
+_SPACE = tiny(resolution=16)
+_FLAGS = "--seeds 2 --nets 2 --epochs 1 --warmup-epochs 0 --batch-size 16 --device cpu"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("compare") / "run"
+    settings = SearchSettings(warmup_epochs=0, epochs=1, batch_size=16, device="cpu")
+    limits = Limits(max_params=250_000)
+    search(_SPACE, "synthetic:240", table_by_macs(_SPACE), "60%", folder, settings, limits=limits)
+    return folder
+
+
+def _invoke(run: Path, output: Path, more: str = "") -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["compare", str(run), "-o", str(output), *_FLAGS.split(), *more.split()])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.mark.slow
+def test_all_are_trained_alike_and_nothing_is_trained_twice(run: Path, tmp_path: Path) -> None:
+    code, stdout, stderr = _invoke(run, tmp_path / "out", "--json")
+    assert code == 0, stderr
+    document = json.loads(stdout)
+    assert json.loads((tmp_path / "out" / "compare.json").read_text()) == document
+    rows = {row["row"]: row for row in document["rows"]}
+    assert list(rows) == ["found", "uniform-k3e3", "uniform-k3e6", "uniform-k5e6", "uniform-k7e6", "random"]
+    assert document["left_out"] == []
+    assert document["uniform"] == "scaled in depth, by the table's prediction"
+    assert [network["name"] for network in rows["random"]["networks"]] == ["random-1", "random-2"]
+    for row in rows.values():
+        for network in row["networks"]:
+            made = Architecture(_SPACE, tuple(map(Op.parse, network["ops"])))
+            assert network["predicted_ms"] == pytest.approx(made.cost.macs / 1e6) and network["measured_ms"] is None
+            assert network["predicted_ms"] <= document["budget_ms"] and made.cost.params <= 250_000
+        assert row["trainings"] == 2 == sum(len(network["trainings"]) for network in row["networks"])
+    trained = sorted((tmp_path / "out").glob("*/seed-*/trained.json"))
+    assert len(trained) == 12
+    stamps = [path.stat().st_mtime_ns for path in trained]
+    trained[0].unlink()  # as if interrupted before it was done
+    code, again, _ = _invoke(run, tmp_path / "out", "--json")
+    assert code == 0 and json.loads(again) == document
+    assert [path.stat().st_mtime_ns for path in trained][1:] == stamps[1:]
+    code, stdout, _ = _invoke(run, tmp_path / "out")
+    assert code == 0 and "uniform networks are scaled in depth" in " ".join(stdout.split())
+    code, _, stderr = _invoke(run, tmp_path / "out", "--lr 0.2")
+    assert code == 2 and "holds a comparison with another train" in stderr
+
+
+def test_random_networks_are_near_the_budget(run: Path) -> None:
+    contest = open_contest(run, None, "50%")
+    made = [c.architecture for c in contest.contenders(8, 0) if c.group == "random"]
+    bound = contest.bounds[0]
+    assert len({network.ops for network in made}) == 8
+    for network in made:
+        spent_ms = network.cost.macs / 1e6 - bound.constant
+        assert 0.95 * (bound.limit - bound.constant) <= spent_ms <= bound.limit - bound.constant + 1e-9
+
+
+def test_the_contest_is_about_the_network_of_the_run_unless_another_is_asked_for(run: Path) -> None:
+    assert open_contest(run, None, None).found == Architecture.load(run / "architecture.json")
+    slower = open_contest(run, table_by_macs(_SPACE, 2.0), "6ms")
+    assert slower.found.target is not None and slower.found.target.predicted_ms <= 6
+    assert slower.found.target.predicted_ms == pytest.approx(2 * slower.found.cost.macs / 1e6)
+
+
+def _local(table: LatencyTable) -> LatencyTable:
+    runtime = RuntimeInfo(name="onnxruntime", version="1", threads=1, delegate="cpu")
+    return table.changed(device={"name": "local"}, runtime=runtime)
+
+
+def test_the_widest_network_within_budget_and_limits_is_taken(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the target can be measured: here a device whose every multiply-accumulate takes a nanosecond."""
+
+    def measure(table: LatencyTable, space: Space, networks: Mapping[str, Architecture]) -> dict[str, float]:
+        assert space == _SPACE
+        return {name: network.cost.macs / 1e6 for name, network in networks.items()}
+
+    monkeypatch.setattr("proxyless.api.contenders.measure_networks", measure)
+    monkeypatch.setattr("proxyless.api.contenders.can_measure", lambda table: True)
+    contest = open_contest(run, None, None)
+    made = contest.contenders(2, 0)
+    assert [contender.group for contender in made] == ["found", *["uniform"] * 4, "random", "random"]
+    for contender in made[1:5]:
+        op, cost = contender.architecture.ops[0], contender.architecture.cost
+        assert contender.name == f"uniform-{op.name}" and contender.measured_ms == cost.macs / 1e6
+        fitting = [
+            wide.macs
+            for step in range(5, 31)
+            for wide in [Architecture(tiny(resolution=16, width_mult=step / 20), (op,) * 9).cost]
+            if wide.macs / 1e6 <= contest.budget_ms and wide.params <= 250_000
+        ]
+        assert cost.macs == max(fitting)
+
+
+@pytest.mark.slow
+def test_networks_of_several_widths_are_measured_on_a_runtime(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("latency.deployed.ROUNDS", 2)
+    monkeypatch.setattr("proxyless.api.contenders.OPS", OPS[:1])
+    contest = open_contest(run, None, None)
+    measured = Contest(contest.result, contest.found, _local(contest.table), 50.0, contest.bounds).contenders(2, 0)
+    assert [contender.name for contender in measured] == ["found", "uniform-k3e3", "random-1", "random-2"]
+    assert all(contender.measured_ms is not None and 0 < contender.measured_ms < 50 for contender in measured)
+    assert measured[1].architecture.cost.params <= 250_000  # fast enough at any width: the limit decides
+
+
+@pytest.mark.parametrize("space", [tiny(resolution=16), mobile(resolution=64, num_classes=10)], ids=["tiny", "mobile"])
+def test_shallower_networks_keep_the_bounds_with_the_fewest_skips_from_the_end_of_stages(space: Space) -> None:
+    costs = table_by_macs(space).costs(space)
+    for op, share in itertools.product(OPS, (0.05, 0.3, 0.6, 1.0)):
+        bound = latency_bound(costs, costs.min_ms + share * (costs.max_ms - costs.min_ms))
+        path = shallower(space, op, [bound, params_bound(space, 1e9)])
+        full = [layer.ops.index(op) for layer in space.layers]
+        if path is None:
+            every = [layer.ops.index(SKIP) if SKIP in layer.ops else layer.ops.index(op) for layer in space.layers]
+            assert bound.cost(every) > bound.limit
+            continue
+        skipped = [index for index, layer in enumerate(space.layers) if layer.ops[path[index]] == SKIP]
+        assert bound.cost(path) <= bound.limit and all(path[i] == full[i] for i in range(len(path)) if i not in skipped)
+        for index in skipped:  # whatever follows it in its stage is skipped too
+            following = space.layers[index + 1 : index + 2]
+            assert not following or following[0].stride == 2 or SKIP not in following[0].ops or index + 1 in skipped
+        assert bound.cost(full) > bound.limit or not skipped
+
+
+def test_widths_multiply_those_that_the_space_has() -> None:
+    narrow = widths(mobile(resolution=64, width_mult=0.5), OPS[0])
+    assert narrow[0].space.args["width_mult"] <= 0.15 and narrow[-1].space.args["width_mult"] == 0.75
+    costs = [network.cost.macs for network in narrow]
+    assert costs == sorted(costs) and len(set(costs)) == len(costs)
+
+
+def test_the_difference_and_its_standard_error() -> None:
+    """Against a simulation: the error is the spread of differences of means of independent draws."""
+    rng = np.random.default_rng(0)
+    draws = [(0.9 + 0.02 * rng.standard_normal(4), 0.8 + 0.05 * rng.standard_normal(6)) for _ in range(4000)]
+    found = [summary(list(a), list(b)) for a, b in draws]
+    spread = np.std([each["found_minus_this"] for each in found])
+    variance = np.mean([each["standard_error"] ** 2 for each in found])
+    assert np.sqrt(variance) == pytest.approx(spread, rel=0.05)
+    assert np.mean([each["found_minus_this"] for each in found]) == pytest.approx(0.1, abs=0.002)
+    assert summary([0.9], [0.8, 0.7])["standard_error"] is None
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("--seeds 0", "the number of seeds must be at least 1, got 0"),
+        ("--nets 1", "the number of random networks must be at least 2"),
+        ("--budget 0.001ms", "predicted latencies go from"),
+        ("--lr=-1", "lr: Input should be greater than 0"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_writes_nothing(run: Path, tmp_path: Path, more: str, message: str) -> None:
+    code, _, stderr = _invoke(run, tmp_path / "out", more)
+    assert code == 2 and message in stderr and stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
