@@ -8,6 +8,7 @@ from typing import Any
 
 from latency.table import LatencyTable
 from proxyless.api.derive import budget_bounds, first_table, make_architecture
+from proxyless.api.refine import measured_architecture
 from proxyless.errors import InputError
 from proxyless.files import file_name, output_folder, write_json
 from proxyless.progress import Reporter, Silent
@@ -49,6 +50,11 @@ class GalleryNetwork:
         assert self.architecture.target is not None
         return self.architecture.target.predicted_ms
 
+    @property
+    def measured_ms(self) -> float | None:
+        assert self.architecture.target is not None
+        return self.architecture.target.measured_ms
+
     def document(self) -> dict[str, Any]:
         cost = self.architecture.cost
         return {
@@ -57,6 +63,7 @@ class GalleryNetwork:
             "target": self.target,
             "budget_ms": self.budget_ms,
             "predicted_ms": self.predicted_ms,
+            "measured_ms": self.measured_ms,
             "params": cost.params,
             "macs": cost.macs,
             "peak_memory_bytes": peak_bytes(self.architecture.layers),
@@ -104,6 +111,35 @@ def derive_gallery(
     paths = list(dict.fromkeys(path for cell in cells for path in cell.paths))
     worths = _evaluate(folder, result, paths, reporter or Silent()) if candidates > 1 else {}
     return [network for cell in cells for network in _ranked(result, cell, worths)]
+
+
+def measured_gallery(
+    run: Path | str,
+    budgets: Sequence[str] = (),
+    tables: Sequence[LatencyTable] = (),
+    *,
+    reporter: Reporter | None = None,
+) -> list[GalleryNetwork]:
+    """One network per table and budget, the best one that keeps the budget when it is measured (`derive_measured`).
+
+    Raises:
+        InputError: as `derive_gallery`, or a table that was not measured here.
+        CheckError: nothing keeps a budget when measured.
+    """
+    folder, reporter = Path(run), reporter or Silent()
+    result = load_result(folder)
+    cells = _cells(result, list(tables) or [first_table(folder)], budgets, 1)
+    networks = []
+    for done, cell in enumerate(cells):
+        reporter.progress(done, len(cells), cell.name)
+        networks.append(_measured(result, cell))
+    return networks
+
+
+def _measured(result: SearchResult, cell: _Cell) -> GalleryNetwork:
+    architecture = measured_architecture(result, cell.table, cell.budget_ms, cell.bounds)
+    path = result.path(architecture)
+    return GalleryNetwork(f"{cell.name}.json", 1, cell.target, architecture, result.log_prob(path), None)
 
 
 def _cells(

@@ -35,16 +35,27 @@ def derive_measured(run: Path | str, budgets: Sequence[str], table: LatencyTable
     """
     result = load_result(Path(run))
     chosen = table or first_table(Path(run))
-    if not chosen.anchors:
+    return [
+        measured_architecture(result, chosen, budget_ms, bounds)
+        for budget_ms, bounds in budget_bounds(result, chosen, budgets)
+    ]
+
+
+def measured_architecture(
+    result: SearchResult, table: LatencyTable, budget_ms: float, bounds: Sequence[Bound]
+) -> Architecture:
+    """The network of `refined_path`, for the target of the table.
+
+    Raises:
+        InputError, CheckError: as `refined_path`; or the table was not measured here.
+    """
+    if not table.anchors:
         raise InputError(
-            f"the table of {chosen.target} was not made by 'profile', its networks cannot be measured here; derive "
+            f"the table of {table.target} was not made by 'profile', its networks cannot be measured here; derive "
             "without measuring"
         )
-    architectures = []
-    for budget_ms, bounds in budget_bounds(result, chosen, budgets):
-        path, measured_ms = refined_path(result, chosen, budget_ms, bounds)
-        architectures.append(make_architecture(result, chosen, budget_ms, bounds, path, measured_ms))
-    return architectures
+    path, measured_ms = refined_path(result, table, budget_ms, bounds)
+    return make_architecture(result, table, budget_ms, bounds, path, measured_ms)
 
 
 def refined_path(

@@ -29,6 +29,13 @@ def derive(
             "With 1 nothing is evaluated, and no images are needed."
         ),
     ] = 5,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            help="Measure networks around each budget on the table's device, and take the best one that keeps it then.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Derive networks for other budgets, or for other devices, from one search.
@@ -36,11 +43,14 @@ def derive(
     Example: `proxyless derive run --budget 2ms --budget 4ms --table other-phone.json -o networks`
     """
     from latency.tables import load_table
-    from proxyless.api.gallery import derive_gallery, gallery_documents, save_gallery
+    from proxyless.api.gallery import derive_gallery, gallery_documents, measured_gallery, save_gallery
 
     tables = [load_table(name) for name in table or []]
     with reporting(f"rank networks of {run}", "networks") as reporter:
-        networks = derive_gallery(run, budget or [], tables, candidates, reporter=reporter)
+        if measure:
+            networks = measured_gallery(run, budget or [], tables, reporter=reporter)
+        else:
+            networks = derive_gallery(run, budget or [], tables, candidates, reporter=reporter)
     paths = save_gallery(networks, output)
     if json:
         documents = zip(networks, gallery_documents(networks), paths, strict=True)
@@ -56,11 +66,12 @@ def _print(networks: "Sequence[GalleryNetwork]", folder: Path) -> None:
             network.file,
             f"{network.budget_ms:.4g}",
             f"{network.predicted_ms:.4g}",
+            f"{network.measured_ms:.4g}" if network.measured_ms else "",
             f"{network.worth.accuracy:.2%}" if network.worth else "",
             " ".join(network.architecture.op_names),
         ]
         for network in networks
     ]
-    columns = ("rank", "file", "budget ms", "predicted ms", "accuracy", "operations")
+    columns = ("rank", "file", "budget ms", "predicted ms", "measured ms", "accuracy", "operations")
     note = "; accuracy on held-out images with the weights of the search" if networks[0].worth else ""
     print_table(f"Networks in {folder}{note}", columns, rows)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from proxyless.errors import InputError
 from proxyless.files import read_model
 from proxyless.search.derive import allowances, candidate_paths, choose_path, log_prob
-from proxyless.space import Layer, Op, Space, build_space
+from proxyless.space import Architecture, Layer, Op, Space, build_space
 from proxyless.space.bounds import Bound, macs_bound, params_bound
 
 CONFIG, CHECKPOINT, LOG, RESULT = "config.yaml", "checkpoint.pt", "log.jsonl", "result.json"
@@ -110,6 +110,10 @@ class SearchResult(BaseModel):
             return evaluated.get(tuple(path), len(evaluated)), -log_prob(self.log_probs, path)
 
         return [list(path) for path in sorted(paths, key=place)]
+
+    def path(self, architecture: Architecture) -> list[int]:
+        """The index of the operation in each layer."""
+        return [names.index(op) for names, op in zip(self.ops, architecture.op_names, strict=True)]
 
     def _evaluated_paths(self) -> list[list[int]]:
         return [[names.index(op) for names, op in zip(self.ops, ops, strict=True)] for ops in self.evaluated]

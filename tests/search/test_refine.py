@@ -1,10 +1,18 @@
 """Derivation with the stopwatch, on a target whose real latencies are known."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from latency.profile import profile
+from latency.settings import ProfileSettings
+from latency.tables import load_table
 from proxyless.api import refine
-from proxyless.errors import CheckError
+from proxyless.cli.main import app
+from proxyless.errors import CheckError, InputError
 from proxyless.search.result import SearchResult
 from proxyless.space import Architecture, Op, Space, tiny
 from proxyless.space.bounds import latency_bound
@@ -51,3 +59,34 @@ def test_nothing_is_promised_where_everything_is_slower_than_predicted(monkeypat
     monkeypatch.setattr(refine, "measure_networks", lambda table, space, networks: dict.fromkeys(networks, 20.0))
     with pytest.raises(CheckError, match="predicted to keep 6 ms was slower when measured, the fastest took 20 ms"):
         refine.refined_path(_result(), _TABLE, 6.0, [latency_bound(_TABLE.costs(_SPACE), 6.0)])
+
+
+def test_the_command_measures_on_this_machine(tmp_path: Path) -> None:
+    space = tiny(resolution=16)
+    settings = ProfileSettings(runtime="onnxruntime", rounds=12, calibrate=8)
+    table = profile(space, tmp_path / "table.json", settings)
+    search = "search --space tiny --data synthetic:120 --budget 60% --warmup-epochs 0 --epochs 1 --batch-size 16"
+    run = [*search.split(), "--table", str(tmp_path / "table.json"), "-o", str(tmp_path / "run")]
+    assert CliRunner().invoke(app, run).exit_code == 0
+    derive = [
+        "derive",
+        str(tmp_path / "run"),
+        "--measure",
+        "--budget",
+        "50%",
+        "-o",
+        str(tmp_path / "networks"),
+        "--json",
+    ]
+    result = CliRunner().invoke(app, derive)
+    assert result.exit_code == 0, result.stderr
+    (network,) = json.loads(result.stdout)
+    budget_ms = table.costs(space).max_ms / 2
+    assert network["budget_ms"] == pytest.approx(budget_ms)
+    assert 0.5 * budget_ms < network["measured_ms"] <= budget_ms
+    assert Architecture.load(Path(network["path"])).op_names == network["ops"]
+
+
+def test_a_published_table_cannot_be_measured() -> None:
+    with pytest.raises(InputError, match="was not made by 'profile', its networks cannot be measured here"):
+        refine.measured_architecture(_result(), load_table("pixel1"), 6.0, [])
