@@ -90,9 +90,10 @@ class TerminalReporter:
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress, self._task = progress, task
+        self._said: set[str] = set()
 
     def progress(self, done: int, total: int, status: str) -> None:
-        if self._progress.tasks[0].total is None:
+        if self._progress.tasks[0].total != total:  # another phase of the work
             self._progress.reset(self._task, total=total, completed=done)
         self._progress.update(self._task, completed=done, status=status)
 
@@ -101,7 +102,12 @@ class TerminalReporter:
         self.progress(done, total, "")
 
     def epoch(self, record: Record) -> None:
-        pass
+        """Each warning once, above the progress; also where standard error is no terminal."""
+        for warning in record.get("warnings", []):
+            if warning not in self._said:
+                self._said.add(warning)
+                text = f"warning: epoch {record['epoch']}: {warning}"
+                self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

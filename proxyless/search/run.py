@@ -14,6 +14,7 @@ from proxyless.fabric import make_fabric
 from proxyless.files import output_folder, write_json, write_text
 from proxyless.nn import SuperNet, channels_last
 from proxyless.progress import Record, Reporter
+from proxyless.search.board import BOARD, BoardReporter
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem, check_classes
@@ -84,8 +85,7 @@ def run_search(folder: Path, config: RunConfig, problem: Problem, reporter: Repo
     search = Search(problem, config.search)
     if open_on_first(search.fabric, folder, config, resume):
         search.resume(folder / CHECKPOINT)
-    logging = LoggingReporter(folder / LOG, search.history, reporter) if search.fabric.is_global_zero else None
-    search.run(folder / CHECKPOINT, logging)
+    search.run(folder / CHECKPOINT, _reporters(folder, search, reporter) if search.fabric.is_global_zero else None)
     result = SearchResult(
         space=config.space,
         space_args=config.space_args,
@@ -100,6 +100,11 @@ def run_search(folder: Path, config: RunConfig, problem: Problem, reporter: Repo
         write_json(folder / RESULT, result.model_dump())
     search.fabric.barrier()
     return result
+
+
+def _reporters(folder: Path, search: Search, reporter: Reporter) -> Reporter:
+    board = BoardReporter(folder / BOARD, search.history, reporter)
+    return LoggingReporter(folder / LOG, search.history, board)
 
 
 def load_config(folder: Path) -> RunConfig:

@@ -10,6 +10,8 @@ from proxyless.space import Space
 from proxyless.space.bounds import Bound
 
 _SKIPS_TAKE_OVER = 0.9
+_UNUSED = 0.5
+"""Share of what the cheapest network leaves of a bound: a search that uses less of all bounds is not held by them."""
 _DECIDED_NATS = 0.02
 _VIOLATED = 1.02
 """Share of a limit: the last steps of a converging search overstep it by less."""
@@ -22,24 +24,33 @@ def architecture_record(space: Space, strategy: Strategy, bounds: Sequence[Bound
     """
     entropy = strategy.architecture.entropy()
     strengths = strategy.objective.strengths
-    likeliest = [max(range(len(row)), key=row.__getitem__) for row in strategy.log_probs()]
+    probabilities = [[math.exp(value) for value in row] for row in strategy.log_probs()]
+    likeliest = [row.index(max(row)) for row in probabilities]
     return {
         "bounds": [
-            {"name": b.name, "unit": b.unit, "expected": ratio * b.limit, "limit": b.limit, "multiplier": strength}
+            {
+                "name": b.name,
+                "unit": b.unit,
+                "expected": ratio * b.limit,
+                "limit": b.limit,
+                "smallest": b.min_cost,
+                "multiplier": strength,
+            }
             for b, ratio, strength in zip(bounds, ratios, strengths, strict=True)
         ],
         "entropy": sum(entropy) / len(entropy),
         "layer_entropy": entropy,
-        "skip_share": _skip_share(space, strategy),
+        "skip_share": _skip_share(space, probabilities),
+        "probabilities": probabilities,
         "most_probable": [layer.ops[op].name for layer, op in zip(space.layers, likeliest, strict=True)],
     }
 
 
-def _skip_share(space: Space, strategy: Strategy) -> float | None:
+def _skip_share(space: Space, probabilities: Sequence[Sequence[float]]) -> float | None:
     """Mean probability of the skip where there is one; None where there is none."""
     probs = [
-        math.exp(row[index])
-        for layer, row in zip(space.layers, strategy.log_probs(), strict=True)
+        row[index]
+        for layer, row in zip(space.layers, probabilities, strict=True)
         for index, op in enumerate(layer.ops)
         if op.is_skip
     ]
@@ -49,24 +60,50 @@ def _skip_share(space: Space, strategy: Strategy) -> float | None:
 def collapse_warnings(record: Record, previous: Record | None) -> list[str]:
     """One sentence for everything that tells that the search is not choosing any more, with what to do.
 
+    A warning that lasts has the same words in every epoch.
     previous: the record of the epoch before, for what must last to be a problem.
     """
-    warnings = []
-    violated = [bound["name"] for bound in record["bounds"] if bound["expected"] > _VIOLATED * bound["limit"]]
-    if (record["skip_share"] or 0) > _SKIPS_TAKE_OVER and not violated:
-        warnings.append(
-            f"skips have {record['skip_share']:.0%} of the probability though the bounds would allow more: the weights "
-            "of the operations are not trained well enough; use more --warmup-epochs or a lower --arch-lr"
-        )
-    if record["entropy"] < _DECIDED_NATS and violated:
-        warnings.append(
-            f"every layer has decided, but the expected {violated[0]} is above its limit; use a lower --arch-lr or "
-            "more --epochs (the network that is derived keeps the limit in any case, but was not searched for)"
-        )
-    stuck = [bound["name"] for bound in record["bounds"] if bound["multiplier"] >= MAX_MULTIPLIER]
-    if stuck and previous:
-        warnings.append(
-            f"the multiplier of the {stuck[0]} is at its highest value, and the architecture does not follow; "
-            "use a higher --arch-lr, more --epochs, or a looser budget"
-        )
-    return warnings
+    found = (_skips_took_over(record), _decided_too_large(record), _does_not_follow(record, previous))
+    return [warning for warning in found if warning]
+
+
+def _skips_took_over(record: Record) -> str | None:
+    unused = all(b["expected"] - b["smallest"] < _UNUSED * (b["limit"] - b["smallest"]) for b in record["bounds"])
+    if not unused or (record["skip_share"] or 0) <= _SKIPS_TAKE_OVER:
+        return None
+    return (
+        f"skips have more than {_SKIPS_TAKE_OVER:.0%} of the probability though the bounds would allow more: the "
+        "weights of the operations are not trained well enough; use more --warmup-epochs, a lower --arch-lr or, where "
+        "the penalty is fixed, a lower one"
+    )
+
+
+def _decided_too_large(record: Record) -> str | None:
+    violated = _violated(record)
+    if not violated or record["entropy"] >= _DECIDED_NATS:
+        return None
+    return (
+        f"every layer has decided, but the expected {violated[0]} is above its limit; use a lower --arch-lr, more "
+        "--epochs or, where the penalty is fixed, a higher one (the network that is derived keeps the limit in any "
+        "case, but was not searched for)"
+    )
+
+
+def _does_not_follow(record: Record, previous: Record | None) -> str | None:
+    stuck = [name for name in _pushed(record) if previous and name in _pushed(previous)]
+    if not stuck:
+        return None
+    return (
+        f"the multiplier of the {stuck[0]} is at its highest value, and the architecture does not follow; "
+        "use a higher --arch-lr, more --epochs, or a looser budget"
+    )
+
+
+def _violated(record: Record) -> list[str]:
+    return [bound["name"] for bound in record["bounds"] if bound["expected"] > _VIOLATED * bound["limit"]]
+
+
+def _pushed(record: Record) -> list[str]:
+    """Bounds that are overstepped though their multiplier is as high as it gets."""
+    highest = {bound["name"] for bound in record["bounds"] if bound["multiplier"] == MAX_MULTIPLIER}
+    return [name for name in _violated(record) if name in highest]
