@@ -17,6 +17,7 @@ _SHORTER = {
     "search": "--warmup-epochs 0 --epochs 1 --limit 300 --device cpu",
     "train": "--epochs 1 --limit 300 --device cpu",
     "bench": "--rounds 2",
+    "compare": "--epochs 1 --warmup-epochs 0 --limit 300 --device cpu",
 }
 
 
