@@ -52,6 +52,7 @@ class RecipeSettings(Settings):
     seed: int = Field(0, ge=0, description="Seed of everything random.")
     device: Accelerator = Field("auto", description="Where to train: auto, cpu or cuda.")
     precision: Precision = Field("32-true", description="Arithmetic: 32-true, or bf16-mixed.")
+    compile: bool = Field(False, description="Compile the blocks with torch.compile; does not pay on a CPU.")
     limit: int | None = Field(None, ge=1, description="Use at most so many images of each split.")
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from proxyless.errors import InputError
+from proxyless.processes import is_first
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -73,7 +74,14 @@ def output_folder(path: Path) -> Path:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; on success rename it to `path`, else delete it."""
+    """Give a temporary path beside `path`; on success rename it to `path`, else delete it.
+
+    Of several processes that all write, only the first one's file counts.
+    """
+    if not is_first():
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder) / path.name
+        return
     output_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

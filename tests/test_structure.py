@@ -11,7 +11,7 @@ import pytest
 
 _ROOT = Path(__file__).parents[1]
 
-_SHARED = {"proxyless.errors", "proxyless.files", "proxyless.config", "proxyless.seeds", "proxyless.progress"}
+_SHARED = {f"proxyless.{name}" for name in ("config", "errors", "files", "processes", "progress", "seeds")}
 _TRAINING = {"proxyless.optim", "proxyless.checkpoint", "proxyless.fabric"}
 _ALLOWED = {
     "proxyless.space": set(),

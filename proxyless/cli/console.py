@@ -3,6 +3,7 @@
 import functools
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
@@ -23,13 +24,19 @@ from rich.table import Table
 from rich.text import Text
 
 from proxyless.errors import CheckError, InputError
+from proxyless.processes import is_first, world
 from proxyless.progress import Record
 
-OUT = Console()
-ERR = Console(stderr=True)
+OUT = Console(quiet=not is_first())
+ERR = Console(stderr=True, quiet=not is_first())
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_IN_SEVERAL_PROCESSES = ("search", "train")
+
+_LAST_WORD_S = 10.0
+"""What fails in the first process mostly fails in all: torchrun ends the others before they repeat it."""
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -40,6 +47,10 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
+            if world() > 1 and function.__name__ not in _IN_SEVERAL_PROCESSES:
+                raise InputError(
+                    f"'{function.__name__}' runs in one process, and {world()} were started; start it without torchrun"
+                )
             return function(*args, **kwargs)
         except InputError as error:
             _say(f"error: {error}")
@@ -61,6 +72,8 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _say(text: str) -> None:
+    if not is_first():
+        time.sleep(_LAST_WORD_S)
     sys.stderr.write(text + "\n")
 
 
@@ -71,7 +84,8 @@ def plural(count: int, noun: str) -> str:
 
 def print_json(document: Any) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(document, indent=1) + "\n")
+    if is_first():
+        sys.stdout.write(json.dumps(document, indent=1) + "\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -124,7 +138,7 @@ def reporting(title: str, unit: str) -> Iterator[TerminalReporter]:
         TextColumn("left"),
         TextColumn("{task.fields[status]}"),
     )
-    with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as progress:
+    with Progress(*columns, console=ERR, disable=ERR.quiet or not ERR.is_terminal, transient=True) as progress:
         yield TerminalReporter(progress, progress.add_task(title, total=None, status=""))
 
 

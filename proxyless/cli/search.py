@@ -55,6 +55,7 @@ def search(
     seed: Annotated[int | None, typer.Option(help=_help("seed"))] = None,
     device: Annotated[str | None, typer.Option(help=_help("device"))] = None,
     precision: Annotated[str | None, typer.Option(help=_help("precision"))] = None,
+    compiled: Annotated[bool, typer.Option("--compile", help=_help("compile"))] = False,
     limit: Limit = None,
     resume: Resume = False,
     json: Json = False,
@@ -82,6 +83,7 @@ def search(
         seed=seed,
         device=device,
         precision=precision,
+        compile=compiled,
         limit=limit,
     )
     from latency.tables import load_table

@@ -30,6 +30,7 @@ def train(
     seed: Annotated[int | None, typer.Option(help=_help("seed"))] = None,
     device: Annotated[str | None, typer.Option(help=_help("device"))] = None,
     precision: Annotated[str | None, typer.Option(help=_help("precision"))] = None,
+    compiled: Annotated[bool, typer.Option("--compile", help=_help("compile"))] = False,
     limit: Limit = None,
     resume: Resume = False,
     json: Json = False,
@@ -49,6 +50,7 @@ def train(
         seed=seed,
         device=device,
         precision=precision,
+        compile=compiled,
         limit=limit,
     )
     from proxyless.api.train import train as train_folder

@@ -1,7 +1,9 @@
 """Torch modules built from specs."""
 
+from proxyless.nn.compiled import compile_blocks
 from proxyless.nn.mixed import Choice, MixedLayer, Mixture, plain_choices
 from proxyless.nn.network import build_network, channels_last
+from proxyless.nn.norm import share_norms
 from proxyless.nn.supernet import SuperNet
 from proxyless.nn.weights import load_weights, save_weights
 
@@ -12,7 +14,9 @@ __all__ = [
     "SuperNet",
     "build_network",
     "channels_last",
+    "compile_blocks",
     "load_weights",
     "plain_choices",
     "save_weights",
+    "share_norms",
 ]

@@ -44,6 +44,15 @@ class ConvBlock(nn.Sequential):
         super().__init__(OrderedDict(conv=conv, norm=norm(spec.out_shape[2]), act=_ACTIVATIONS[spec.act]()))
 
 
+class Branch(nn.Sequential):
+    """A sequence that can be compiled as one: the compiler passes over the code of `nn.Sequential` itself."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        for part in self:
+            x = part(x)
+        return x
+
+
 class MBConv(nn.Module):
     """Inverted bottleneck (Sandler et al., CVPR 2018): expand 1x1, depthwise KxK, project 1x1.
 
@@ -63,7 +72,7 @@ class MBConv(nn.Module):
         parts["depthwise_act"] = _ACTIVATIONS[spec.act]()
         parts["project"] = _conv(mid_c, out_c)
         parts["project_norm"] = norm(out_c)
-        self.branch = nn.Sequential(parts)
+        self.branch = Branch(parts)
         self.residual = spec.residual
 
     def forward(self, x: Tensor) -> Tensor:

@@ -107,7 +107,7 @@ def _gate_gradient(mixed: MixedLayer, active: int, index: int, x: Tensor, y: Ten
     if mixed.is_skip(index):
         return grad_y.new_zeros(())
     if index != active:
-        return _inner(grad_y, mixed.branch(index, x))
+        return _inner(grad_y, mixed.branch(index, x.detach()))
     block = mixed.candidates[str(index)]
     return _inner(grad_y, y) - _inner(grad_y, x) if block.residual else _inner(grad_y, y)
 

@@ -15,7 +15,7 @@ from proxyless.data import Batches
 from proxyless.data.batches import Batch
 from proxyless.errors import InputError
 from proxyless.fabric import average, average_gradients, make_fabric
-from proxyless.nn import Choice, Mixture, SuperNet, channels_last, plain_choices
+from proxyless.nn import Choice, Mixture, SuperNet, channels_last, compile_blocks, plain_choices, share_norms
 from proxyless.optim import SafeSteps, cosine_lr, make_sgd, set_lr
 from proxyless.progress import Record, Reporter, Silent
 from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
@@ -25,7 +25,7 @@ from proxyless.search.domain import BoundedDomain
 from proxyless.search.objectives import find_objective
 from proxyless.search.problem import Problem
 from proxyless.search.sampling import sample_path
-from proxyless.search.shared import SharedEvaluator, divide_training
+from proxyless.search.shared import SharedEvaluator, Worth, divide_training
 from proxyless.search.strategies import Setting, StepInputs, StepResult, find_strategy
 from proxyless.search.watch import architecture_record, collapse_warnings
 from proxyless.seeds import stream_generator, stream_seed
@@ -49,11 +49,16 @@ class Search:
         self.fabric = make_fabric(settings.device, settings.precision)
         device = self.fabric.device
         self.supernet = channels_last(SuperNet(problem.space)).to(device)
+        if self.fabric.world_size > 1:
+            share_norms(self.supernet, fused=device.type == "cuda" and not settings.unrolled)
+        if settings.compile:
+            compile_blocks(self.supernet)
         self.sgd = make_sgd(self.supernet, settings.lr, settings.momentum, settings.weight_decay)
         self.steps = SafeSteps(self.sgd)
         train, held_out = divide_training(problem.data, settings)
-        self.train = Batches(problem.data, train, settings.batch_size, device)
-        self.held_out = Batches(problem.data, held_out, settings.batch_size, device)
+        rank, world = self.fabric.global_rank, self.fabric.world_size
+        self.train = Batches(problem.data, train, settings.batch_size, device, rank, world)
+        self.held_out = Batches(problem.data, held_out, settings.batch_size, device, rank, world)
         self.train.require_full_batch("training")
         self.held_out.require_full_batch("held-out")
         self.objective = find_objective(settings.objective)(problem.bounds, settings.penalty)
@@ -91,7 +96,7 @@ class Search:
         self._run_trials(checkpoint, reporter)
 
     def _save(self, checkpoint: Path) -> None:
-        if self.fabric.is_global_zero:
+        if self.fabric.is_global_zero:  # saves the others the writing
             save_checkpoint(checkpoint, self.state_dict())
 
     def _run_epoch(self, reporter: Reporter) -> Record:
@@ -135,8 +140,7 @@ class Search:
         outputs = self._forward(images, self._choices(step, sampling))
         loss = cross_entropy(outputs, labels, label_smoothing=self.settings.label_smoothing)
         torch.autograd.backward(loss)
-        average_gradients(self.fabric, self.supernet.parameters())
-        self.steps.step(average(self.fabric, loss.detach()), "weight loss")
+        self.steps.step(average_gradients(self.fabric, self.supernet.parameters(), loss), "weight loss")
         return StepResult(loss.detach(), (outputs.detach().argmax(1) == labels).float().mean())
 
     def _architecture_step(self, batch: Batch, train: Batch, step: int, sampling: torch.Generator) -> StepResult | None:
@@ -161,12 +165,18 @@ class Search:
     def _run_trials(self, checkpoint: Path, reporter: Reporter) -> None:
         """Evaluate what the strategy proposes, saving every few networks."""
         while (path := self.strategy.propose(self.settings.seed)) is not None:
-            worth = self.evaluator.evaluate(path)
+            worth = self._evaluate(path)
             self.strategy.record(path, worth.loss, worth.accuracy)
             done, total = self.strategy.evaluated, self.settings.evaluations
             reporter.progress(done, total, f"evaluate network {done}/{total}")
             if done % _TRIALS_PER_CHECKPOINT == 0 or done == total:
                 self._save(checkpoint)
+
+    def _evaluate(self, path: Sequence[int]) -> Worth:
+        """By the first process: the proposals of all processes must follow from the same figures."""
+        worth = self.fabric.broadcast(self.evaluator.evaluate(path) if self.fabric.is_global_zero else None)
+        assert worth is not None
+        return worth
 
     def _ratios(self) -> list[float]:
         """Expected costs relative to their limits; on the CPU, where the logits are."""

@@ -1,16 +1,26 @@
 """Accuracy of a network."""
 
+from itertools import islice
+
 import torch
+from lightning_fabric import Fabric
 from torch import nn
 
 from proxyless.data import Batches
+from proxyless.fabric import average
 
 
 @torch.no_grad()
-def accuracy(network: nn.Module, batches: Batches) -> float:
-    """Share of the images whose highest logit is their label's, from 0 to 1."""
+def accuracy(network: nn.Module, batches: Batches, fabric: Fabric | None = None) -> float:
+    """Share of the images whose highest logit is their label's, from 0 to 1.
+
+    fabric: of several processes; they take the batches in turn, and all return the same.
+    """
     was_training = network.training
     network.eval()
-    correct = sum(int((network(images).argmax(1) == labels).sum()) for images, labels in batches.ordered())
+    rank, world = (fabric.global_rank, fabric.world_size) if fabric else (0, 1)
+    correct = torch.zeros((), device=batches.device, dtype=torch.float64)
+    for images, labels in islice(batches.ordered(), rank, None, world):
+        correct += (network(images).argmax(1) == labels).sum()
     network.train(was_training)
-    return correct / len(batches.labels)
+    return round(world * float(average(fabric, correct) if fabric else correct)) / len(batches.labels)

@@ -4,14 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from proxyless.checkpoint import load_checkpoint, save_checkpoint
 from proxyless.data import Batches, ImageData
 from proxyless.errors import InputError
-from proxyless.fabric import make_fabric
-from proxyless.nn import build_network, channels_last, load_weights, save_weights
-from proxyless.optim import cosine_lr, make_sgd, require_finite, set_lr
+from proxyless.fabric import average_gradients, make_fabric
+from proxyless.nn import build_network, channels_last, compile_blocks, load_weights, save_weights, share_norms
+from proxyless.optim import SafeSteps, cosine_lr, make_sgd, set_lr
 from proxyless.progress import Record, Reporter, Silent
 from proxyless.search.problem import check_classes
 from proxyless.seeds import stream_seed
@@ -33,12 +34,16 @@ class Training:
         self.data, self.settings = data, settings
         torch.manual_seed(stream_seed(settings.seed, "initialisation"))
         self.fabric = make_fabric(settings.device, settings.precision)
-        network = channels_last(build_network(architecture.layers))
-        sgd = make_sgd(network, settings.lr, settings.momentum, settings.weight_decay)
-        self.network, self.sgd = self.fabric.setup(network, sgd)
+        device, rank, world = self.fabric.device, self.fabric.global_rank, self.fabric.world_size
+        self.network = channels_last(build_network(architecture.layers)).to(device)
+        if world > 1:
+            share_norms(self.network, fused=device.type == "cuda")
+        if settings.compile:
+            compile_blocks(self.network)
+        self.sgd = make_sgd(self.network, settings.lr, settings.momentum, settings.weight_decay)
+        self.steps = SafeSteps(self.sgd)
         train, validation = data.train.divide(settings.validation, settings.seed)
-        device = self.fabric.device
-        self.train = Batches(data, train, settings.batch_size, device)
+        self.train = Batches(data, train, settings.batch_size, device, rank, world)
         self.validation = Batches(data, validation, settings.batch_size, device)
         self.train.require_full_batch("training")
         self.epoch, self.best_epoch, self.best_accuracy = 0, 0, -1.0
@@ -52,7 +57,8 @@ class Training:
             self._finish_epoch(loss, folder)
             save_checkpoint(checkpoint, self.state_dict())
             reporter.epoch(self.history[-1])
-        load_weights(folder / WEIGHTS, self.network.module)
+        self.fabric.barrier()  # the first process has written them
+        load_weights(folder / WEIGHTS, self.network)
         info = self._describe()
         save_info(folder, info)
         return info
@@ -64,21 +70,30 @@ class Training:
             done, total = self.epoch * self.train.steps + step, settings.epochs * self.train.steps
             set_lr(self.sgd, cosine_lr(settings.lr, done, total, settings.warmup_epochs * self.train.steps))
             self.sgd.zero_grad(set_to_none=True)
-            loss = cross_entropy(self.network(images), labels, label_smoothing=settings.label_smoothing)
-            require_finite(loss, "training loss")
-            self.fabric.backward(loss)
-            self.sgd.step()
-            losses.append(loss.detach())
+            loss = cross_entropy(self._forward(images), labels, label_smoothing=settings.label_smoothing)
+            torch.autograd.backward(loss)
+            losses.append(average_gradients(self.fabric, self.network.parameters(), loss))
+            self.steps.step(losses[-1], "training loss")
             reporter.progress(done + 1, total, f"epoch {self.epoch + 1}/{settings.epochs}")
+        self.steps.check()
         return float(torch.stack(losses).mean())
 
+    def _forward(self, images: Tensor) -> Tensor:
+        with self.fabric.autocast():
+            logits: Tensor = self.network(images)
+        return logits.float()
+
+    def _accuracy(self, batches: Batches) -> float:
+        with self.fabric.autocast():
+            return accuracy(self.network, batches, self.fabric)
+
     def _finish_epoch(self, loss: float, folder: Path) -> None:
-        value = accuracy(self.network, self.validation)
+        value = self._accuracy(self.validation)
         self.epoch += 1
-        save_weights(folder / LAST_WEIGHTS, self.network.module)
+        save_weights(folder / LAST_WEIGHTS, self.network)
         if value >= self.best_accuracy:
             self.best_accuracy, self.best_epoch = value, self.epoch
-            save_weights(folder / WEIGHTS, self.network.module)
+            save_weights(folder / WEIGHTS, self.network)
         self.history.append({"epoch": self.epoch, "train_loss": loss, "validation_accuracy": value})
 
     def _describe(self) -> TrainedInfo:
@@ -91,7 +106,7 @@ class Training:
             std=self.data.std,
             best_epoch=self.best_epoch,
             validation_accuracy=self.best_accuracy,
-            test_accuracy=accuracy(self.network, test),
+            test_accuracy=self._accuracy(test),
         )
 
     def state_dict(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class DartsStrategy(AdamStrategy):
     """
 
     def weight_choices(self, generator: torch.Generator, progress: float) -> list[Choice | Mixture]:
-        logits = self.architecture.logits.detach().to(self.expected.costs.device)
+        logits = self.architecture.logits.detach().to(self.expected.costs.device, non_blocking=True)
         return self._mixtures(logits)
 
     def _mixtures(self, logits: Tensor) -> list[Choice | Mixture]:

@@ -26,7 +26,7 @@ class GumbelStrategy(AdamStrategy):
     """
 
     def weight_choices(self, generator: torch.Generator, progress: float) -> list[Choice | Mixture]:
-        logits = self.architecture.logits.detach().to(self.expected.costs.device)
+        logits = self.architecture.logits.detach().to(self.expected.costs.device, non_blocking=True)
         return self._mixtures(logits, generator, progress)
 
     def _mixtures(self, logits: Tensor, generator: torch.Generator, progress: float) -> list[Choice | Mixture]:

@@ -27,7 +27,7 @@ class ReinforceStrategy(AdamStrategy):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        self.baseline: float | None = None
+        self.baseline: Tensor | None = None
 
     def _gradient(self, inputs: StepInputs, logits: Tensor) -> tuple[Tensor, StepResult]:
         paths = [sample_path(self.architecture.logits.detach(), inputs.generator) for _ in range(_PATHS)]
@@ -43,16 +43,17 @@ class ReinforceStrategy(AdamStrategy):
 
     def _policy_term(self, costs: Tensor, log_probs: Tensor, paths: list[list[int]]) -> Tensor:
         """Zero, with the gradient of the expected cost; also moves the baseline."""
-        mean = float(costs.mean())
+        mean = costs.mean().double()  # stays on its device: nothing waits for it
         baseline = mean if self.baseline is None else self.baseline
         self.baseline = baseline + _BASELINE_RATE * (mean - baseline)
-        index = torch.tensor(paths).to(log_probs.device)
+        index = torch.tensor(paths).to(log_probs.device, non_blocking=True)
         log_path = log_probs.expand(len(paths), -1, -1).gather(2, index[:, :, None]).sum((1, 2))
         return ((costs - baseline) * (log_path - log_path.detach())).mean()
 
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "baseline": self.baseline}
+        return {**super().state_dict(), "baseline": None if self.baseline is None else float(self.baseline)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        self.baseline = state["baseline"]
+        value, device = state["baseline"], self.expected.costs.device
+        self.baseline = None if value is None else torch.tensor(value, dtype=torch.float64, device=device)

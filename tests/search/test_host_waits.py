@@ -1,0 +1,100 @@
+"""The host never waits for the device inside a weight step, and once in an architecture step.
+
+On the `meta` device there are no values: whatever asks for one (`item`, `float`, `bool`, `tolist`, `cpu`, `nonzero`)
+fails. What may be waited for is answered here, and counted.
+"""
+
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from proxyless.search.config import SearchSettings
+from proxyless.search.loop import Search
+from proxyless.search.problem import Problem
+from proxyless.search.strategies import STRATEGIES
+from proxyless.space.bounds import latency_bound
+from proxyless.space.chain import Stage, chain
+from tests.helpers import table_by_macs, toy_data
+
+_STAGES = [Stage(8, 1, 1), Stage(12, 2, 2)]
+_SPACE = chain("toy", {}, resolution=8, num_classes=2, stem=(8, 1), first_width=8, stages=_STAGES, head_width=16)
+_CASES: list[tuple[str, dict[str, Any]]] = [
+    *((name, {}) for name in STRATEGIES),
+    ("gradient", {"gates": "all"}),
+    ("reinforce", {"reward": "accuracy"}),
+    ("darts", {"unrolled": True}),
+]
+every_strategy = pytest.mark.parametrize(("strategy", "more"), _CASES, ids=[f"{n}-{m}" if m else n for n, m in _CASES])
+
+
+class _NoOptimizer:
+    """PyTorch's fused step has no version without values."""
+
+    def __init__(self) -> None:
+        self.param_groups: list[dict[str, float]] = []
+        self.taken = 0
+
+    def zero_grad(self, set_to_none: bool) -> None:
+        assert set_to_none
+
+    def step(self) -> None:
+        self.taken += 1
+
+
+@pytest.fixture(autouse=True)
+def _autocast_of_meta(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Autocast does not know the device `meta`: it is off there."""
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda device: False)
+    monkeypatch.setattr(torch, "get_autocast_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+
+
+def _search_on_meta(strategy: str, **more: Any) -> Search:
+    costs = table_by_macs(_SPACE).costs(_SPACE)
+    bound = latency_bound(costs, 0.5 * (costs.min_ms + costs.max_ms))
+    settings = SearchSettings.make("test", strategy=strategy, warmup_epochs=0, batch_size=8, device="cpu", **more)
+    search = Search(Problem(_SPACE, toy_data(resolution=8), (bound,)), settings)
+    search.supernet.to("meta")
+    search.strategy.expected.to("meta")
+    search.sgd = search.steps.optimizer = _NoOptimizer()  # type: ignore[assignment]
+    return search
+
+
+def _batch() -> tuple[Tensor, Tensor]:
+    return torch.empty(8, 3, 8, 8, device="meta"), torch.empty(8, dtype=torch.long, device="meta")
+
+
+@every_strategy
+def test_a_weight_step_never_waits(strategy: str, more: dict[str, Any]) -> None:
+    search, generator = _search_on_meta(strategy, **more), torch.Generator().manual_seed(0)
+    for step in range(2):
+        result = search._weight_step(_batch(), step, generator)
+    assert result.loss.device.type == "meta" and search.sgd.taken == 2  # type: ignore[attr-defined]
+
+
+@every_strategy
+def test_an_architecture_step_waits_for_its_gradient_only(
+    strategy: str, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search, generator = _search_on_meta(strategy, **more), torch.Generator().manual_seed(0)
+    waits: list[torch.Size] = []
+
+    def values(tensor: Tensor) -> Tensor:
+        assert tensor.device.type == "meta"
+        waits.append(tensor.shape)
+        return torch.ones(tensor.shape)
+
+    monkeypatch.setattr(Tensor, "cpu", values)
+    for step in range(2):
+        search._architecture_step(_batch(), _batch(), step, generator)
+    learns = isinstance(getattr(search.strategy, "optimizer", None), torch.optim.Adam)
+    assert waits == [search.strategy.architecture.logits.shape] * (2 if learns else 0)
+
+
+@pytest.mark.parametrize("wait", [Tensor.item, Tensor.tolist, Tensor.cpu, float, bool])
+def test_the_device_without_values_notices_every_way_to_ask_for_one(wait: Any) -> None:
+    with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
+        wait(torch.empty((), device="meta"))
