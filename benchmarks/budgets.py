@@ -85,12 +85,13 @@ def main() -> None:
     parser.add_argument("--runtime", default="litert", choices=list(_FORMATS))
     parser.add_argument("--budgets", type=int, default=10)
     parser.add_argument("--strategy", default="gradient")
+    parser.add_argument("--rounds", type=int, default=40, help="of the profile; more where the machine is busy")
     parser.add_argument("--table", type=Path, help="use this table instead of profiling")
     arguments = parser.parse_args()
     space = build_space(arguments.space, {"num_classes": 10})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        settings = ProfileSettings(runtime=arguments.runtime)
+        settings = ProfileSettings(runtime=arguments.runtime, rounds=arguments.rounds)
         path = folder / "table.json"
         table = LatencyTable.load(arguments.table) if arguments.table else profile(space, path, settings)
         costs = table.costs(space)
