@@ -1,0 +1,142 @@
+"""Images per second of the search against the paper's loop written plainly (benchmarks/paper_loop.py).
+
+python benchmarks/search_speed.py --batch 256 --resolution 224      # and --batch 1024 --resolution 32, on a GPU
+taskset -c 1 python benchmarks/search_speed.py --device cpu --batch 32 --resolution 32 --cycles 5
+
+A cycle is five weight steps and one architecture step that compares all candidates, as on ImageNet; cycles of both
+kinds alternate, after one of each that is not counted. Images are random and on the device: reading data is not
+measured. Prints medians over the cycles; the hours of the ImageNet schedule are calculated from them.
+"""
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from paper_loop import PaperLoop
+from proxyless.data import ImageData, Split, make_data
+from proxyless.search.config import SearchSettings
+from proxyless.search.loop import Search
+from proxyless.search.problem import Problem
+from proxyless.space import Space, build_space
+from proxyless.space.bounds import macs_bound
+
+_WEIGHT_STEPS = 5
+_TRAIN_IMAGES, _WARMUP_EPOCHS, _EPOCHS = 1_281_167 - 50_000, 40, 120
+
+Cycle = Callable[[], object]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--space", default="mobile")
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--resolution", type=int, default=224)
+    parser.add_argument("--cycles", type=int, default=10)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="32-true")
+    parser.add_argument("--compile", action="store_true")
+    arguments = parser.parse_args()
+    space = build_space(arguments.space, {"resolution": arguments.resolution, "num_classes": 10})
+    settings = SearchSettings.make(
+        "benchmark",
+        gates="all",
+        batch_size=arguments.batch,
+        device=arguments.device,
+        precision=arguments.precision,
+        compile=arguments.compile,
+        warmup_epochs=0,
+    )
+    bound = macs_bound(space, 0.5 * (macs_bound(space, 1e12).min_cost + max_cost(space)))
+    search = Search(Problem(space, random_data(arguments.batch, arguments.resolution), (bound,)), settings)
+    device = search.fabric.device
+    paper = PaperLoop(space, device)
+    images = torch.randn(arguments.batch, 3, arguments.resolution, arguments.resolution, device=device)
+    labels = torch.arange(arguments.batch, device=device) % 10
+    generator = torch.Generator().manual_seed(0)
+    batch = (images.contiguous(memory_format=torch.channels_last), labels)
+    steps: dict[str, tuple[Cycle, Cycle]] = {
+        "search": (
+            lambda: search._weight_step(batch, 0, generator),
+            lambda: search._architecture_step(batch, batch, 0, generator),
+        ),
+        "paper": (lambda: paper.weight_step(images, labels), lambda: paper.architecture_step(images, labels)),
+    }
+    print(json.dumps(report(arguments, device, measure(steps, arguments.cycles, device))))
+
+
+def max_cost(space: Space) -> float:
+    bound = macs_bound(space, 1e12)
+    return bound.constant + sum(max(row) for row in bound.layers)
+
+
+def random_data(batch: int, resolution: int) -> ImageData:
+    """Enough for one batch of both halves; the steps get their own images."""
+    labels = torch.arange(max(40, 4 * batch)) % 10
+    split = Split(torch.randint(0, 256, (len(labels), 3, resolution, resolution), dtype=torch.uint8), labels)
+    return make_data("synthetic:speed", split, split.take(range(20)), [str(i) for i in range(10)], "none")
+
+
+def measure(steps: dict[str, tuple[Cycle, Cycle]], cycles: int, device: torch.device) -> dict[str, dict[str, Any]]:
+    """Seconds of the weight steps and of the architecture step of every cycle, and peak memory in bytes."""
+    found: dict[str, dict[str, Any]] = {name: {"weight": [], "architecture": [], "peak": 0} for name in steps}
+    for number in range(cycles + 1):
+        for name, (weight_step, architecture_step) in steps.items():
+            if device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats()
+            weight_s = seconds(lambda step=weight_step: [step() for _ in range(_WEIGHT_STEPS)], device)
+            architecture_s = seconds(architecture_step, device)
+            if number > 0:
+                found[name]["weight"].append(weight_s / _WEIGHT_STEPS)
+                found[name]["architecture"].append(architecture_s)
+            if device.type == "cuda":
+                found[name]["peak"] = max(found[name]["peak"], torch.cuda.max_memory_allocated())
+    return found
+
+
+def seconds(run: Cycle, device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def report(arguments: argparse.Namespace, device: torch.device, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        **vars(arguments),
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu ({platform.machine()})",
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
+    speeds = {}
+    for name, times in found.items():
+        weight_s, architecture_s = (float(np.median(times[kind])) for kind in ("weight", "architecture"))
+        cycle_s = _WEIGHT_STEPS * weight_s + architecture_s
+        speeds[name] = (_WEIGHT_STEPS + 1) * arguments.batch / cycle_s
+        result[name] = {
+            "weight_step_ms": round(1e3 * weight_s, 1),
+            "architecture_step_ms": round(1e3 * architecture_s, 1),
+            "images_per_s": round(speeds[name], 1),
+            "peak_memory_bytes": times["peak"] or None,
+            "imagenet_hours_calculated": round(imagenet_hours(weight_s, architecture_s, arguments.batch), 1),
+        }
+    return {**result, "ratio": round(speeds["search"] / speeds["paper"], 3)}
+
+
+def imagenet_hours(weight_s: float, architecture_s: float, batch: int) -> float:
+    """Of 40 epochs of weight steps and 120 with an architecture step after every fifth, without reading data."""
+    steps = _TRAIN_IMAGES // batch
+    total_s = (_WARMUP_EPOCHS + _EPOCHS) * steps * weight_s + _EPOCHS * steps / _WEIGHT_STEPS * architecture_s
+    return total_s / 3600
+
+
+if __name__ == "__main__":
+    main()

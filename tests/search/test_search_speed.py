@@ -1,0 +1,40 @@
+"""The benchmark of speed runs, and what it compares with computes the gradient of the gates."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+_BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.mark.slow
+def test_it_prints_both_speeds() -> None:
+    arguments = ["--space", "tiny", "--device", "cpu", "--batch", "4", "--resolution", "16", "--cycles", "1"]
+    command = [sys.executable, "search_speed.py", *arguments]
+    done = subprocess.run(command, cwd=_BENCHMARKS, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    speeds = [document[name]["images_per_s"] for name in ("search", "paper")]
+    assert min(speeds) > 0 and document["ratio"] == pytest.approx(speeds[0] / speeds[1], rel=0.05)
+
+
+def test_the_papers_gates_get_the_exact_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(_BENCHMARKS))
+    from paper_loop import MixedEdge
+    from proxyless.space import tiny
+
+    torch.manual_seed(0)
+    edge = MixedEdge(tiny(resolution=16).layers[0]).double()
+    height, width, channels = tiny(resolution=16).layers[0].in_shape
+    x = torch.randn(4, channels, height, width, dtype=torch.double)
+    edge.binarize()
+    edge(x).square().mean().backward()
+    ours = edge.gates.grad
+    gates = edge.gates.detach().clone().requires_grad_()
+    out = torch.stack([gate * op(x) for gate, op in zip(gates, edge.candidates, strict=True)]).sum(0)
+    out.square().mean().backward()
+    torch.testing.assert_close(ours, gates.grad)
