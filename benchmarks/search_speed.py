@@ -89,8 +89,8 @@ def measure(steps: dict[str, tuple[Cycle, Cycle]], cycles: int, device: torch.de
         for name, (weight_step, architecture_step) in steps.items():
             if device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats()
-            weight_s = seconds(lambda step=weight_step: [step() for _ in range(_WEIGHT_STEPS)], device)
-            architecture_s = seconds(architecture_step, device)
+            weight_s = seconds(weight_step, device, _WEIGHT_STEPS)
+            architecture_s = seconds(architecture_step, device, 1)
             if number > 0:
                 found[name]["weight"].append(weight_s / _WEIGHT_STEPS)
                 found[name]["architecture"].append(architecture_s)
@@ -99,11 +99,12 @@ def measure(steps: dict[str, tuple[Cycle, Cycle]], cycles: int, device: torch.de
     return found
 
 
-def seconds(run: Cycle, device: torch.device) -> float:
+def seconds(run: Cycle, device: torch.device, times: int) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize()
     start = time.perf_counter()
-    run()
+    for _ in range(times):
+        run()
     if device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start

@@ -47,7 +47,8 @@ def test_every_candidate_keeps_channels_last() -> None:
 
 def test_norm_over_one_process_is_batch_norm_with_the_same_format_and_statistics() -> None:
     with torch.random.fork_rng():
-        torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+        store = torch._C._distributed_c10d.HashStore()
+        torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
         try:
             plain = torch.nn.BatchNorm2d(6)
             torch.nn.init.uniform_(plain.weight, 0.5, 1.5)
