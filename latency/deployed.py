@@ -71,7 +71,9 @@ class Conditions:
     anchors: tuple[Anchor, ...] = ()
 
 
-def measure_files(files: Mapping[str, Path], device: Device, conditions: Conditions) -> dict[str, DeployedLatency]:
+def measure_files(
+    files: Mapping[str, Path], device: Device, conditions: Conditions, rounds: int = ROUNDS
+) -> dict[str, DeployedLatency]:
     """Time model files, by name, in rounds with the anchors."""
     runtime, anchors = conditions.runtime, conditions.anchors
     with tempfile.TemporaryDirectory(prefix="proxyless-") as folder:
@@ -79,7 +81,7 @@ def measure_files(files: Mapping[str, Path], device: Device, conditions: Conditi
         networks = {name: tuple(map(Op.parse, anchor.ops)) for name, anchor in zip(names, anchors, strict=True)}
         items = {**files, **write_networks(networks, conditions, Path(folder))}
         job = Job(runtime.runner, items, (), conditions.threads, conditions.delegate, conditions.batch)
-        measured, _ = time_files(device, job, ROUNDS)
+        measured, _ = time_files(device, job, rounds)
     slowness = [measured[name].ms / anchor.ms for name, anchor in zip(names, anchors, strict=True)]
     common = float(np.median(slowness)) if slowness else 1.0
     return {name: DeployedLatency(measured[name].ms, measured[name].iqr_ms, common) for name in files}

@@ -8,7 +8,7 @@ from typing import Any
 
 from latency.table import LatencyTable
 from proxyless.api.derive import budget_bounds, first_table, make_architecture
-from proxyless.api.refine import measured_architecture
+from proxyless.api.refine import check_measurable, measured_architecture
 from proxyless.errors import InputError
 from proxyless.files import file_name, output_folder, write_json
 from proxyless.progress import Reporter, Silent
@@ -129,6 +129,8 @@ def measured_gallery(
     folder, reporter = Path(run), reporter or Silent()
     result = load_result(folder)
     cells = _cells(result, list(tables) or [first_table(folder)], budgets, 1)
+    for cell in cells:
+        check_measurable(cell.table)
     networks = []
     for done, cell in enumerate(cells):
         reporter.progress(done, len(cells), cell.name)

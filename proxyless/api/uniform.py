@@ -6,6 +6,7 @@ from itertools import chain, groupby, zip_longest
 from proxyless.search.derive import keeps
 from proxyless.space import SKIP, Architecture, Op, Space, build_space
 from proxyless.space.bounds import Bound
+from proxyless.space.chain import MAX_WIDTH_MULT, MIN_WIDTH_MULT
 
 OPS = tuple(map(Op.parse, ("k3e3", "k3e6", "k5e6", "k7e6")))
 """`k3e6` is MobileNetV2's."""
@@ -17,7 +18,9 @@ _WIDTHS = tuple(step / 20 for step in range(5, 31))
 def widths(space: Space, op: Op) -> list[Architecture]:
     """The operation in every layer, at widths from a quarter to one and a half, those that differ, narrowest first."""
     own = float(space.args.get("width_mult", 1.0))
-    spaces = [build_space(space.name, {**space.args, "width_mult": round(own * width, 6)}) for width in _WIDTHS]
+    scales = [round(own * width, 6) for width in _WIDTHS]
+    possible = [scale for scale in scales if MIN_WIDTH_MULT <= scale <= MAX_WIDTH_MULT]
+    spaces = [build_space(space.name, {**space.args, "width_mult": scale}) for scale in possible]
     distinct = {scaled.fingerprint: scaled for scaled in spaces}
     return [Architecture(scaled, (op,) * len(scaled.layers)) for scaled in distinct.values()]
 

@@ -11,6 +11,7 @@ from latency.profile import profile
 from latency.runtimes import find_runtime
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable
+from proxyless.api.derive import derive_networks
 from proxyless.api.export import Report, export
 from proxyless.api.measure import measure_networks
 from proxyless.api.refine import derive_measured
@@ -121,7 +122,8 @@ class Pipeline:
     def _derive(self, name: str, table: LatencyTable) -> Architecture:
         path = self.folder / f"network-{file_name(name)}.json"
         if not path.exists():
-            derive_measured(self.folder / "search", [self.settings.budget], table)[0].save(path)
+            derive = derive_measured if table.anchors else derive_networks
+            derive(self.folder / "search", [self.settings.budget], table)[0].save(path)
         return Architecture.load(path)
 
     def _search(self, table: LatencyTable) -> None:

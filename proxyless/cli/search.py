@@ -148,6 +148,6 @@ def _print_if_loose(architecture: "Architecture", table: "LatencyTable") -> None
     share = architecture.target.predicted_ms / _allowed_ms(architecture, table)
     if share < _LOOSE:
         OUT.print(
-            f"the network needs {share:.0%} of what the budget allows: no other of the space uses more of it",
+            f"the network needs {share:.0%} of what the budget allows; see docs/search.md on allowances",
             highlight=False,
         )

@@ -24,6 +24,8 @@ def align_candidates(layer: MixedLayer) -> None:
     (Goyal et al., "Accurate, large minibatch SGD", 2017, section 5.1).
     """
     blocks = [block for block in layer.candidates.values() if isinstance(block, MBConv)]
+    if not blocks:  # a limit on memory may leave the skip alone
+        return
     smallest = min(blocks, key=lambda block: sum(p.numel() for p in block.parameters()))
     for block in blocks:
         if block is not smallest:

@@ -1,10 +1,12 @@
 """The settings of a search."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from proxyless.config import RecipeSettings
+
+_OF_STRATEGY = {"gates": "gradient", "reward": "reinforce", "unrolled": "darts"}
 
 
 class SearchSettings(RecipeSettings):
@@ -34,3 +36,19 @@ class SearchSettings(RecipeSettings):
     )
     arch_every: int = Field(1, ge=1, description="Weight steps per architecture step.")
     held_out: float = Field(0.3, gt=0, lt=1, description="Share of the training images kept for architecture steps.")
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if self.objective == "constrained" and self.penalty is not None:
+            raise ValueError(
+                f"the objective 'constrained' finds its multipliers itself, it has no penalty of {self.penalty:g}; leave "
+                "the penalty out, or choose another objective"
+            )
+        if self.unrolled and self.compile:
+            raise ValueError("'unrolled' differentiates twice, which compiled blocks cannot; leave one of both out")
+        for name, strategy in _OF_STRATEGY.items():
+            if getattr(self, name) != type(self).model_fields[name].default and self.strategy != strategy:
+                raise ValueError(
+                    f"'{name}' is a setting of the strategy {strategy!r}, not of {self.strategy!r}; leave it out"
+                )
+        return self

@@ -1,7 +1,7 @@
 """The most probable networks that keep all bounds: a multiple-choice knapsack, solved exactly."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
@@ -52,24 +52,23 @@ def derive_paths(log_probs: Sequence[Sequence[float]], bounds: Sequence[Bound], 
     return found
 
 
-def allowances(bounds: Sequence[Bound], used: bool) -> list[Bound]:
-    """The bounds as they are; or, where allowances need not be used, without what a network should cost at least."""
-    return [bound if used else replace(bound, least=0.0) for bound in bounds]
-
-
 def choose_path(
     log_probs: Sequence[Sequence[float]], bounds: Sequence[Bound], evaluated: Sequence[Sequence[int]] = ()
 ) -> list[int]:
-    """The first of the evaluated networks that keeps and uses the bounds, else the most probable one that does.
+    """The first of the evaluated networks that keeps the bounds and uses one, else the most probable one that does.
 
+    Where no network uses a bound, the first that keeps them.
     evaluated: best first.
 
     Raises:
         InputError: no network keeps the bounds.
     """
     fitting = [list(path) for path in evaluated if keeps(path, bounds)]
-    using = [path for path in fitting if any(bound.cost(path) >= bound.least for bound in bounds)]
-    return next(iter([*using, *fitting]), None) or derive_path(log_probs, bounds)
+    using = [path for path in fitting if uses(path, bounds)]
+    if using:
+        return using[0]
+    derived = derive_path(log_probs, bounds)
+    return fitting[0] if fitting and not uses(derived, bounds) else derived
 
 
 def candidate_paths(
@@ -82,7 +81,8 @@ def candidate_paths(
     """
     first = choose_path(log_probs, bounds, evaluated)
     fitting = [list(path) for path in evaluated if keeps(path, bounds)]
-    merged = [first, *fitting[: count // 2], *derive_paths(log_probs, bounds, count), *fitting]
+    using = [path for path in fitting if uses(path, bounds)]
+    merged = [first, *using[: count // 2], *derive_paths(log_probs, bounds, count), *fitting]
     return [list(path) for path in dict.fromkeys(map(tuple, merged))][:count]
 
 
@@ -94,6 +94,11 @@ def log_prob(log_probs: Sequence[Sequence[float]], path: Sequence[int]) -> float
 def keeps(path: Sequence[int], bounds: Sequence[Bound]) -> bool:
     """Whether a network keeps all bounds."""
     return all(bound.cost(path) <= bound.limit for bound in bounds)
+
+
+def uses(path: Sequence[int], bounds: Sequence[Bound]) -> bool:
+    """Whether a network costs as much of one bound as it should, up to the tolerance of the solver."""
+    return any(bound.cost(path) >= bound.least * (1 - 1e-6) for bound in bounds)
 
 
 @dataclass

@@ -18,6 +18,8 @@ Ints = NDArray[np.int64]
 _EXPECTED_SHARE = 0.97
 """Of what the cheapest network leaves of a bound, how much a random one uses on average: about half of them fit."""
 _STEEPEST = 1000.0
+_ROUNDING = 1e-12
+"""A bound may be the very cost of a network, less what is fixed: their difference is rounded."""
 _BATCH, _BATCHES, _RESTARTS, _STEPS = 32, 30, 20, 100
 
 
@@ -43,7 +45,7 @@ class BoundedDomain:
 
     def fits(self, paths: Ints) -> NDArray[np.bool_]:
         """Which of the paths (networks, layers) keep every bound."""
-        return np.asarray(np.all(self._spent(paths) <= np.asarray(self.room), axis=1))
+        return np.asarray(np.all(self._spent(paths) <= np.asarray(self.room) * (1 + _ROUNDING), axis=1))
 
     def random(self, rng: np.random.Generator) -> Path:
         """A random network that fits, likely near the bounds.
@@ -114,7 +116,7 @@ class BoundedDomain:
         cheapest network leaves; infinite where an operation alone oversteps a bound."""
         cheapest = self._table.min(axis=2, keepdims=True)
         least = np.cumsum(cheapest[:, :, 0], axis=1)[:, -1]
-        spare = np.asarray(self.room) - least
+        spare = np.asarray(self.room) * (1 + _ROUNDING) - least
         if np.any(spare < 0):
             worst = int(np.argmin(spare))
             raise InputError(

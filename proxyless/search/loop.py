@@ -1,7 +1,8 @@
 """The search: warm-up, then weight steps and architecture steps in turn, on two halves of the training data."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from dataclasses import replace
+from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from proxyless.optim import SafeSteps, cosine_lr, make_sgd, set_lr
 from proxyless.progress import Record, Reporter, Silent
 from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
 from proxyless.search.config import SearchSettings
-from proxyless.search.derive import allowances, choose_path
+from proxyless.search.derive import choose_path
 from proxyless.search.domain import BoundedDomain
 from proxyless.search.objectives import find_objective
 from proxyless.search.problem import Problem
@@ -62,7 +63,6 @@ class Search:
         self.train.require_full_batch("training")
         self.held_out.require_full_batch("held-out")
         self.objective = find_objective(settings.objective)(problem.bounds, settings.penalty)
-        self.evaluator = SharedEvaluator(self.supernet, problem.space, problem.data, train, held_out)
         architecture = ArchitectureLogits(problem.space, settings.seed)
         setting = Setting(
             architecture,
@@ -76,6 +76,12 @@ class Search:
         self.expected = ExpectedCosts(problem.bounds)
         self.epoch = 0
         self.history: list[Record] = []
+
+    @cached_property
+    def evaluator(self) -> SharedEvaluator:
+        """Made when it is first needed: it has images of its own on the device."""
+        train, held_out = divide_training(self.problem.data, self.settings)
+        return SharedEvaluator(self.supernet, self.problem.space, self.problem.data, train, held_out)
 
     @property
     def epochs(self) -> int:
@@ -108,9 +114,8 @@ class Search:
         for step, batch in enumerate(self.train.shuffled(self.settings.seed, "train", self.epoch)):
             done = self.epoch * self.train.steps + step
             weight_results.append(self._weight_step(batch, done, sampling))
-            if not warmup and step % self.settings.arch_every == 0:
-                result = self._architecture_step(next(held_out), batch, done, sampling)
-                arch_results += [result] if result else []
+            if not warmup and self.strategy.learns and step % self.settings.arch_every == 0:
+                arch_results.append(self._architecture_step(next(held_out), batch, done, sampling))
             reporter.progress(done + 1, self.epochs * self.train.steps, self._status(warmup))
         self.steps.check()
         return self._record(warmup, weight_results, arch_results)
@@ -143,7 +148,7 @@ class Search:
         self.steps.step(average_gradients(self.fabric, self.supernet.parameters(), loss), "weight loss")
         return StepResult(loss.detach(), (outputs.detach().argmax(1) == labels).float().mean())
 
-    def _architecture_step(self, batch: Batch, train: Batch, step: int, sampling: torch.Generator) -> StepResult | None:
+    def _architecture_step(self, batch: Batch, train: Batch, step: int, sampling: torch.Generator) -> StepResult:
         self.objective.update(self._ratios())
         inputs = StepInputs(
             forward=self._forward,
@@ -215,7 +220,9 @@ class Search:
 
     def derive(self) -> list[int]:
         """The best network found: evaluated, or the most probable one, that keeps the bounds."""
-        bounds = allowances(self.problem.bounds, self.objective.allowances_are_used)
+        bounds = self.problem.bounds
+        if not self.objective.allowances_are_used:
+            bounds = tuple(replace(bound, least=0.0) for bound in bounds)
         return choose_path(self.log_probs(), bounds, self.strategy.trials)
 
     def state_dict(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from proxyless.errors import InputError
 from proxyless.files import read_model
-from proxyless.search.derive import allowances, candidate_paths, choose_path, log_prob
+from proxyless.search.derive import candidate_paths, choose_path, log_prob
 from proxyless.space import Architecture, Layer, Op, Space, build_space
 from proxyless.space.bounds import Bound, macs_bound, params_bound
 
@@ -89,7 +89,7 @@ class SearchResult(BaseModel):
 
     def log_prob(self, path: Sequence[int]) -> float:
         """Log of the probability of a network."""
-        return sum(row[op] for row, op in zip(self.log_probs, path, strict=True))
+        return log_prob(self.log_probs, path)
 
     def candidates(self, bounds: Sequence[Bound], count: int) -> list[list[int]]:
         """Up to `count` distinct networks that keep the bounds; the first is that of `derive`.
@@ -100,14 +100,14 @@ class SearchResult(BaseModel):
         return candidate_paths(self.log_probs, self._bounds(bounds), self._evaluated_paths(), count)
 
     def _bounds(self, bounds: Sequence[Bound]) -> list[Bound]:
-        return allowances(bounds, self.allowances_are_used)
+        return [bound if self.allowances_are_used else replace(bound, least=0.0) for bound in bounds]
 
     def ranked(self, paths: Sequence[Sequence[int]]) -> list[list[int]]:
         """Networks, best first: those that were evaluated in their order, then by probability."""
         evaluated = {tuple(path): rank for rank, path in enumerate(self._evaluated_paths())}
 
         def place(path: Sequence[int]) -> tuple[float, float]:
-            return evaluated.get(tuple(path), len(evaluated)), -log_prob(self.log_probs, path)
+            return evaluated.get(tuple(path), len(evaluated)), -self.log_prob(path)
 
         return [list(path) for path in sorted(paths, key=place)]
 

@@ -50,8 +50,12 @@ class LoggingReporter:
         self.inner.progress(done, total, status)
 
     def epoch(self, record: Record) -> None:
-        write_text(self.path, "".join(json.dumps(line) + "\n" for line in self.history))
+        self.write()
         self.inner.epoch(record)
+
+    def write(self) -> None:
+        """All epochs so far; after a resume also one that was saved just before the run was killed."""
+        write_text(self.path, "".join(json.dumps(line) + "\n" for line in self.history))
 
 
 def open_run(folder: Path, config: Settings, resume: bool) -> bool:
@@ -62,6 +66,8 @@ def open_run(folder: Path, config: Settings, resume: bool) -> bool:
     """
     path = folder / CONFIG
     saved = read_yaml(path, type(config)) if path.exists() else config  # refuses another program's file
+    if not (folder / CHECKPOINT).exists() and (folder / RESULT).exists():
+        raise InputError(f"{folder} holds a finished search without its {CHECKPOINT}; choose another folder")
     if not (folder / CHECKPOINT).exists():  # nothing was finished: nothing can be lost
         output_folder(folder)
         write_yaml(path, config)
@@ -85,7 +91,10 @@ def run_search(folder: Path, config: RunConfig, problem: Problem, reporter: Repo
     search = Search(problem, config.search)
     if open_on_first(search.fabric, folder, config, resume):
         search.resume(folder / CHECKPOINT)
-    search.run(folder / CHECKPOINT, _reporters(folder, search, reporter) if search.fabric.is_global_zero else None)
+    log = LoggingReporter(folder / LOG, search.history, BoardReporter(folder / BOARD, search.history, reporter))
+    if search.history:
+        log.write()
+    search.run(folder / CHECKPOINT, log if search.fabric.is_global_zero else None)
     result = SearchResult(
         space=config.space,
         space_args=config.space_args,
@@ -100,11 +109,6 @@ def run_search(folder: Path, config: RunConfig, problem: Problem, reporter: Repo
         write_json(folder / RESULT, result.model_dump())
     search.fabric.barrier()
     return result
-
-
-def _reporters(folder: Path, search: Search, reporter: Reporter) -> Reporter:
-    board = BoardReporter(folder / BOARD, search.history, reporter)
-    return LoggingReporter(folder / LOG, search.history, board)
 
 
 def load_config(folder: Path) -> RunConfig:

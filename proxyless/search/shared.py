@@ -64,6 +64,12 @@ def recalibrate(network: nn.Module, batches: Iterator[Batch]) -> None:
     network.eval()
 
 
+def _calibration_rows(count: int) -> range:
+    """Images from all of the split, in batches that are all full: each counts as much as the others."""
+    rows = range(0, count, -(-count // _CALIBRATION_IMAGES))
+    return rows[: len(rows) // _BATCH_SIZE * _BATCH_SIZE] if len(rows) > _BATCH_SIZE else rows
+
+
 class SharedEvaluator:
     """Evaluates paths on held-out images after calibration on training images, as they are: without augmentation."""
 
@@ -72,7 +78,7 @@ class SharedEvaluator:
     ) -> None:
         self.supernet, self.space = supernet, space
         device = next(supernet.parameters()).device
-        few = train.take(range(0, len(train), -(-len(train) // _CALIBRATION_IMAGES)))
+        few = train.take(_calibration_rows(len(train)))
         self.calibration = Batches(data, few, _BATCH_SIZE, device)
         self.held_out = Batches(data, held_out, _BATCH_SIZE, device)
 

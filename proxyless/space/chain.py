@@ -28,10 +28,15 @@ def scaled(width: int, width_mult: float) -> int:
     return width if width_mult == 1.0 else divisible(width * width_mult)
 
 
+MIN_WIDTH_MULT, MAX_WIDTH_MULT = 0.05, 10.0
+
+
 def check_width_mult(name: str, width_mult: float) -> None:
     """Raise InputError unless every width can be multiplied so."""
-    if not 0.05 <= width_mult <= 10:
-        raise InputError(f"width_mult of space {name!r} must be from 0.05 to 10, got {width_mult}")
+    if not MIN_WIDTH_MULT <= width_mult <= MAX_WIDTH_MULT:
+        raise InputError(
+            f"width_mult of space {name!r} must be from {MIN_WIDTH_MULT:g} to {MAX_WIDTH_MULT:g}, got {width_mult}"
+        )
 
 
 def _after_stride(shape: Shape, stride: int, channels: int) -> Shape:

@@ -44,4 +44,7 @@ def run_training(
     if open_on_first(training.fabric, folder, config, resume):
         training.resume(folder / CHECKPOINT)
     architecture.save(folder / ARCHITECTURE)
-    return training.run(folder, folder / CHECKPOINT, LoggingReporter(folder / LOG, training.history, reporter))
+    log = LoggingReporter(folder / LOG, training.history, reporter)
+    if training.history:
+        log.write()
+    return training.run(folder, folder / CHECKPOINT, log)

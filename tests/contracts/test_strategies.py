@@ -14,7 +14,8 @@ from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
 from proxyless.search.samplers import SAMPLERS
 from proxyless.search.strategies import STRATEGIES
-from proxyless.space import Space
+from proxyless.search.strategies.sampled import SampledStrategy
+from proxyless.space import SKIP, Space
 from proxyless.space.bounds import Bound, latency_bound, params_bound
 from proxyless.space.chain import Stage, chain
 from tests.helpers import table_by_macs, toy_data
@@ -94,11 +95,14 @@ def test_an_architecture_step_moves_no_weight(strategy: str, more: dict[str, Any
     before = {name: value.clone() for name, value in search.supernet.state_dict().items()}
     logits = search.strategy.architecture.logits.detach().clone()
     batch = next(search.held_out.ordered())
-    result = search._architecture_step(batch, batch, 0, torch.Generator().manual_seed(0))
+    if search.strategy.learns:
+        search._architecture_step(batch, batch, 0, torch.Generator().manual_seed(0))
+    else:
+        search.strategy.record(search.strategy.propose(0) or (0,), 1.0, 0.5)
     assert all(torch.equal(value, before[name]) for name, value in search.supernet.state_dict().items())
     assert all(parameter.grad is None for parameter in search.strategy.architecture.parameters())
-    assert (result is None) == (strategy in SAMPLERS)
-    assert torch.equal(search.strategy.architecture.logits.detach(), logits) == (result is None)
+    assert search.strategy.learns == (strategy not in SAMPLERS)
+    assert torch.equal(search.strategy.architecture.logits.detach(), logits) == (strategy in SAMPLERS)
 
 
 @every_strategy
@@ -153,3 +157,22 @@ def test_too_few_held_out_images_are_noticed_before_anything_trains() -> None:
     settings = SearchSettings(batch_size=32, held_out=0.2, device="cpu")
     with pytest.raises(InputError, match="a batch of 32 images is larger than the 24 held-out images"):
         Search(Problem(_SPACE, toy_data(120, resolution=8), (_bound(_SPACE, 1.0),)), settings)
+
+
+@pytest.mark.parametrize("strategy", SAMPLERS)
+def test_what_keeps_its_budget_is_worth_its_loss_alone(strategy: str, tmp_path: Path) -> None:
+    search = _search(strategy, 0.15, tmp_path)
+    assert search.objective.strengths == [0.0]
+    assert isinstance(search.strategy, SampledStrategy)
+    search.strategy.record((0, 6, 0), 1.25, 0.5)
+    assert search.strategy.state_dict()["trials"][-1] == [[0, 6, 0], -1.25]
+
+
+def test_layers_that_a_limit_on_memory_leaves_only_the_skip(tmp_path: Path) -> None:
+    index = next(i for i, layer in enumerate(_SPACE.layers) if SKIP in layer.ops)
+    layers = tuple(replace(layer, ops=(SKIP,)) if i == index else layer for i, layer in enumerate(_SPACE.layers))
+    space = replace(_SPACE, layers=layers)
+    settings = SearchSettings.make("test", warmup_epochs=0, epochs=1, batch_size=8, device="cpu")
+    search = Search(Problem(space, toy_data(resolution=8), (_bound(space, 0.8),)), settings)
+    search.run(tmp_path / "checkpoint.pt")
+    assert search.derive()[index] == 0

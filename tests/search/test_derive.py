@@ -130,3 +130,11 @@ def test_what_was_evaluated_comes_first_where_it_fits() -> None:
     assert choose_path(log_probs, [_bound(costs, 6.0)]) in ([1, 0], [0, 1])
     found = candidate_paths(log_probs, [_bound(costs, 6.0)], evaluated, 4)
     assert found[0] == [1, 0] and sorted(found) == [[0, 0], [0, 1], [1, 0]]
+
+
+def test_an_evaluated_network_that_leaves_the_budget_unused_is_not_taken_where_one_uses_it() -> None:
+    log_probs = np.log([[0.2, 0.8], [0.2, 0.8]]).tolist()
+    bound = _bound(((1.0, 5.0), (1.0, 5.0)), 10.0, least=9.7)
+    assert choose_path(log_probs, [bound], [[0, 0]]) == [1, 1]
+    assert candidate_paths(log_probs, [bound], [[0, 0]], 2)[0] == [1, 1]
+    assert choose_path(log_probs, [replace(bound, limit=9.0, least=8.7)], [[0, 0], [0, 1]]) == [0, 0]

@@ -21,6 +21,7 @@ from proxyless.data import Batches, load_data
 from proxyless.errors import InputError
 from proxyless.nn import SuperNet, channels_last, plain_choices
 from proxyless.search.config import SearchSettings
+from proxyless.search.derive import uses
 from proxyless.search.result import Limits, load_result
 from proxyless.search.run import load_config, load_evaluator
 from proxyless.search.shared import Worth, inherit, recalibrate
@@ -71,14 +72,14 @@ def test_networks_are_distinct_keep_every_bound_and_are_ranked_by_what_they_are_
 
 
 def test_the_worth_is_that_of_the_plain_network_with_the_supernets_weights(run: Path) -> None:
-    """By hand: the same division of the data, statistics of all images that train weights, exact forward passes."""
+    """By hand: the same division of the data, statistics of the first full batch, exact forward passes."""
     data = load_data("synthetic:240", 16)
     train, held_out = data.train.divide(0.3, 0)
     cpu = torch.device("cpu")
     ((images, labels),) = Batches(data, held_out, len(held_out), cpu).ordered()
     for network in derive_gallery(run, ["60%"], candidates=3):
         plain = inherit(_supernet(run), _SPACE, _path(network))
-        recalibrate(plain, Batches(data, train, 128, cpu).ordered())
+        recalibrate(plain, Batches(data, train.take(range(128)), 128, cpu).ordered())
         with torch.no_grad():
             logits = plain(images)
         assert network.worth is not None
@@ -111,7 +112,10 @@ def _images(folder: Path) -> None:
 
 def test_what_the_search_evaluated_is_among_the_candidates(tmp_path: Path) -> None:
     folder = _run(tmp_path / "run", strategy="evolution", evaluations=12)
-    best = load_result(folder).evaluated[0]
+    result = load_result(folder)
+    ((_, bounds),) = budget_bounds(result, _TABLE, [])
+    paths = [[names.index(op) for names, op in zip(result.ops, ops, strict=True)] for ops in result.evaluated]
+    best = next(ops for ops, path in zip(result.evaluated, paths, strict=True) if uses(path, bounds))
     networks = derive_gallery(folder, candidates=4)
     assert best in [network.architecture.op_names for network in networks]
     assert len({network.architecture.ops for network in networks}) == 4

@@ -44,7 +44,7 @@ def _real_ms(ops: tuple[Op, ...], slower: float) -> float:
 def test_a_budget_is_kept_and_used_though_predictions_err(
     budget_ms: float, slower: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def measure(table: object, space: Space, networks: dict[str, Architecture]) -> dict[str, float]:
+    def measure(table: object, space: Space, networks: dict[str, Architecture], loads: int) -> dict[str, float]:
         return {name: _real_ms(network.ops, slower) for name, network in networks.items()}
 
     monkeypatch.setattr(refine, "measure_networks", measure)
@@ -56,8 +56,8 @@ def test_a_budget_is_kept_and_used_though_predictions_err(
 
 
 def test_nothing_is_promised_where_everything_is_slower_than_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refine, "measure_networks", lambda table, space, networks: dict.fromkeys(networks, 20.0))
-    with pytest.raises(CheckError, match="predicted to keep 6 ms was slower when measured, the fastest took 20 ms"):
+    monkeypatch.setattr(refine, "measure_networks", lambda table, space, nets, loads: dict.fromkeys(nets, 20.0))
+    with pytest.raises(CheckError, match=r"networks around 6 ms the fastest took 20 ms when measured, and 98\.5% of"):
         refine.refined_path(_result(), _TABLE, 6.0, [latency_bound(_TABLE.costs(_SPACE), 6.0)])
 
 
@@ -65,7 +65,7 @@ def test_the_command_measures_on_this_machine(tmp_path: Path) -> None:
     space = tiny(resolution=16)
     settings = ProfileSettings(runtime="onnxruntime", rounds=12, calibrate=8)
     table = profile(space, tmp_path / "table.json", settings)
-    search = "search --space tiny --data synthetic:120 --budget 60% --warmup-epochs 0 --epochs 1 --batch-size 16"
+    search = "search --space tiny --data synthetic:120 --budget 80% --warmup-epochs 0 --epochs 1 --batch-size 16"
     run = [*search.split(), "--table", str(tmp_path / "table.json"), "-o", str(tmp_path / "run")]
     assert CliRunner().invoke(app, run).exit_code == 0
     derive = [
@@ -81,12 +81,12 @@ def test_the_command_measures_on_this_machine(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, derive)
     assert result.exit_code == 0, result.stderr
     (network,) = json.loads(result.stdout)
-    budget_ms = table.costs(space).max_ms / 2
+    budget_ms = 0.8 * table.costs(space).max_ms
     assert network["budget_ms"] == pytest.approx(budget_ms)
-    assert 0.5 * budget_ms < network["measured_ms"] <= budget_ms
+    assert 0.3 * budget_ms < network["measured_ms"] <= budget_ms
     assert Architecture.load(Path(network["path"])).op_names == network["ops"]
 
 
 def test_a_published_table_cannot_be_measured() -> None:
-    with pytest.raises(InputError, match="was not made by 'profile', its networks cannot be measured here"):
+    with pytest.raises(InputError, match="has no networks that were timed whole"):
         refine.measured_architecture(_result(), load_table("pixel1"), 6.0, [])

@@ -241,3 +241,25 @@ def test_choices_compare_what_was_drawn() -> None:
     for choice, compared in zip(choices, strategy.compared, strict=True):
         assert isinstance(choice, Choice) and choice.compared == tuple(compared) and choice.active in compared
         assert choice.probs is not None and float(choice.probs.detach().sum()) == pytest.approx(1.0)
+
+
+def test_the_cost_of_a_compared_pair_pushes_towards_the_cheaper_one() -> None:
+    """The gradient is that of the expectation as a function of the pair, with the joint weight of both held."""
+    strategy = _strategy("gradient", _TOY)
+    assert isinstance(strategy, GradientStrategy)
+    strategy.compared = [[4, 1], [3, 5]]
+    with torch.no_grad():
+        strategy.architecture.logits.add_(torch.randn(strategy.architecture.logits.shape))
+    logits = strategy.architecture.logits.detach().clone().requires_grad_()
+    torch.testing.assert_close(strategy._probs(logits), logits.softmax(1))
+    gradient = torch.autograd.grad(strategy.expected(strategy._probs(logits))[0], logits)[0]
+    for layer, (first, second) in enumerate(strategy.compared):
+        costs = strategy.expected.costs[0, layer]
+        weight = logits.detach().softmax(1)[layer]
+        joint = weight[first] + weight[second]
+        share = weight[first] / joint
+        expected = joint * share * (1 - share) * (costs[first] - costs[second])
+        torch.testing.assert_close(gradient[layer, first], expected)
+        torch.testing.assert_close(gradient[layer, second], -expected)
+        others = [op for op in range(strategy.architecture.counts[layer]) if op not in (first, second)]
+        assert not gradient[layer, others].any()

@@ -18,6 +18,8 @@ class AdamStrategy(Strategy):
     A gradient is computed on the supernet's device and comes to the CPU once per step.
     """
 
+    learns = True
+
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self.optimizer = torch.optim.Adam([self.architecture.logits], lr=setting.arch_lr, betas=(0.0, 0.999))
@@ -41,7 +43,10 @@ class AdamStrategy(Strategy):
 
     def _total(self, loss: Tensor, logits: Tensor) -> Tensor:
         """The objective, with the exact expectation of the costs: no sampling noise there."""
-        return self.objective.total(loss, self.expected(logits.softmax(1)))
+        return self.objective.total(loss, self.expected(self._probs(logits)))
+
+    def _probs(self, logits: Tensor) -> Tensor:
+        return logits.softmax(1)
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "optimizer": self.optimizer.state_dict()}

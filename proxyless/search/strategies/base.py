@@ -1,6 +1,5 @@
 """How architectures are proposed and updated."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,13 +61,15 @@ class Setting:
     domain: Domain
 
 
-class Strategy(ABC):
+class Strategy:
     """Owns the architecture parameters; the loop owns everything else.
 
-    The loop asks for `weight_choices` before every weight step, and calls `step` for every architecture
-    step. When training has ended it asks for `propose` and answers with `record` until there is nothing to
-    propose. None of them may change the supernet's weights.
+    The loop asks for `weight_choices` before every weight step, and calls `step` for every architecture step
+    of a strategy that `learns` during training. When training has ended it asks for `propose` and answers with
+    `record` until there is nothing to propose. None of them may change the supernet's weights.
     """
+
+    learns = False
 
     def __init__(self, setting: Setting) -> None:
         self.architecture, self.expected = setting.architecture, setting.expected
@@ -79,13 +80,13 @@ class Strategy(ABC):
         """What a weight step trains: one path, drawn from the current probabilities."""
         return plain_choices(sample_path(self.architecture.logits.detach(), generator))
 
-    @abstractmethod
-    def step(self, inputs: StepInputs) -> StepResult | None:
-        """Update the architecture parameters once; None when this strategy learns nothing during training.
+    def step(self, inputs: StepInputs) -> StepResult:
+        """Update the architecture parameters once.
 
         Raises:
             CheckError: the loss is not finite; nothing was changed.
         """
+        raise NotImplementedError(f"{type(self).__name__} says that it learns, and has no step")
 
     def propose(self, seed: int) -> Path | None:
         """A network to evaluate with the trained weights, or None."""

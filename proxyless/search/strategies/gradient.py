@@ -43,6 +43,14 @@ class GradientStrategy(AdamStrategy):
             for operations, position, row in zip(self.compared, active, probs, strict=True)
         ]
 
+    def _probs(self, logits: Tensor) -> Tensor:
+        """The softmax, as a function of the compared logits alone: their joint weight does not move in this step."""
+        index, mask = (part.to(logits.device, non_blocking=True) for part in _padded(self.compared))
+        now = logits.detach().softmax(1)
+        joint = now.gather(1, index).where(mask, 0.0).sum(1, keepdim=True)
+        within = logits.gather(1, index).where(mask, -torch.inf).softmax(1) * joint
+        return now.scatter(1, index, 0.0).scatter_add(1, index, within)
+
     def _active(self, logits: Tensor, generator: torch.Generator) -> list[int]:
         """Per layer, the position among the compared operations of the one that computes the output."""
         return sample_path(logits, generator)

@@ -12,7 +12,7 @@ from sklearn.linear_model import Ridge
 from torch.nn.functional import one_hot
 
 from proxyless.search.samplers import SAMPLERS, Path, Trial
-from proxyless.search.strategies.base import Setting, StepInputs, Strategy
+from proxyless.search.strategies.base import Setting, Strategy
 from proxyless.seeds import stream_seed
 
 
@@ -26,9 +26,6 @@ class SampledStrategy(Strategy):
         super().__init__(setting)
         self.sampler = SAMPLERS[self.settings.strategy](self.domain)
         self._trials: list[Trial] = []
-
-    def step(self, inputs: StepInputs) -> None:
-        return None
 
     def propose(self, seed: int) -> Path | None:
         done = len(self._trials)
