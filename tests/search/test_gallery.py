@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from latency.table import LatencyTable
 from proxyless.api import derive_gallery, derive_networks, save_gallery, search
+from proxyless.api.derive import budget_bounds
 from proxyless.api.gallery import GalleryNetwork, on_front
 from proxyless.checkpoint import load_checkpoint
 from proxyless.cli.main import app

@@ -73,7 +73,7 @@ def test_the_command_measures_on_this_machine(tmp_path: Path) -> None:
         str(tmp_path / "run"),
         "--measure",
         "--budget",
-        "50%",
+        "80%",
         "-o",
         str(tmp_path / "networks"),
         "--json",

@@ -92,7 +92,7 @@ class Strategy:
         """A network to evaluate with the trained weights, or None."""
         return None
 
-    def record(self, path: Path, loss: float, accuracy: float) -> None:  # noqa: B027 - most propose nothing
+    def record(self, path: Path, loss: float, accuracy: float) -> None:
         """What the proposed network is worth on held-out images."""
 
     @property
