@@ -43,10 +43,9 @@ def measure_networks(
 ) -> dict[str, float]:
     """Milliseconds by name, in one session of interleaved rounds, at the speed that the device was profiled at.
 
-    loads: how often every network is loaded, for as many rounds in all; its slowest load counts. LiteRT runs the same file up to twice as fast or as
-    slow, depending on where it lies in memory, when it has depthwise kernels of 7.
-
     space: of the table, for the networks that tell that speed; `networks` may be of other spaces.
+    loads: how often every network is loaded, for as many rounds in all; its slowest load counts. LiteRT runs one and
+        the same file up to twice as slow when it has depthwise kernels of 7, depending on where it lies in memory.
 
     Raises:
         InputError: an unknown runtime or device.

@@ -41,8 +41,8 @@ class SearchSettings(RecipeSettings):
     def _goes_together(self) -> Self:
         if self.objective == "constrained" and self.penalty is not None:
             raise ValueError(
-                f"the objective 'constrained' finds its multipliers itself, it has no penalty of {self.penalty:g}; leave "
-                "the penalty out, or choose another objective"
+                f"the objective 'constrained' finds its multipliers itself, it has no penalty of {self.penalty:g}; "
+                "leave the penalty out, or choose another objective"
             )
         if self.unrolled and self.compile:
             raise ValueError("'unrolled' differentiates twice, which compiled blocks cannot; leave one of both out")
