@@ -24,7 +24,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = str(error).splitlines()[0].split(". ")[0] if str(error) else type(error).__name__
         raise InputError(f"checkpoint {path} is damaged ({reason}); delete it to start over") from None
     if not isinstance(state, dict):
         raise InputError(f"checkpoint {path} is not one of this program; delete it to start over")

@@ -85,6 +85,19 @@ def write_yaml(path: Path, settings: Settings) -> None:
 
 
 def changed_fields(old: Settings, new: Settings) -> list[str]:
-    """Names of the settings that differ, as `name (old, not new)`."""
-    before, after = old.model_dump(), new.model_dump()
-    return [f"{name} ({before[name]}, not {after[name]})" for name in before if before[name] != after.get(name)]
+    """Names of the settings that differ, as `name (old, not new)`; of those with parts, the parts."""
+    return _changed("", old.model_dump(), new.model_dump())
+
+
+def _changed(name: str, before: Any, after: Any) -> list[str]:
+    if before == after:
+        return []
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = dict.fromkeys([*before, *after])
+        return [
+            text for key in keys for text in _changed(f"{name}.{key}" if name else key, before.get(key), after.get(key))
+        ]
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after) and name != "ops":
+        pairs = enumerate(zip(before, after, strict=True))
+        return [text for number, (a, b) in pairs for text in _changed(f"{name}[{number}]", a, b)]
+    return [f"{name} ({before}, not {after})"]

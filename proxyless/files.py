@@ -21,11 +21,13 @@ Model = TypeVar("Model", bound=BaseModel)
 def first_problem(error: ValidationError) -> str:
     """The first problem that pydantic found, as `field: rule (value)`."""
     problem = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in problem["loc"]) or "document"
+    where = ".".join(str(part) for part in problem["loc"])
     value = repr(problem["input"])
     shown = value if len(value) <= 60 else value[:57] + "..."
     rule = problem["msg"].removeprefix("Value error, ")
-    return f"{where}: {rule} (got {shown})"
+    if not where and problem["type"] == "value_error":  # of settings that do not go together
+        return str(rule)
+    return f"{where or 'document'}: {rule} (got {shown})"
 
 
 def read_json(path: Path, kind: str) -> Any:

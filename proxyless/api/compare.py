@@ -11,6 +11,7 @@ from proxyless.api.contenders import Contender, Contest, open_contest
 from proxyless.api.train import train
 from proxyless.api.uniform import OPS
 from proxyless.config import Settings, changed_fields, read_yaml, write_yaml
+from proxyless.data import load_data
 from proxyless.errors import InputError
 from proxyless.files import output_folder, read_json, read_model, write_json
 from proxyless.progress import Record, Reporter, Silent
@@ -82,6 +83,7 @@ def compare(
         data=searched.data,
         train=settings,
     )
+    load_data(config.data, contest.found.space.resolution, settings.limit)  # refused before anything is written
     _open(folder, config)
     contenders = _contenders(folder, contest, nets, settings.seed, reporter)
     trained = _train_all(folder, contenders, config, seeds, reporter)

@@ -12,6 +12,8 @@ from proxyless.train.config import TrainSettings
 
 _help = TrainSettings.field_help
 
+_FEW = 3
+
 
 @command
 def compare(
@@ -24,7 +26,7 @@ def compare(
         str | None, typer.Option(help="Compare what is derived for this latency bound. Default: the run's own.")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Trainings of the found network, and of each uniform one.")] = 3,
-    nets: Annotated[int, typer.Option(help="Random networks, trained once each.")] = 5,
+    nets: Annotated[int, typer.Option(help="Random networks, at least 2, trained once each.")] = 5,
     epochs: Annotated[int | None, typer.Option(help=_help("epochs"))] = None,
     warmup_epochs: Annotated[int | None, typer.Option(help=_help("warmup_epochs"))] = None,
     batch_size: Annotated[int | None, typer.Option(help=_help("batch_size"))] = None,
@@ -77,6 +79,8 @@ def _print(document: dict[str, Any]) -> None:
         "difference is followed by its standard error",
         highlight=False,
     )
+    if any(row["trainings"] < _FEW for row in document["rows"]):
+        OUT.print("two trainings say next to nothing about their spread: use more --seeds and --nets", highlight=False)
     if document["left_out"]:
         OUT.print(f"at no size within the budget: {', '.join(document['left_out'])}", highlight=False)
 

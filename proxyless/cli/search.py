@@ -105,7 +105,7 @@ def search(
     else:
         _print(architecture, loaded, output / "architecture.json")
         if len(loaded) == 1 and limits == Limits():
-            _print_if_loose(architecture, loaded[0])
+            _print_if_loose(architecture, loaded[0], settings.objective)
 
 
 def _limits(max_params: str | None, max_macs: str | None, max_memory: str | None) -> "Limits":
@@ -143,11 +143,19 @@ def _allowed_ms(architecture: "Architecture", table: "LatencyTable") -> float:
     return table.costs(architecture.space).bound_ms(architecture.target.budget_ms)
 
 
-def _print_if_loose(architecture: "Architecture", table: "LatencyTable") -> None:
+def _why_loose(architecture: "Architecture", table: "LatencyTable", objective: str) -> str:
+    if objective != "constrained":
+        return "the penalty asked for a cheaper one; a lower --penalty uses more"
+    if table.costs(architecture.space).max_ms < _allowed_ms(architecture, table):
+        return "it is more than the largest network takes, and held nothing back"
+    return "no network that was found uses more"
+
+
+def _print_if_loose(architecture: "Architecture", table: "LatencyTable", objective: str) -> None:
     assert architecture.target is not None
     share = architecture.target.predicted_ms / _allowed_ms(architecture, table)
     if share < _LOOSE:
         OUT.print(
-            f"the network needs {share:.0%} of what the budget allows; see docs/search.md on allowances",
+            f"the network needs {share:.0%} of what the budget allows: {_why_loose(architecture, table, objective)}",
             highlight=False,
         )

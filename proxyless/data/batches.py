@@ -58,7 +58,7 @@ class Batches:
         if len(self.labels) < self.batch_size:
             raise InputError(
                 f"a batch of {self.batch_size} images is larger than the {len(self.labels)} {part} images; "
-                "use a smaller batch size or more data"
+                "use a smaller --batch-size or more data"
             )
 
     def shuffled(self, seed: int, stream: str, epoch: int) -> Iterator[Batch]:

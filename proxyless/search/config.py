@@ -16,8 +16,13 @@ class SearchSettings(RecipeSettings):
     the reference code has no architecture step in the first of the 120, which is one more epoch of warm-up here.
     """
 
-    strategy: str = Field("gradient", description="How the architecture is updated.")
-    objective: str = Field("constrained", description="How costs enter the loss.")
+    strategy: str = Field(
+        "gradient",
+        description="How architectures are found: gradient, reinforce, gumbel, darts, random, evolution, predictor.",
+    )
+    objective: str = Field(
+        "constrained", description="How costs enter the loss: constrained, add-linear, mul-log, mul-ratio."
+    )
     penalty: float | None = Field(
         None, ge=0, description="Strength of the penalty of add-linear, mul-log and mul-ratio; none: their own default."
     )

@@ -31,5 +31,5 @@ def check_classes(space: Space, data: ImageData) -> None:
     if space.num_classes != len(data.classes):
         raise InputError(
             f"{data.source} has {len(data.classes)} classes, but the networks are made for {space.num_classes}; "
-            f"build the space (and profile it) with --num-classes {len(data.classes)}"
+            f"make a table with 'proxyless profile --space {space.name} --num-classes {len(data.classes)} ...' for it"
         )
