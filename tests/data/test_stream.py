@@ -208,7 +208,7 @@ def test_no_worker_is_left_and_a_new_start_sees_the_same_batches(tmp_path: Path,
         os.killpg(process.pid, stop)
     else:
         process.kill()
-    assert _group_is_gone(process.pid, 20)
+    assert _group_is_gone(process.pid, 60)
     errors = process.stderr.read()
     assert process.wait() != 0
     if stop == signal.SIGINT:

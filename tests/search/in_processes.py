@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from proxyless.checkpoint import save_checkpoint
+from proxyless.checkpoint import load_checkpoint, save_checkpoint
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
@@ -52,8 +52,10 @@ def train(folder: Path) -> None:
     network = architecture("k3e3 skip k3e3 skip skip k3e3 skip skip k3e3", tiny(resolution=16, num_classes=2))
     settings = TrainSettings(epochs=2, warmup_epochs=1, batch_size=16, lr=0.02, validation=0.2, device="cpu")
     run = Training(network, toy_data(), settings)
-    info = run.run(folder / "trained", folder / "train.checkpoint")
-    save_checkpoint(folder / "train.pt", {"accuracy": info.test_accuracy, "network": run.network.state_dict()})
+    run.run(folder / "trained", folder / "train.checkpoint")
+    # Of the last epoch: at chance, rounding would decide which one is the best.
+    last = load_checkpoint(folder / "train.checkpoint")["network"]
+    save_checkpoint(folder / "train.pt", {"history": run.history, "network": last})
 
 
 def main(folder: Path) -> None:
