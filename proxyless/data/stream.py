@@ -2,8 +2,9 @@
 
 import ctypes
 import signal
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -84,14 +85,16 @@ def _loader(parts: _Parts, device: torch.device) -> "Iterator[Tensor | InputErro
         batch_size=None,  # a part is a batch already
         collate_fn=_as_it_is,
         num_workers=min(_MOST_WORKERS, usable_cores(), len(parts)),
-        worker_init_fn=_ignore_interrupt,
+        worker_init_fn=_silence_hand_over,
         multiprocessing_context="fork",  # a worker shares the memory of rows and mapped files instead of a copy
         pin_memory=device.type == "cuda",
         generator=torch.Generator(),  # or it draws from the global one, and augmentation depends on the loader
     )
     _bound_heap()
     try:
-        yield from loader
+        with _interrupt_later():
+            batches = iter(loader)
+        yield from batches
     except RuntimeError as error:
         raise CheckError(
             f"a process that reads images died ({str(error).splitlines()[0]}); check the free memory, and the size "
@@ -108,6 +111,26 @@ def _as_it_is(images: Any) -> Any:
     return images
 
 
-def _ignore_interrupt(_worker: int) -> None:
-    """Ctrl-C reaches every process in the terminal; the main one stops its workers in order."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _silence_hand_over(_worker: int) -> None:
+    """The hook is called for one thing only: a thread that hands over images and finds the main process gone.
+
+    What goes wrong while reading comes back as a value, and the loader carries other errors.
+    """
+    sys.excepthook = _say_nothing
+
+
+def _say_nothing(*_error: object) -> None:
+    pass
+
+
+@contextmanager
+def _interrupt_later() -> Iterator[None]:
+    """Ctrl-C waits until the workers exist, and never reaches them: they inherit the mask.
+
+    The main process stops them in order. An interrupt within a fork is lost: Python drops errors of fork's hooks.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

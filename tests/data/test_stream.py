@@ -212,7 +212,7 @@ def test_no_worker_is_left_and_a_new_start_sees_the_same_batches(tmp_path: Path,
     errors = process.stderr.read()
     assert process.wait() != 0
     if stop == signal.SIGINT:
-        assert errors.count("Traceback") == 1 and errors.rstrip().endswith("KeyboardInterrupt")
+        assert errors.count("Traceback") == 1 and errors.rstrip().endswith("KeyboardInterrupt"), errors
     process.communicate()
     again = _start(source)
     assert again.stdout is not None
