@@ -94,7 +94,11 @@ def _loader(parts: _Parts, device: torch.device) -> "Iterator[Tensor | InputErro
     try:
         with _interrupt_later():
             batches = iter(loader)
-        yield from batches
+        try:
+            yield from batches
+        finally:
+            with _interrupt_later():
+                del batches
     except RuntimeError as error:
         raise CheckError(
             f"a process that reads images died ({str(error).splitlines()[0]}); check the free memory, and the size "
@@ -125,9 +129,10 @@ def _say_nothing(*_error: object) -> None:
 
 @contextmanager
 def _interrupt_later() -> Iterator[None]:
-    """Ctrl-C waits until the workers exist, and never reaches them: they inherit the mask.
+    """Ctrl-C waits while workers start and stop, and never reaches them: they inherit the mask.
 
-    The main process stops them in order. An interrupt within a fork is lost: Python drops errors of fork's hooks.
+    The main process stops them in order. Within a fork, or within the destructor that stops them, an interrupt would
+    be lost: Python drops what is raised there.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
