@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from export import convert_all, find_formats
+from export import ModelFile, convert_all, find_formats
 from latency.deployed import measure_files
 from latency.devices import find_device
 from latency.profile import profile
@@ -48,7 +48,7 @@ def export_untrained(architecture: Architecture, runtime: str, path: Path) -> No
     with tempfile.TemporaryDirectory() as name:
         save_weights(Path(name) / "weights.safetensors", build_network(architecture.layers))
         convert_all(formats, architecture, Path(name) / "weights.safetensors", Path(name))
-        shutil.copy(Path(name) / formats[0].file_name, path)
+        shutil.copy(Path(name) / ModelFile(formats[0]).file_name, path)
 
 
 def evaluate(space: Space, table: LatencyTable, run: Path, arguments: argparse.Namespace, folder: Path) -> Any:

@@ -4,17 +4,18 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export.format import Format
-from export.formats import FORMATS
+from export.format import ModelFile
+from export.formats import FORMATS, all_files
 from proxyless.errors import InputError
 from proxyless.files import output_folder, write_json, write_text
 from proxyless.space import Architecture
 
 _OURS = {"architecture.json", "labels.txt", "preprocess.json", "report.json"}
-_OURS |= {format_.file_name for format_ in FORMATS.values()}
+_OURS |= {file.file_name for file in all_files(list(FORMATS.values()), ("float16", "int8"))}
 
 
 @contextmanager
@@ -45,18 +46,22 @@ def staged(folder: Path) -> Iterator[Path]:
         shutil.rmtree(stage, ignore_errors=True)
 
 
-def write_descriptions(
-    stage: Path,
-    formats: Sequence[Format],
-    architecture: Architecture,
-    classes: Sequence[str],
-    mean: Sequence[float],
-    std: Sequence[float],
-) -> None:
-    """Write architecture, labels, and how to prepare an image for each file."""
-    architecture.save(stage / "architecture.json")
-    write_text(stage / "labels.txt", "".join(f"{name}\n" for name in classes))
-    resolution = architecture.space.resolution
+@dataclass(frozen=True)
+class Contents:
+    """What a folder is about. mean, std: per channel, of images in [0, 1]."""
+
+    files: Sequence[ModelFile]
+    architecture: Architecture
+    classes: Sequence[str]
+    mean: Sequence[float]
+    std: Sequence[float]
+
+
+def write_bundle(stage: Path, contents: Contents, report: dict[str, Any]) -> None:
+    """Write architecture, labels, how to prepare an image for each file, and the report."""
+    contents.architecture.save(stage / "architecture.json")
+    write_text(stage / "labels.txt", "".join(f"{name}\n" for name in contents.classes))
+    resolution = contents.architecture.space.resolution
     write_json(
         stage / "preprocess.json",
         {
@@ -65,13 +70,9 @@ def write_descriptions(
             "resize": "shorter side, bilinear, centre crop",
             "channels": "RGB",
             "scale": "divide by 255, subtract mean, divide by std",
-            "mean": list(mean),
-            "std": list(std),
-            "files": {format_.file_name: {"layout": format_.layout, "dtype": "float32"} for format_ in formats},
+            "mean": list(contents.mean),
+            "std": list(contents.std),
+            "files": {file.file_name: {"layout": file.format.layout, "dtype": "float32"} for file in contents.files},
         },
     )
-
-
-def write_report(stage: Path, report: dict[str, Any]) -> None:
-    """Write `report.json`."""
-    write_json(stage / "report.json", {"format": "export-report/1", **report})
+    write_json(stage / "report.json", report)

@@ -1,16 +1,18 @@
-"""Convert a trained network, each format in a process of its own.
+"""Convert a trained network and quantize the files, each in a process of its own.
 
-The converters are large, talkative and slow: processes keep their memory and messages apart and let them
+Converters and quantizers are large, talkative and slow: processes keep their memory and messages apart and let them
 run side by side.
 """
 
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from export.format import Format
+import numpy as np
+
+from export.format import Dtype, Format, ModelFile
 from export.formats import FORMATS
 from proxyless.errors import CheckError
 from proxyless.nn import build_network, load_weights
@@ -18,7 +20,7 @@ from proxyless.space import Architecture
 
 
 def convert_all(formats: Sequence[Format], architecture: Architecture, weights: Path, folder: Path) -> None:
-    """Write `folder/<file name>` for every format.
+    """Write the float32 file of every format into the folder.
 
     Raises:
         InputError: a converter is not installed.
@@ -27,38 +29,78 @@ def convert_all(formats: Sequence[Format], architecture: Architecture, weights: 
     for format_ in formats:
         format_.require()
     with tempfile.TemporaryDirectory(prefix="proxyless-") as name:
-        architecture.save(Path(name) / "architecture.json")
-        arguments = [str(Path(name) / "architecture.json"), str(weights.resolve())]
-        jobs = [_start(format_, arguments, folder, Path(name) / f"{format_.name}.log") for format_ in formats]
+        saved = Path(name) / "architecture.json"
+        architecture.save(saved)
+        _run(
+            {
+                f"converting to {format_.name}": [
+                    "convert",
+                    format_.name,
+                    str(saved),
+                    str(weights.resolve()),
+                    str(folder / ModelFile(format_).file_name),
+                ]
+                for format_ in formats
+            }
+        )
+
+
+def make_file(file: ModelFile, recipe: str, source: Path, target: Path, images: np.ndarray) -> None:
+    """Write a file of another dtype from the float32 one.
+
+    images: for calibration, normalised float32 (N, 3, H, W).
+
+    Raises:
+        CheckError: the quantizer failed.
+    """
+    with tempfile.TemporaryDirectory(prefix="proxyless-") as name:
+        calibration = Path(name) / "images.npy"
+        np.save(calibration, images, allow_pickle=False)
+        arguments = ["make", file.format.name, file.dtype, recipe, str(source), str(target), str(calibration)]
+        _run({f"writing {file.file_name} ({recipe})": arguments})
+
+
+def _run(jobs: Mapping[str, Sequence[str]]) -> None:
+    """Run this module's commands side by side."""
+    with tempfile.TemporaryDirectory(prefix="proxyless-") as name:
+        logs = {job: Path(name) / f"{number}.log" for number, job in enumerate(jobs)}
+        processes = {job: _start(arguments, logs[job]) for job, arguments in jobs.items()}
         try:
-            codes = [job.wait() for job in jobs]
+            codes = {job: process.wait() for job, process in processes.items()}
         finally:
-            for job in jobs:
-                job.kill()
-        for format_, code in zip(formats, codes, strict=True):
-            _check(format_, code, (Path(name) / f"{format_.name}.log").read_text(errors="replace"))
+            for process in processes.values():
+                process.kill()
+        for job, code in codes.items():
+            _check(job, code, logs[job].read_text(errors="replace"))
 
 
-def _start(format_: Format, arguments: list[str], folder: Path, log: Path) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-P", "-m", "export.convert", format_.name, *arguments, str(folder / format_.file_name)]
+def _start(arguments: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-P", "-m", "export.convert", *arguments]
     with log.open("wb") as output:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)  # noqa: S603
 
 
-def _check(format_: Format, code: int, log: str) -> None:
+def _check(job: str, code: int, log: str) -> None:
     if code == 0:
         return
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     reason = lines[-1] if lines else f"exit code {code}"
-    raise CheckError(f"converting to {format_.name} failed: {reason}")
+    raise CheckError(f"{job} failed: {reason}")
 
 
-def _main(name: str, architecture_path: str, weights: str, output: str) -> None:
+def _convert(name: str, architecture_path: str, weights: str, output: str) -> None:
     architecture = Architecture.load(Path(architecture_path))
     network = build_network(architecture.layers)
     load_weights(Path(weights), network)
     FORMATS[name].convert(network.eval(), architecture.space.resolution, Path(output))
 
 
+def _make(name: str, dtype: Dtype, recipe: str, source: str, target: str, calibration: str) -> None:
+    (chosen,) = (entry for entry in FORMATS[name].recipes[dtype] if entry.name == recipe)
+    chosen.make(Path(source), Path(target), np.load(calibration, allow_pickle=False))
+
+
+_COMMANDS: dict[str, Callable[..., None]] = {"convert": _convert, "make": _make}
+
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    _COMMANDS[sys.argv[1]](*sys.argv[2:])

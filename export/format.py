@@ -1,37 +1,77 @@
-"""What a file format is to the export."""
+"""What a file format is to the export, and the files that are written in it."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from torch import nn
 
 from proxyless.errors import InputError
 
+Dtype = Literal["float32", "float16", "int8"]
+"""The numbers that a file computes with; of float16 files only the weights are stored so."""
+
+Model = Callable[[np.ndarray], np.ndarray]
+"""A loaded file: logits (N, classes) of normalised float32 images (N, 3, H, W)."""
+
 
 @dataclass(frozen=True)
-class Format:
-    """A format that networks are exported to.
+class Recipe:
+    """A way to make a file of another dtype from the float32 one.
 
-    layout: of the images that the file expects. runtime: what executes it.
-    unwanted: operators that should not be in a file: each would cost time that the network does not ask for.
-    convert: writes a network in evaluation mode, with its resolution, to a path.
-    operators: counts the operators of a file.
-    run: logits (N, classes) of normalised float32 images (N, 3, H, W).
-    package: that converts.
+    make: reads the float32 file and writes the other; takes normalised calibration images, float32 (N, 3, H, W).
+    float_layers: convolutions and linear layers that it leaves in float32.
     """
 
     name: str
-    file_name: str
+    make: Callable[[Path, Path, np.ndarray], None]
+    float_layers: int = 0
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What a file consists of.
+
+    operators: how often each occurs. convolutions: without the depthwise ones. float_layers: convolutions and linear
+    layers that compute in float. delegated: whether the runtime hands the whole network over to its fast kernels as
+    one piece; None where it has no such notion.
+    """
+
+    operators: "Counter[str]"
+    convolutions: int
+    depthwise: int
+    float_layers: int
+    delegated: bool | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Format:
+    """A format that networks are exported to; there is one object of each.
+
+    layout: of the images that its files expect. runtime: what executes them.
+    unwanted: operators that should not be in a file: each would cost time that the network does not ask for.
+    convert: writes a network in evaluation mode, with its resolution, to a path.
+    structure: examines a file. load: opens it as it is deployed, on one thread.
+    recipes: by dtype, how to make a file of it from the float32 one, the preferred recipe first.
+    package: that converts.
+
+    Raises (structure, load):
+        CheckError: the file is not valid, or does not load.
+    """
+
+    name: str
+    suffix: str
     layout: str
     runtime: str
     unwanted: tuple[str, ...]
     convert: Callable[[nn.Module, int, Path], None]
-    operators: Callable[[Path], "Counter[str]"]
-    run: Callable[[Path, np.ndarray], np.ndarray]
+    structure: Callable[[Path], Structure]
+    load: Callable[[Path], Model]
+    recipes: Mapping[Dtype, Sequence[Recipe]]
     package: str = "torch"
 
     def require(self) -> None:
@@ -41,3 +81,24 @@ class Format:
                 f"writing {self.name} needs the package {self.package}; "
                 f"install it with: pip install 'proxyless[{self.name}]'"
             )
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A file of an export: a format, and the numbers that it computes with."""
+
+    format: Format
+    dtype: Dtype = "float32"
+
+    @property
+    def name(self) -> str:
+        """Its key in reports, such as `onnx` or `onnx-int8`."""
+        return self.format.name if self.dtype == "float32" else f"{self.format.name}-{self.dtype}"
+
+    @property
+    def file_name(self) -> str:
+        kind = "" if self.dtype == "float32" else f".{self.dtype}"
+        return f"model{kind}{self.format.suffix}"
+
+    def description(self) -> dict[str, Any]:
+        return {"layout": self.format.layout, "runtime": self.format.runtime, "dtype": self.dtype}

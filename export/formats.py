@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from export.format import Format
+from export.format import Dtype, Format, ModelFile
 from export.onnx import ONNX
 from export.tflite import TFLITE
 from proxyless.errors import InputError
@@ -22,3 +22,13 @@ def find_formats(names: Sequence[str]) -> list[Format]:
     if not names:
         raise InputError(f"no format to export to; choose of {', '.join(FORMATS)}")
     return [FORMATS[name] for name in dict.fromkeys(names)]
+
+
+def all_files(formats: Sequence[Format], dtypes: Sequence[Dtype]) -> list[ModelFile]:
+    """Every file of these formats and dtypes that there are recipes for; float32 comes first."""
+    return [
+        ModelFile(format_, dtype)
+        for dtype in dict.fromkeys(("float32", *dtypes))
+        for format_ in formats
+        if dtype == "float32" or dtype in format_.recipes
+    ]

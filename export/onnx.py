@@ -1,7 +1,8 @@
-"""ONNX through torch's exporter."""
+"""ONNX through torch's exporter, on ONNX Runtime."""
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -9,7 +10,8 @@ import onnxruntime
 import torch
 from torch import nn
 
-from export.format import Format
+from export.format import Format, Model, Structure
+from export.onnx_int8 import RECIPES
 from proxyless.errors import CheckError
 
 OPSET = 18
@@ -39,7 +41,6 @@ def convert(network: nn.Module, resolution: int, path: Path) -> None:
     if found.get("") != OPSET:
         raise CheckError(f"the ONNX exporter wrote opset {found.get('')} instead of {OPSET}")
     _strip(model)
-    onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString())
 
 
@@ -53,16 +54,73 @@ def _strip(model: onnx.ModelProto) -> None:
         del tensor.metadata_props[:]
 
 
-def operators(path: Path) -> Counter[str]:
-    """How often each operator occurs."""
-    return Counter(node.op_type for node in onnx.load(path, load_external_data=False).graph.node)
+def structure(path: Path) -> Structure:
+    """Examine a file.
+
+    Raises:
+        CheckError: it is not valid ONNX.
+    """
+    try:
+        model = onnx.load(path, load_external_data=False)
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # protobuf, checker and shape inference each have their own
+        raise CheckError(f"{path.name} is not valid ONNX: {str(error).splitlines()[0]}") from None
+    nodes = model.graph.node
+    made_by = {name: node for node in nodes for name in node.output}
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    convolutions = [node for node in nodes if node.op_type == "Conv"]
+    depthwise = [node for node in convolutions if _is_depthwise(node, made_by, shapes)]
+    layers = [*convolutions, *(node for node in nodes if node.op_type in ("Gemm", "MatMul"))]
+    return Structure(
+        operators=Counter(node.op_type for node in nodes),
+        convolutions=len(convolutions) - len(depthwise),
+        depthwise=len(depthwise),
+        float_layers=sum(not _is_quantized(node, made_by) for node in layers),
+    )
 
 
-def run(path: Path, images: np.ndarray) -> np.ndarray:
-    """Logits (N, classes) of normalised images, float32 (N, 3, H, W)."""
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    parts = [session.run(None, {"images": images[i : i + 32]})[0] for i in range(0, len(images), 32)]
-    return np.concatenate(parts)
+def _is_depthwise(node: Any, made_by: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> bool:
+    weight = node.input[1]
+    shape = shapes[weight if weight in shapes else made_by[weight].input[0]]
+    groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+    return groups > 1 and groups == shape[0] and shape[1] == 1
 
 
-ONNX = Format("onnx", "model.onnx", "NCHW", "onnxruntime", ("Transpose", "BatchNormalization"), convert, operators, run)
+def _is_quantized(node: Any, made_by: dict[str, Any]) -> bool:
+    """Whether it has the form that ONNX Runtime computes in integers: image and weights straight from int8."""
+    return all(name in made_by and made_by[name].op_type == "DequantizeLinear" for name in node.input[:2])
+
+
+def load(path: Path) -> Model:
+    """Open a file.
+
+    Raises:
+        CheckError: ONNX Runtime does not load it.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no common class
+        raise CheckError(f"{path.name} does not load: {str(error).splitlines()[0]}") from None
+    (source,) = session.get_inputs()
+
+    def run(images: np.ndarray) -> np.ndarray:
+        logits: np.ndarray = session.run(None, {source.name: images})[0]
+        return logits
+
+    return run
+
+
+ONNX = Format(
+    "onnx",
+    ".onnx",
+    "NCHW",
+    "onnxruntime",
+    ("Transpose", "BatchNormalization", "Identity", "Cast"),
+    convert,
+    structure,
+    load,
+    {"int8": RECIPES},
+)

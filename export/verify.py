@@ -1,33 +1,37 @@
-"""Does an exported file do what PyTorch does? Named checks, each with its figure and its limit."""
+"""Does an exported file do what PyTorch does?"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from export.format import Format
+from export.checks import LIMITS, SAME, Check, Expected, at_least, at_most, structure_checks
+from export.format import Format, Model, ModelFile
 
-MAX_RELATIVE_ERROR = 1e-3
-"""Largest difference of a logit from PyTorch's, relative to the largest logit."""
-MIN_AGREEMENT = 0.998
-"""Share of images whose top class must be PyTorch's; ties may fall either way."""
+_SINGLE_IMAGES = 8
+"""Images that are run one at a time too."""
 
 
 @dataclass(frozen=True)
-class Check:
-    """A promise about a file, what was found, and the limit that it must keep."""
+class Reference:
+    """What PyTorch makes of the test images.
 
-    name: str
-    passed: bool
-    value: float
-    limit: float
-    unit: str = ""
+    batches: gives them anew, normalised float32 (n, 3, H, W). labels: (N,). logits: (N, classes).
+    """
 
-    def __str__(self) -> str:
-        state = "passed" if self.passed else "FAILED"
-        return f"{self.name}: {state} ({self.value:.4g}{self.unit}, limit {self.limit:.4g}{self.unit})"
+    batches: Callable[[], Iterator[np.ndarray]]
+    labels: np.ndarray
+    logits: np.ndarray
+
+    @property
+    def accuracy(self) -> float:
+        return share(self.logits.argmax(1) == self.labels)
+
+    def loss_points(self, logits: np.ndarray) -> float:
+        """Accuracy lost against PyTorch, in percentage points."""
+        return 100 * (self.accuracy - share(logits.argmax(1) == self.labels))
 
 
 @dataclass(frozen=True)
@@ -35,54 +39,123 @@ class FileReport:
     """What is known of one exported file. accuracy: share from 0 to 1 on `images` test images."""
 
     file: str
+    dtype: str
+    recipe: str | None
     layout: str
     runtime: str
     size_bytes: int
     images: int
     accuracy: float
+    loss_points: float
     max_abs_error: float
     top1_agreement: float
     operators: dict[str, int]
     checks: list[Check]
 
     def document(self) -> dict[str, Any]:
-        return asdict(self)
+        """Without the checks: those of all files are one list."""
+        return {name: value for name, value in asdict(self).items() if name != "checks"}
+
+
+def evaluate(format_: Format, path: Path, reference: Reference) -> np.ndarray:
+    """Logits (N, classes) of a file for the test images.
+
+    Raises:
+        CheckError: the file does not load.
+    """
+    model = format_.load(path)
+    return np.concatenate([model(images) for images in reference.batches()])
 
 
 def verify(
-    format_: Format, path: Path, images: np.ndarray, labels: np.ndarray, expected: np.ndarray, strided: int
+    file: ModelFile,
+    path: Path,
+    reference: Reference,
+    expected: Expected,
+    recipe: str | None = None,
+    max_loss_points: float | None = None,
 ) -> FileReport:
-    """Run a file on test images and compare with PyTorch.
+    """Examine a file, run it on the test images and compare with PyTorch.
 
-    images: normalised float32 (N, 3, H, W). labels: (N,). expected: PyTorch's logits (N, classes).
-    strided: convolutions of the network with a stride; each may need one explicit padding, nothing else does.
+    recipe: that the file was made with. max_loss_points: instead of the limit of its dtype.
+
+    Raises:
+        CheckError: the file is not valid, or does not load.
     """
-    logits = format_.run(path, images)
-    error = float(np.abs(logits - expected).max())
-    agreement = float(np.mean(logits.argmax(1) == expected.argmax(1)))
-    found = format_.operators(path)
-    limit = MAX_RELATIVE_ERROR * float(np.abs(expected).max())
-    unwanted = sum(found[name] for name in format_.unwanted)
-    paddings = found["PAD"] + found["Pad"]
+    found = file.format.structure(path)
+    logits = evaluate(file.format, path, reference)
+    checks = [
+        Check("valid, and loads", True, 1, 1),
+        *structure_checks(found, expected, file.format.unwanted, _float_layers(file, recipe)),
+        *_numeric_checks(file, logits, reference, max_loss_points),
+        *_repeat_checks(file.format, path, logits, reference),
+        at_most("size", path.stat().st_size, expected.size_limit_bytes(file.dtype, found.operators.total()), " bytes"),
+    ]
     return FileReport(
         file=path.name,
-        layout=format_.layout,
-        runtime=format_.runtime,
+        dtype=file.dtype,
+        recipe=recipe,
+        layout=file.format.layout,
+        runtime=file.format.runtime,
         size_bytes=path.stat().st_size,
-        images=len(images),
-        accuracy=float(np.mean(logits.argmax(1) == labels)),
-        max_abs_error=error,
-        top1_agreement=agreement,
-        operators=dict(found),
-        checks=[
-            Check(f"{path.name}: largest error of a logit", error <= limit, error, limit),
-            Check(f"{path.name}: same top class as PyTorch", agreement >= MIN_AGREEMENT, agreement, MIN_AGREEMENT),
-            Check(f"{path.name}: operators {'/'.join(format_.unwanted)}", unwanted == 0, unwanted, 0),
-            Check(f"{path.name}: explicit paddings", paddings <= strided, paddings, strided),
-        ],
+        images=len(logits),
+        accuracy=share(logits.argmax(1) == reference.labels),
+        loss_points=reference.loss_points(logits),
+        max_abs_error=float(np.abs(logits - reference.logits).max()),
+        top1_agreement=share(logits.argmax(1) == reference.logits.argmax(1)),
+        operators=dict(found.operators),
+        checks=[named(file, check) for check in checks],
     )
 
 
-def failed(checks: Sequence[Check]) -> list[Check]:
-    """The checks that did not pass."""
-    return [check for check in checks if not check.passed]
+def named(file: ModelFile, check: Check) -> Check:
+    """The check with the file's name before its own."""
+    return Check(f"{file.file_name}: {check.name}", check.passed, check.value, check.limit, check.unit)
+
+
+def _float_layers(file: ModelFile, recipe: str | None) -> int | None:
+    if file.dtype != "int8":
+        return None
+    return next((entry.float_layers for entry in file.format.recipes["int8"] if entry.name == recipe), 0)
+
+
+def _numeric_checks(
+    file: ModelFile, logits: np.ndarray, reference: Reference, max_loss_points: float | None
+) -> list[Check]:
+    limits = LIMITS[file.dtype]
+    error = float(np.abs(logits - reference.logits).max())
+    agreement = share(logits.argmax(1) == reference.logits.argmax(1))
+    loss = limits.loss_points if max_loss_points is None else max_loss_points
+    return [
+        at_most("largest error of a logit", error, limits.relative_error * _largest(reference.logits)),
+        at_least("same top class as PyTorch", agreement, limits.agreement),
+        at_most("accuracy lost", reference.loss_points(logits), loss, " points"),
+    ]
+
+
+def _repeat_checks(format_: Format, path: Path, logits: np.ndarray, reference: Reference) -> list[Check]:
+    """Images one at a time, and a second load."""
+    images = next(reference.batches())
+    again = format_.load(path)
+    repeated = again(images)
+    single = _one_by_one(again, images[:_SINGLE_IMAGES])
+    return [
+        at_most("difference between two loads", float(np.abs(repeated - logits[: len(images)]).max()), 0),
+        at_most(
+            "difference between one image and several at a time",
+            float(np.abs(single - logits[: len(single)]).max()),
+            SAME * _largest(logits),
+        ),
+    ]
+
+
+def _one_by_one(model: Model, images: np.ndarray) -> np.ndarray:
+    return np.concatenate([model(image[None]) for image in images])
+
+
+def _largest(logits: np.ndarray) -> float:
+    return float(np.abs(logits).max())
+
+
+def share(hits: Sequence[bool] | np.ndarray) -> float:
+    return float(np.mean(hits))

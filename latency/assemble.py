@@ -75,6 +75,7 @@ def _measured_table(
             delegate=settings.delegate or "",
         ),
         batch=settings.batch,
+        dtype=settings.dtype,
         space=SpaceInfo.of(plan.space),
         fixed=[row for item, row in rows.items() if item in fixed],
         rows=[row for item, row in rows.items() if item not in fixed],

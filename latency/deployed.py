@@ -61,6 +61,7 @@ class Conditions:
     """How files are executed, and the networks that show how fast the machine is.
 
     anchors: networks of `space` with the latency that they had under the same conditions when the budget was set.
+    dtype: of networks that are written; files are what they are.
     """
 
     runtime: Runtime
@@ -69,6 +70,7 @@ class Conditions:
     delegate: str = ""
     batch: int = 1
     anchors: tuple[Anchor, ...] = ()
+    dtype: str = "float32"
 
 
 def measure_files(
@@ -89,7 +91,7 @@ def measure_files(
 
 def write_networks(networks: Mapping[str, tuple[Op, ...]], conditions: Conditions, folder: Path) -> dict[str, Path]:
     """Write untrained networks as model files; returns them by name."""
-    write, suffix = conditions.runtime.writer(), conditions.runtime.suffix
+    write, suffix = conditions.runtime.writer_of(conditions.dtype), conditions.runtime.suffix
     files = {name: folder / f"network-{index}{suffix}" for index, name in enumerate(networks)}
     for name, ops in networks.items():
         write(lower(conditions.space.network(ops), random_weights(), conditions.batch), files[name])

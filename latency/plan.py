@@ -51,9 +51,9 @@ class Plan:
     def schedule(self) -> tuple[Visit, ...]:
         return make_schedule([*self.layers, *self.networks], self.rounds, self.seed)
 
-    def write_models(self, runtime: Runtime, batch: int, folder: Path) -> dict[str, Path]:
+    def write_models(self, runtime: Runtime, batch: int, folder: Path, dtype: str = "float32") -> dict[str, Path]:
         """Write the model file of every item; returns them by item id."""
-        write = runtime.writer()
+        write = runtime.writer_of(dtype)
         chains = {item: [spec] for item, spec in self.layers.items()}
         chains |= {item: self.space.network(ops) for item, ops in self.networks.items()}
         files: dict[str, Path] = {}

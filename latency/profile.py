@@ -45,10 +45,10 @@ def profile(
     if output.exists():
         raise InputError(f"{output} exists already; delete it to measure again, or choose another output")
     runtime, device = find_runtime(settings.runtime), find_device(settings.device)
-    delegate = runtime.check_target(settings.delegate, settings.batch, here=device.name == "local")
+    delegate = runtime.check_target(settings.delegate, settings.batch, settings.dtype, here=device.name == "local")
     settings = settings.model_copy(update={"delegate": delegate})
     known = known or {}
-    check_known(known, space)
+    check_known(known, space, settings.dtype)
     if known and not settings.calibrate:
         raise InputError(f"--transfer needs at least {MIN_NETS} networks, got 0; choose --nets 10")
     plan = make_plan(space, settings.calibrate, settings.rounds, settings.seed, networks_only=bool(known))
@@ -80,7 +80,7 @@ def _measure(
         on_progress(count_visits(schedule, partial.samples), len(schedule))
 
     with tempfile.TemporaryDirectory(prefix="proxyless-") as folder:
-        files = plan.write_models(runtime, settings.batch, Path(folder))
+        files = plan.write_models(runtime, settings.batch, Path(folder), settings.dtype)
         delegate = settings.delegate or ""
         job = Job(runtime.runner, files, schedule, settings.threads, delegate, settings.batch)
         time_models(device, job, partial.samples, on_event)

@@ -22,6 +22,7 @@ class ProfileSettings(Settings):
     delegate: str | None = Field(
         None, description="How the runtime executes; for litert xnnpack (its default) or none."
     )
+    dtype: str = Field("float32", description="Numbers that the networks compute with: float32 or int8.")
     calibrate: int = Field(
         30, ge=0, description=f"Whole networks to fit the table to: at least {MIN_NETS}, or 0 for none."
     )

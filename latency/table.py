@@ -166,7 +166,7 @@ class LatencyTable(_Part):
     device: dict[str, Any]
     runtime: RuntimeInfo
     batch: Size = 1
-    dtype: str = "float32"
+    dtype: Literal["float32", "float16", "int8"] = "float32"
     unit: Literal["ms"] = "ms"
     space: SpaceInfo | None = None
     overhead_ms: Finite = 0.0
@@ -229,9 +229,6 @@ class LatencyTable(_Part):
     def costs(self, space: Space) -> LayerCosts:
         """The cost model of a space. The identity is no layer in any exported file and costs nothing.
 
-        Its margin is twice the held-out error of the fit, and of predicted rows: about 39 of 40 networks stay
-        within it.
-
         Raises:
             InputError: the table was made for another version of the space, or lacks a row.
         """
@@ -245,9 +242,16 @@ class LatencyTable(_Part):
             tuple(0.0 if (spec := layer.spec(op)) is None else self.lookup(spec) for op in layer.ops)
             for layer in space.layers
         )
+        return LayerCosts(self.predict(space.fixed), layers, self.margin)
+
+    @property
+    def margin(self) -> float:
+        """Share by which a network may be slower than predicted: about 39 of 40 stay within it.
+
+        Twice the held-out error of the fit, and of predicted rows.
+        """
         errors_pct = [part.rmse_pct for part in (self.fit, self.prediction) if part is not None]
-        margin = 2 * math.hypot(*errors_pct) / 100
-        return LayerCosts(self.predict(space.fixed), layers, min(margin, 0.5))
+        return min(2 * math.hypot(*errors_pct) / 100, 0.5)
 
     @property
     def target(self) -> str:
@@ -256,7 +260,8 @@ class LatencyTable(_Part):
         plural = "" if runtime.threads == 1 else "s"
         repeated = runtime.version.startswith(runtime.name)
         named = runtime.version if repeated else f"{runtime.name} {runtime.version}"
-        return f"{named} ({runtime.delegate}, {runtime.threads} thread{plural})"
+        dtype = "" if self.dtype == "float32" else f", {self.dtype}"
+        return f"{named} ({runtime.delegate}, {runtime.threads} thread{plural}{dtype})"
 
     def save(self, path: Path) -> None:
         write_json(path, self.model_dump(mode="json", by_alias=True, exclude_none=True))

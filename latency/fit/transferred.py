@@ -19,9 +19,14 @@ _REFERENCE = 500
 """Random networks of the space that set the units of the features."""
 
 
-def check_known(known: Mapping[str, LatencyTable], space: Space) -> None:
-    """Raise InputError when a table lacks a row of the space, naming both."""
+def check_known(known: Mapping[str, LatencyTable], space: Space, dtype: str) -> None:
+    """Raise InputError when a table lacks a row of the space, or is of other numbers, naming both."""
     for name, table in known.items():
+        if table.dtype != dtype:
+            raise InputError(
+                f"{name} cannot be transferred: it is of {table.dtype} networks, not {dtype}; give tables of {dtype}, "
+                f"or choose --dtype {table.dtype}"
+            )
         missing = next((spec for spec in space.specs() if not table.has(spec)), None)
         if missing is not None:
             raise InputError(

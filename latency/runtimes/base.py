@@ -5,8 +5,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+
 from latency.writers.graph import Graph
 from proxyless.errors import InputError
+
+Write = Callable[[Graph, Path], None]
+Quantize = Callable[[Path, Path, np.ndarray], None]
+"""Makes an int8 file of a float32 one; calibrated on images, float32 (N, C, H, W)."""
 
 RUNNERS = Path(__file__).parent.parent / "runners"
 
@@ -22,6 +28,7 @@ class Runtime:
     runner: the file that loads such a model on the device.
     package: what the runner imports. A package that is not among this project's dependencies is installed
     by the extra with the runtime's name.
+    quantizer: returns the function that makes an int8 model file, where the runtime executes such; called late too.
     writes_with_package: whether the writer needs that package too.
     max_batch: the largest batch that it can execute, if there is a limit.
     """
@@ -29,11 +36,32 @@ class Runtime:
     name: str
     suffix: str
     delegates: tuple[str, ...]
-    writer: Callable[[], Callable[[Graph, Path], None]]
+    writer: Callable[[], Write]
     runner: Path
     package: str
+    quantizer: Callable[[], Quantize] | None = None
     writes_with_package: bool = False
     max_batch: int | None = None
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """The numbers in which it can compute, the default first."""
+        return ("float32", "int8") if self.quantizer else ("float32",)
+
+    def writer_of(self, dtype: str) -> Write:
+        """The function that writes a graph as a model file that computes with numbers of a dtype."""
+        write = self.writer()
+        if dtype == "float32" or self.quantizer is None:
+            return write
+        quantize = self.quantizer()
+
+        def write_int8(graph: Graph, path: Path) -> None:
+            real = path.with_name(f"float32-{path.name}")
+            write(graph, real)
+            quantize(real, path, graph.random_images())
+            real.unlink()
+
+        return write_int8
 
     @property
     def installed(self) -> bool:
@@ -57,15 +85,21 @@ class Runtime:
                 f"use --batch {self.max_batch}"
             )
 
-    def check_target(self, delegate: str | None, batch: int, *, here: bool) -> str:
+    def check_dtype(self, dtype: str) -> None:
+        """Raise InputError when it cannot compute with such numbers."""
+        if dtype not in self.dtypes:
+            raise InputError(f"runtime {self.name!r} has no dtype {dtype!r}; choose of {', '.join(self.dtypes)}")
+
+    def check_target(self, delegate: str | None, batch: int, dtype: str = "float32", *, here: bool) -> str:
         """Check, before anything is measured, that it can be profiled so; returns the delegate to use.
 
         here: the models run in this Python, rather than on another device.
 
         Raises:
-            InputError: a package that is missing here, or a batch or delegate that it does not have.
+            InputError: a package that is missing here, or a batch, dtype or delegate that it does not have.
         """
         self.check_batch(batch)
+        self.check_dtype(dtype)
         delegate = self.check_delegate(delegate)
         if here or self.writes_with_package:
             self.require()

@@ -1,16 +1,18 @@
-"""LiteRT (TFLite): float32 on XNNPACK, or on the built-in kernels (delegate `none`)."""
+"""LiteRT (TFLite): on XNNPACK, or on the built-in kernels (delegate `none`)."""
 
-from collections.abc import Callable
-from pathlib import Path
-
-from latency.runtimes.base import RUNNERS, Runtime
-from latency.writers.graph import Graph
+from latency.runtimes.base import RUNNERS, Quantize, Runtime, Write
 
 
-def _writer() -> Callable[[Graph, Path], None]:
+def _writer() -> Write:
     from latency.writers.tflite import write_tflite
 
     return write_tflite
 
 
-LITERT = Runtime("litert", ".tflite", ("xnnpack", "none"), _writer, RUNNERS / "litert.py", "ai_edge_litert")
+def _quantizer() -> Quantize:
+    from export.tflite_recipes import RECIPES
+
+    return RECIPES["int8"][0].make
+
+
+LITERT = Runtime("litert", ".tflite", ("xnnpack", "none"), _writer, RUNNERS / "litert.py", "ai_edge_litert", _quantizer)

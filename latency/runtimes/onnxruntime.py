@@ -1,16 +1,18 @@
 """ONNX Runtime on its CPU execution provider."""
 
-from collections.abc import Callable
-from pathlib import Path
-
-from latency.runtimes.base import RUNNERS, Runtime
-from latency.writers.graph import Graph
+from latency.runtimes.base import RUNNERS, Quantize, Runtime, Write
 
 
-def _writer() -> Callable[[Graph, Path], None]:
+def _writer() -> Write:
     from latency.writers.onnx import write_onnx
 
     return write_onnx
 
 
-ONNXRUNTIME = Runtime("onnxruntime", ".onnx", ("cpu",), _writer, RUNNERS / "onnxruntime.py", "onnxruntime")
+def _quantizer() -> Quantize:
+    from export.onnx_int8 import RECIPES
+
+    return RECIPES[0].make
+
+
+ONNXRUNTIME = Runtime("onnxruntime", ".onnx", ("cpu",), _writer, RUNNERS / "onnxruntime.py", "onnxruntime", _quantizer)

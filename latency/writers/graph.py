@@ -67,6 +67,11 @@ class Graph:
         self.nodes.append(node)
         self.shapes.append(shape)
 
+    def random_images(self) -> Array:
+        """An input to calibrate on, (N, C, H, W), of a network whose results nobody looks at."""
+        height, width, channels = self.shapes[0]
+        return np.random.default_rng(0).standard_normal((self.batch, channels, height, width), dtype=np.float32)
+
 
 _DRAWN = 4093
 """Distinct random numbers in a model that is only timed: few, so that its file compresses on its way to a device."""

@@ -9,6 +9,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from latency.writers.graph import Add, Conv, Graph, Linear, Node, Pool
 
+SIGNATURE = "serving_default"
+
 _Builtin = schema.BuiltinOperator
 _SAME, _VALID = schema.Padding.SAME, schema.Padding.VALID
 _FUSED = {
@@ -49,6 +51,7 @@ class _Writer:
         model.version, model.description = 3, "latency profile"
         model.operatorCodes = [_operator_code(code) for code in self.codes]
         model.subgraphs, model.buffers = [subgraph], self.buffers
+        model.signatureDefs = [_signature(first, last)]
         builder = flatbuffers.Builder(1 << 20)
         builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
@@ -133,3 +136,17 @@ def _operator_code(code: int) -> Any:
     operator_code.builtinCode = operator_code.deprecatedBuiltinCode = code
     operator_code.version = 1
     return operator_code
+
+
+def _signature(source: int, target: int) -> Any:
+    """Names of input and output: what calibrates a model for int8 asks for them."""
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = SIGNATURE, 0
+    signature.inputs, signature.outputs = [_tensor_map("images", source)], [_tensor_map("logits", target)]
+    return signature
+
+
+def _tensor_map(name: str, index: int) -> Any:
+    tensor_map = schema.TensorMapT()
+    tensor_map.name, tensor_map.tensorIndex = name, index
+    return tensor_map

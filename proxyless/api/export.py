@@ -1,6 +1,6 @@
 """Export a trained network, verify every file and measure it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -8,122 +8,161 @@ from typing import Any
 import numpy as np
 import torch
 
-from export import Check, FileReport, convert_all, failed, find_formats, verify
-from export.bundle import staged, write_descriptions, write_report
-from export.format import Format
-from latency.deployed import Conditions, DeployedLatency, measure_files
-from latency.devices import find_device
-from latency.runtimes import find_runtime
-from proxyless.data import Batches, ImageData, load_data
-from proxyless.errors import CheckError
+from export import (
+    Check,
+    Expected,
+    FileReport,
+    Made,
+    ModelFile,
+    Reference,
+    all_files,
+    convert_all,
+    failed,
+    find_formats,
+    quantize,
+    verify,
+)
+from export.bundle import Contents, staged, write_bundle
+from export.settings import ExportSettings
+from proxyless.api.export_latency import FileLatency, measure_all
+from proxyless.data import Batches, ImageData, ImageSplit, load_data
+from proxyless.data.base import limited
+from proxyless.errors import CheckError, InputError
 from proxyless.search.problem import check_classes
 from proxyless.space import Architecture
 from proxyless.train.trained import WEIGHTS, Trained, load_trained
 
 Report = dict[str, Any]
 
+_BATCH = 32
+
 
 def export(
-    trained: Path | str, output: Path | str, formats: Sequence[str] = ("onnx", "tflite"), data: str | None = None
+    trained: Path | str,
+    output: Path | str,
+    formats: Sequence[str] = ("onnx", "tflite"),
+    data: str | None = None,
+    settings: ExportSettings | None = None,
 ) -> Report:
-    """Convert, verify against PyTorch on the test images, measure, and put the folder `output` in place.
+    """Convert, quantize, verify against PyTorch on the test images, measure, and put the folder `output` in place.
 
-    trained: the output folder of `train`. data: test images; None means the data that it was trained on.
+    trained: the output folder of `train`. data: test and calibration images; None means the data that it was trained
+    on. A file of another dtype that loses too much accuracy is not in the folder: see `left_out` in the report.
 
     Raises:
         InputError: not a trained network, an unknown format, or a converter that is not installed.
         CheckError: a check failed; an earlier export in `output` is untouched.
     """
-    chosen, folder = find_formats(formats), Path(trained)
-    network = load_trained(folder)
-    test = _test_data(network, data)
-    info = network.info
+    settings, chosen = settings or ExportSettings(), find_formats(formats)
+    network = load_trained(Path(trained))
+    architecture, target = network.architecture, network.architecture.target
+    images = _images(network, data)
+    files = all_files(chosen, settings.dtypes(target.dtype if target else "float32"))
     with staged(Path(output)) as stage:
-        convert_all(chosen, network.architecture, folder / WEIGHTS, stage)
-        write_descriptions(stage, chosen, network.architecture, info.classes, info.mean, info.std)
-        report, checks = _report(network, test, chosen, stage)
-        broken = failed(checks)
+        convert_all(chosen, architecture, Path(trained) / WEIGHTS, stage)
+        reference = _reference(network, images)
+        made = _make(files, stage, images, reference, settings)
+        kept = [file for file in files if file not in made or made[file].kept]
+        contents = Contents(kept, architecture, network.info.classes, network.info.mean, network.info.std)
+        reports = {file: _verify(file, stage, reference, architecture, made.get(file), settings) for file in kept}
+        latencies = measure_all({file: stage / file.file_name for file in kept}, architecture)
+        report = _report(images, reference, architecture, reports, latencies, made, settings)
+        broken = failed([check for file in kept for check in _checks(reports[file], latencies[file])])
         if broken:
             raise CheckError(f"the export was not written, since a check failed: {broken[0]}")
-        write_report(stage, report)
+        write_bundle(stage, contents, report)
     return report
 
 
-def _test_data(trained: Trained, source: str | None) -> ImageData:
-
-    test = load_data(source or trained.info.data, trained.architecture.space.resolution, trained.info.limit)
-    check_classes(trained.architecture.space, test)
-    return test
-
-
-def _report(trained: Trained, data: ImageData, formats: list[Format], stage: Path) -> tuple[Report, list[Check]]:
-    images, expected = _reference(trained, data)
-    labels = data.test.labels.numpy()
-    accuracy = float((expected.argmax(1) == labels).mean())
-    strided = sum(spec.stride > 1 for spec in trained.architecture.layers)
-    files: dict[str, Report] = {}
-    checks: list[Check] = []
-    for format_ in formats:
-        path = stage / format_.file_name
-        result = verify(format_, path, images, labels, expected, strided)
-        latency = _measure(path, result, trained.architecture)
-        checks += [*result.checks, *_budget_checks(result, latency, trained.architecture)]
-        files[format_.name] = {
-            **result.document(),
-            "measured_ms": latency.measured_ms,
-            "iqr_ms": latency.iqr_ms,
-            "measured_on": _device_name(result, trained.architecture),
-            "at_profiled_speed_ms": latency.at_profiled_speed_ms if _is_target(result, trained.architecture) else None,
-        }
-    target = trained.architecture.target
-    report = {
-        "data": data.source,
-        "pytorch_accuracy": accuracy,
-        "target": target.model_dump(exclude={"anchors"}) if target else None,
-        "budget_checked": target is not None and target.runtime in {format_.runtime for format_ in formats},
-        "files": files,
-        "checks": [asdict(check) for check in checks],
-    }
-    return report, checks
+def left_out(report: Report) -> str | None:
+    """What to tell a user about files that lost too much accuracy; None where there are none."""
+    if not report["left_out"]:
+        return None
+    lost = [
+        f"{name} loses "
+        + ", ".join(f"{attempt['loss_points']:.2f} ({attempt['recipe']})" for attempt in entry["attempts"])
+        for name, entry in report["left_out"].items()
+    ]
+    return (
+        f"left out: {'; '.join(lost)} points of accuracy, and {report['max_int8_loss']:g} are allowed; the other files "
+        "are written; calibrate on more images, train longer, or allow more with --max-int8-loss"
+    )
 
 
-def _reference(trained: Trained, data: ImageData) -> tuple[np.ndarray, np.ndarray]:
-    """Normalised test images (N, 3, H, W) and PyTorch's logits for them."""
+def _images(trained: Trained, source: str | None) -> ImageData:
+    """The data at the network's resolution, normalised as it was trained."""
     info = trained.info
-    as_trained = replace(data, mean=info.mean, std=info.std)
-    batches = Batches(as_trained, data.test, 64, torch.device("cpu"))
-    with torch.no_grad():
-        pairs = [(images, trained.network(images)) for images, _ in batches.ordered()]
-    images, logits = (torch.cat(parts).contiguous().numpy() for parts in zip(*pairs, strict=True))
-    return images, logits
+    data = load_data(source or info.data, trained.architecture.space.resolution, info.limit)
+    check_classes(trained.architecture.space, data)
+    if not len(data.test):
+        raise InputError(f"{data.source} has no test images, on which files are verified; give others with --data")
+    return replace(data, mean=info.mean, std=info.std)
 
 
-def _measure(path: Path, result: FileReport, architecture: Architecture) -> DeployedLatency:
-    runtime, target = find_runtime(result.runtime), architecture.target
-    if target is not None and _is_target(result, architecture):
-        conditions = Conditions(
-            runtime, architecture.space, target.threads, target.delegate, target.batch, tuple(target.anchors)
-        )
-    else:
-        threads = target.threads if target else 1
-        conditions = Conditions(runtime, architecture.space, threads, runtime.delegates[0])
-    return measure_files({"file": path}, find_device(_device_name(result, architecture)), conditions)["file"]
+def _batches(data: ImageData, split: ImageSplit) -> Iterator[np.ndarray]:
+    for images, _ in Batches(data, split, _BATCH, torch.device("cpu")).ordered():
+        yield images.contiguous().numpy()
 
 
-def _device_name(result: FileReport, architecture: Architecture) -> str:
-    """Where a file is measured: on the device that it is for; a file for no target on this machine."""
+@torch.no_grad()
+def _reference(trained: Trained, data: ImageData) -> Reference:
+    logits = [trained.network(torch.from_numpy(images)).numpy() for images in _batches(data, data.test)]
+    return Reference(lambda: _batches(data, data.test), data.test.labels.numpy(), np.concatenate(logits))
+
+
+def _make(
+    files: Sequence[ModelFile], stage: Path, data: ImageData, reference: Reference, settings: ExportSettings
+) -> dict[ModelFile, Made]:
+    """Write the files of other dtypes than float32."""
+    others = [file for file in files if file.dtype != "float32"]
+    if not others:
+        return {}
+    chosen = limited(data.train.labels.numpy(), settings.calibration_images, settings.seed)
+    calibration = np.concatenate(list(_batches(data, data.train.take(chosen))))
+    return {file: quantize(file, stage, calibration, reference, _allowed_loss(file, settings)) for file in others}
+
+
+def _allowed_loss(file: ModelFile, settings: ExportSettings) -> float | None:
+    return settings.max_int8_loss if file.dtype == "int8" else None
+
+
+def _verify(
+    file: ModelFile,
+    stage: Path,
+    reference: Reference,
+    architecture: Architecture,
+    made: Made | None,
+    settings: ExportSettings,
+) -> FileReport:
+    expected = Expected.of(architecture.layers)
+    recipe = made.recipe if made else None
+    return verify(file, stage / file.file_name, reference, expected, recipe, _allowed_loss(file, settings))
+
+
+def _checks(report: FileReport, latency: FileLatency) -> list[Check]:
+    return [*report.checks, *latency.checks]
+
+
+def _report(
+    data: ImageData,
+    reference: Reference,
+    architecture: Architecture,
+    reports: Mapping[ModelFile, FileReport],
+    latencies: Mapping[ModelFile, FileLatency],
+    made: Mapping[ModelFile, Made],
+    settings: ExportSettings,
+) -> Report:
     target = architecture.target
-    return target.device if target is not None and _is_target(result, architecture) else "local"
-
-
-def _is_target(result: FileReport, architecture: Architecture) -> bool:
-    return architecture.target is not None and architecture.target.runtime == result.runtime
-
-
-def _budget_checks(result: FileReport, latency: DeployedLatency, architecture: Architecture) -> list[Check]:
-    target = architecture.target
-    if target is None or not _is_target(result, architecture):
-        return []
-    value = latency.at_profiled_speed_ms
-    name = f"{result.file}: latency at the speed of the profile"
-    return [Check(name, value <= target.budget_ms, value, target.budget_ms, " ms")]
+    checks = [check for file in reports for check in _checks(reports[file], latencies[file])]
+    return {
+        "format": "export-report/1",
+        "data": data.source,
+        "pytorch_accuracy": reference.accuracy,
+        "target": target.model_dump(exclude={"anchors"}) if target else None,
+        "budget_checked": any(latency.is_target for latency in latencies.values()),
+        "files": {file.name: {**report.document(), **latencies[file].document()} for file, report in reports.items()},
+        "checks": [asdict(check) for check in checks],
+        "calibration_images": min(settings.calibration_images, len(data.train)) if made else 0,
+        "max_int8_loss": settings.max_int8_loss,
+        "left_out": {file.file_name: asdict(entry) for file, entry in made.items() if not entry.kept},
+    }

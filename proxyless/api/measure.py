@@ -20,7 +20,7 @@ def can_measure(table: LatencyTable) -> bool:
     runtime = table.runtime
     try:
         here = find_device(str(table.device["name"])).name == "local"
-        find_runtime(runtime.name).check_target(runtime.delegate, table.batch, here=here)
+        find_runtime(runtime.name).check_target(runtime.delegate, table.batch, table.dtype, here=here)
     except InputError:
         return False
     return True
@@ -34,7 +34,13 @@ def conditions_of(table: LatencyTable, space: Space) -> Conditions:
     """
     runtime = table.runtime
     return Conditions(
-        find_runtime(runtime.name), space, runtime.threads, runtime.delegate, table.batch, tuple(table.anchors)
+        find_runtime(runtime.name),
+        space,
+        runtime.threads,
+        runtime.delegate,
+        table.batch,
+        tuple(table.anchors),
+        table.dtype,
     )
 
 

@@ -91,6 +91,12 @@ def search(
 def _budgets_ms(space: Space, tables: Sequence[LatencyTable], budgets: Sequence[str]) -> list[float]:
     if len(tables) != len(budgets):
         raise InputError(f"every latency table needs its budget, got {len(tables)} and {len(budgets)}; give one each")
+    dtypes = list(dict.fromkeys(table.dtype for table in tables))
+    if len(dtypes) > 1:
+        raise InputError(
+            f"the latency tables are of {' and '.join(dtypes)} networks, and one network is searched; give tables of "
+            "one dtype"
+        )
     return [parse_budget(text, table.costs(space)) for table, text in zip(tables, budgets, strict=True)]
 
 

@@ -50,7 +50,9 @@ def make_target(table: LatencyTable, budget_ms: float, predicted_ms: float) -> T
         threads=table.runtime.threads,
         batch=table.batch,
         delegate=table.runtime.delegate,
+        dtype=table.dtype,
         budget_ms=budget_ms,
         predicted_ms=predicted_ms,
+        margin=table.margin,
         anchors=table.anchors,
     )

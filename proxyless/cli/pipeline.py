@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from export import find_formats
+from export.settings import ExportSettings
 from latency.devices import find_device
 from latency.profile import profile
 from latency.runtimes import find_runtime
@@ -44,6 +45,7 @@ class PipelineSettings(Settings):
     search: SearchSettings = Field(SearchSettings(), description="How to search.")
     train: TrainSettings = Field(TrainSettings(), description="How to train.")
     formats: list[str] = Field(["onnx", "tflite"], description="Files to write.")
+    export: ExportSettings = Field(ExportSettings(), description="Their numbers, and what those may lose.")
 
 
 class Pipeline:
@@ -73,7 +75,7 @@ class Pipeline:
             raise InputError(f"the targets {', '.join(self.targets)} are not all different; remove the repeated one")
         for target in self.targets.values():
             here = find_device(target.device).name == "local"
-            find_runtime(target.runtime).check_target(target.delegate, target.batch, here=here)
+            find_runtime(target.runtime).check_target(target.delegate, target.batch, target.dtype, here=here)
         find_strategy(settings.search.strategy)
         find_objective(settings.search.objective)
         for format_ in find_formats(settings.formats):
@@ -145,7 +147,7 @@ class Pipeline:
         if (folder / "report.json").exists():
             report: Report = read_json(folder / "report.json", "export report")
             return report
-        return export(self.folder / "trained", folder, self.settings.formats)
+        return export(self.folder / "trained", folder, self.settings.formats, settings=self.settings.export)
 
     def _compare(self, networks: list[Architecture], tables: dict[str, LatencyTable]) -> list[dict[str, Any]]:
         """Every network on every target, untrained, in milliseconds at the speed that the machine was profiled at."""
@@ -168,6 +170,7 @@ def _name(target: ProfileSettings) -> str:
     words = [target.runtime, target.delegate, target.device if target.device != "local" else None]
     words += [f"{target.threads} threads" if target.threads > 1 else None]
     words += [f"batch {target.batch}" if target.batch > 1 else None]
+    words += [target.dtype if target.dtype != "float32" else None]
     return " ".join(word for word in words if word)
 
 

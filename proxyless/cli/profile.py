@@ -23,6 +23,7 @@ def profile(
     threads: Threads = _DEFAULT.threads,
     batch: Annotated[int, typer.Option(help=_help("batch"))] = _DEFAULT.batch,
     delegate: Annotated[str | None, typer.Option(help=_help("delegate"))] = None,
+    dtype: Annotated[str, typer.Option(help=_help("dtype"))] = _DEFAULT.dtype,
     resolution: Resolution = None,
     num_classes: NumClasses = None,
     calibrate: Annotated[
@@ -61,6 +62,7 @@ def profile(
         threads=threads,
         batch=batch,
         delegate=delegate,
+        dtype=dtype,
         calibrate=_count(bool(transfer), calibrate, nets),
         rounds=rounds,
         seed=seed,

@@ -19,6 +19,7 @@ def run(
 
     Example: `proxyless run examples/demo.yaml`
     """
+    from proxyless.cli.export import require_all
     from proxyless.cli.pipeline import Pipeline, PipelineSettings
     from proxyless.config import read_yaml
 
@@ -28,10 +29,11 @@ def run(
     result = Pipeline(settings).run()
     if json:
         print_json(result)
-        return
-    _print_result(settings.output / "model", result)
-    if result["networks"]:
-        _print_networks(result["networks"])
+    else:
+        _print_result(settings.output / "model", result)
+        if result["networks"]:
+            _print_networks(result["networks"])
+    require_all(result["export"])
 
 
 def _print_result(folder: Path, result: dict[str, Any]) -> None:
@@ -40,12 +42,17 @@ def _print_result(folder: Path, result: dict[str, Any]) -> None:
     rows = [
         ["budget", f"{target['budget_ms']:.3g} ms on {_runtime(target)}, {plural(target['threads'], 'thread')}"],
         ["predicted", f"{target['predicted_ms']:.3g} ms"],
-        *([f"measured, {entry['runtime']}{_place(entry['measured_on'])}", _latency(entry)] for entry in files),
+        *([f"measured, {_kind(entry)}{_place(entry['measured_on'])}", _latency(entry)] for entry in files),
         ["test accuracy, PyTorch", f"{report['pytorch_accuracy']:.2%}"],
         *([f"test accuracy, {entry['file']}", f"{entry['accuracy']:.2%}"] for entry in files),
         *(["file", str(folder / entry["file"])] for entry in files),
     ]
     print_table("Result", ("", ""), rows)
+
+
+def _kind(entry: dict[str, Any]) -> str:
+    """Runtime, and the numbers where they are not float32."""
+    return entry["runtime"] if entry["dtype"] == "float32" else f"{entry['runtime']} {entry['dtype']}"
 
 
 def _runtime(target: dict[str, Any]) -> str:

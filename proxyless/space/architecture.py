@@ -25,7 +25,8 @@ class Anchor(BaseModel):
 class Target(BaseModel):
     """What an architecture was derived for.
 
-    measured_ms: on the target, untrained, at the speed of the profile; None where only predicted.
+    margin: share by which a network may be slower than predicted. measured_ms: on the target, untrained, at the speed
+    of the profile; None where only predicted.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -34,9 +35,11 @@ class Target(BaseModel):
     threads: int = Field(gt=0)
     batch: int = Field(gt=0)
     delegate: str
+    dtype: str = "float32"
     budget_ms: float = Field(gt=0, allow_inf_nan=False)
     predicted_ms: float = Field(gt=0, allow_inf_nan=False)
     measured_ms: float | None = Field(None, gt=0, allow_inf_nan=False)
+    margin: float | None = Field(None, ge=0, allow_inf_nan=False)
     anchors: list[Anchor] = []
 
 

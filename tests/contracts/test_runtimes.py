@@ -72,7 +72,7 @@ def test_every_activation_is_what_torch_computes(runtime: Runtime, act: Activati
 
 def _write(runtime: Runtime, graph: Graph, folder: Path) -> Path:
     path = folder / f"network{runtime.suffix}"
-    runtime.writer()(graph, path)
+    runtime.writer_of("float32")(graph, path)
     return path
 
 
@@ -113,7 +113,7 @@ def test_every_layer_of_a_space_can_be_timed_in_its_own_process(runtime: Runtime
     items = {}
     for index, layer in enumerate(layers):
         items[str(layer)] = tmp_path / f"{index}{runtime.suffix}"
-        runtime.writer()(lower([layer], random_weights()), items[str(layer)])
+        runtime.writer_of("float32")(lower([layer], random_weights()), items[str(layer)])
     job = Job(runtime.runner, items, (), delegate=runtime.delegates[0], warmup_ms=0, visit_ms=0, min_runs=2)
     measured, environment = time_files(LocalDevice(), job, rounds=2)
     assert set(measured) == set(items)
@@ -132,7 +132,7 @@ from latency.runtimes import RUNTIMES
 from latency.writers.graph import lower, random_weights
 from proxyless.space import LayerSpec
 layer = LayerSpec("conv", (8, 8, 3), (8, 8, 8), kernel=3)
-RUNTIMES[{runtime.name!r}].writer()(lower([layer], random_weights()), Path({str(tmp_path / "model")!r}))
+RUNTIMES[{runtime.name!r}].writer_of("float32")(lower([layer], random_weights()), Path({str(tmp_path / "model")!r}))
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout == "" and (tmp_path / "model").stat().st_size > 0

@@ -69,7 +69,7 @@ def test_a_profile_with_tflite_runtime(server: Server, tmp_path: Path) -> None:
 def test_a_written_network_computes_there_what_torch_computes(tmp_path: Path) -> None:
     found = architecture(MIXED_OPS)
     network, images = deployable(found.layers), random_images(1, 32)
-    find_runtime("litert").writer()(lower(found.layers, folded_weights(network)), tmp_path / "model.tflite")
+    find_runtime("litert").writer_of("float32")(lower(found.layers, folded_weights(network)), tmp_path / "model.tflite")
     _assert_same(_logits(tmp_path / "model.tflite", images), network, images)
 
 

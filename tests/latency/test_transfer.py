@@ -83,7 +83,9 @@ def test_devices_that_say_nothing_about_the_new_one_are_refused() -> None:
 def test_a_table_without_costs_is_refused() -> None:
     nothing = table_by_macs(tiny(), ms_per_mmac=0)
     with pytest.raises(InputError, match="zero cannot be transferred: every operation takes 0 ms"):
-        check_known({"zero": nothing}, tiny())
+        check_known({"zero": nothing}, tiny(), "float32")
+    with pytest.raises(InputError, match="zero cannot be transferred: it is of float32 networks, not int8"):
+        check_known({"zero": nothing}, tiny(), "int8")
 
 
 def test_the_grouped_model_finds_columns_that_no_feature_explains() -> None:

@@ -242,3 +242,13 @@ def test_recalibrated_statistics_are_the_means_and_variances_of_the_images() -> 
     assert norm.running_mean is not None and norm.running_var is not None and not plain.training
     torch.testing.assert_close(norm.running_mean, means, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(norm.running_var, variances, atol=1e-5, rtol=1e-4)
+
+
+def test_tables_of_different_dtypes_are_not_mixed(tmp_path: Path) -> None:
+    table = table_by_macs(tiny())
+    tables = [table, table.changed(dtype="int8")]
+    with pytest.raises(
+        InputError, match="of float32 and int8 networks, and one network is searched; give tables of one"
+    ):
+        search(tiny(), "digits", tables, ["60%", "60%"], tmp_path / "run")
+    assert not (tmp_path / "run").exists()

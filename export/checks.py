@@ -1,0 +1,115 @@
+"""What a file must hold to be handed over: named checks, each with its figure and its limit."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from export.format import Dtype, Structure
+from proxyless.space import LayerSpec, network_cost
+
+
+@dataclass(frozen=True)
+class Check:
+    """A promise about a file, what was found, and the limit that it must keep."""
+
+    name: str
+    passed: bool
+    value: float
+    limit: float
+    unit: str = ""
+
+    def __str__(self) -> str:
+        state = "passed" if self.passed else "FAILED"
+        return f"{self.name}: {state} ({self.value:.4g}{self.unit}, limit {self.limit:.4g}{self.unit})"
+
+
+def failed(checks: Sequence[Check]) -> list[Check]:
+    """The checks that did not pass."""
+    return [check for check in checks if not check.passed]
+
+
+def at_most(name: str, value: float, limit: float, unit: str = "") -> Check:
+    return Check(name, value <= limit, value, limit, unit)
+
+
+def at_least(name: str, value: float, limit: float, unit: str = "") -> Check:
+    return Check(name, value >= limit, value, limit, unit)
+
+
+def exactly(name: str, value: float, expected: float) -> Check:
+    return Check(name, value == expected, value, expected)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a file of a dtype may differ from PyTorch.
+
+    relative_error: of a logit, relative to the largest logit. agreement: share of the images whose top class must be
+    PyTorch's; ties may fall either way. loss_points: of accuracy, in percentage points.
+    """
+
+    relative_error: float
+    agreement: float
+    loss_points: float
+    bytes_per_value: int
+
+
+LIMITS: dict[Dtype, Limits] = {
+    "float32": Limits(1e-3, 0.998, 0.2, 4),
+    "float16": Limits(2e-2, 0.99, 0.5, 2),
+    "int8": Limits(0.5, 0.85, 1.0, 1),
+}
+"""Rounding to 8 bits moves logits; what counts there is the accuracy, whose limit is a setting."""
+
+SAME = 1e-4
+"""Difference between batches of one and of several images, relative to the largest logit: rounding."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a network asks of its files.
+
+    strided: convolutions with a stride and a kernel; each may need one explicit padding, nothing else does.
+    channels: outputs of all convolutions.
+    """
+
+    convolutions: int
+    depthwise: int
+    strided: int
+    channels: int
+    parameters: int
+
+    @staticmethod
+    def of(layers: Sequence[LayerSpec]) -> "Expected":
+        blocks = [spec for spec in layers if spec.op == "mbconv"]
+        plain = [spec for spec in layers if spec.op == "conv"]
+        expanding = sum(spec.expand > 1 for spec in blocks)
+        inner = sum(spec.mid_channels * (1 + (spec.expand > 1)) for spec in blocks)
+        return Expected(
+            convolutions=len(plain) + len(blocks) + expanding,
+            depthwise=len(blocks),
+            strided=sum(spec.stride > 1 and spec.kernel > 1 for spec in layers),
+            channels=inner + sum(spec.out_shape[2] for spec in layers),
+            parameters=network_cost(layers).params,
+        )
+
+    def size_limit_bytes(self, dtype: Dtype, operators: int) -> float:
+        """Of a file without waste: the values, their scales and biases, and the description of the operators."""
+        return 1.1 * LIMITS[dtype].bytes_per_value * self.parameters + 32 * self.channels + 1024 * operators + 4096
+
+
+def structure_checks(
+    found: Structure, expected: Expected, unwanted: Sequence[str], float_layers: int | None
+) -> Iterator[Check]:
+    """Whether the file does the work that the network asks for, and no other.
+
+    float_layers: that the recipe leaves in float; None where all are.
+    """
+    yield at_most(f"operators {'/'.join(unwanted)}", sum(found.operators[name] for name in unwanted), 0)
+    yield at_most("explicit paddings", found.operators["PAD"] + found.operators["Pad"], expected.strided)
+    yield at_most("reshapes", found.operators["RESHAPE"] + found.operators["Reshape"], 1)
+    yield exactly("convolutions", found.convolutions, expected.convolutions)
+    yield exactly("depthwise convolutions", found.depthwise, expected.depthwise)
+    if float_layers is not None:
+        yield exactly("layers left in float", found.float_layers, float_layers)
+    if found.delegated is not None:
+        yield at_least("network taken over by the fast kernels", float(found.delegated), 1)

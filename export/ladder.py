@@ -1,0 +1,54 @@
+"""Make the files of other dtypes, with the first recipe that loses little accuracy."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from export.checks import LIMITS
+from export.convert import make_file
+from export.format import ModelFile
+from export.verify import Reference, evaluate
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A recipe that was tried, and the percentage points of accuracy that its file loses against PyTorch."""
+
+    recipe: str
+    loss_points: float
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a file of another dtype was made: the recipes that were tried, the last of which was kept if any was."""
+
+    attempts: tuple[Attempt, ...]
+    kept: bool
+
+    @property
+    def recipe(self) -> str:
+        return self.attempts[-1].recipe
+
+
+def quantize(
+    file: ModelFile, folder: Path, images: np.ndarray, reference: Reference, max_loss_points: float | None
+) -> Made:
+    """Write a file beside the float32 one, with the first recipe that loses at most so many points of accuracy.
+
+    images: for calibration, normalised float32 (N, 3, H, W). max_loss_points: None for the limit of its dtype.
+    There is no file where every recipe loses more.
+
+    Raises:
+        CheckError: the quantizer failed, or a file does not load.
+    """
+    limit = LIMITS[file.dtype].loss_points if max_loss_points is None else max_loss_points
+    source, target = folder / ModelFile(file.format).file_name, folder / file.file_name
+    attempts: list[Attempt] = []
+    for recipe in file.format.recipes[file.dtype]:
+        make_file(file, recipe.name, source, target, images)
+        attempts.append(Attempt(recipe.name, reference.loss_points(evaluate(file.format, target, reference))))
+        if attempts[-1].loss_points <= limit:
+            return Made(tuple(attempts), kept=True)
+    target.unlink()
+    return Made(tuple(attempts), kept=False)
