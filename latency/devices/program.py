@@ -97,13 +97,18 @@ def spare_bytes() -> float:
 
 
 class Models:
-    """Loads each model on its first visit; where memory is short, unloads those that were not used for longest."""
+    """Loads each model on its first visit; where memory is short, unloads those that were not used for longest.
+
+    With a runner that says so (`RELOAD`), a model is loaded anew for every visit, and no other is there at that time.
+    """
 
     def __init__(self, job: dict[str, Any], folder: str, runner: Any, limit_bytes: float) -> None:
         self.job, self.folder, self.runner, self.limit_bytes = job, folder, runner, limit_bytes
         self.loaded: dict[str, Callable[[], object]] = {}
 
     def runnable(self, item: str) -> Callable[[], object]:
+        if getattr(self.runner, "RELOAD", False):
+            self.loaded.clear()
         run = self.loaded.pop(item, None)
         if run is None:
             self.make_room(self.size_bytes(item))

@@ -13,6 +13,9 @@ except ImportError:
     import tflite_runtime as package
     from tflite_runtime import interpreter as tflite
 
+RELOAD = True
+"""Models with depthwise kernels of 7 are up to twice as slow in some places in memory: every visit has its own."""
+
 
 def version() -> str:
     name = package.__name__.replace("_", "-")

@@ -1,12 +1,11 @@
 """Measure untrained networks on the target of a latency table."""
 
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from latency.deployed import ROUNDS, Conditions, measure_files, write_networks
+from latency.deployed import Conditions, measure_files, write_networks
 from latency.devices import find_device
 from latency.runtimes import find_runtime
 from latency.table import LatencyTable
@@ -44,14 +43,10 @@ def conditions_of(table: LatencyTable, space: Space) -> Conditions:
     )
 
 
-def measure_networks(
-    table: LatencyTable, space: Space, networks: Mapping[str, Architecture], loads: int = 1
-) -> dict[str, float]:
+def measure_networks(table: LatencyTable, space: Space, networks: Mapping[str, Architecture]) -> dict[str, float]:
     """Milliseconds by name, in one session of interleaved rounds, at the speed that the device was profiled at.
 
     space: of the table, for the networks that tell that speed; `networks` may be of other spaces.
-    loads: how often every network is loaded, for as many rounds in all; its slowest load counts. LiteRT runs one and
-        the same file up to twice as slow when it has depthwise kernels of 7, depending on where it lies in memory.
 
     Raises:
         InputError: an unknown runtime or device.
@@ -63,15 +58,6 @@ def measure_networks(
         for number, (name, network) in enumerate(networks.items()):
             place = Path(folder) / str(number)
             place.mkdir()
-            (file,) = write_networks({name: network.ops}, replace(conditions, space=network.space), place).values()
-            files |= {f"{name} {load}": _copy(file, load) for load in range(loads)}
-        device = find_device(str(table.device["name"]))
-        measured = measure_files(files, device, conditions, -(-ROUNDS // loads))
-    return {name: max(measured[f"{name} {load}"].at_profiled_speed_ms for load in range(loads)) for name in networks}
-
-
-def _copy(file: Path, number: int) -> Path:
-    """The device's program loads every path once."""
-    copy = file.with_name(f"{file.stem}-{number}{file.suffix}")
-    shutil.copy(file, copy)
-    return copy
+            files |= write_networks({name: network.ops}, replace(conditions, space=network.space), place)
+        measured = measure_files(files, find_device(str(table.device["name"])), conditions)
+    return {name: measured[name].at_profiled_speed_ms for name in networks}

@@ -22,9 +22,6 @@ _FIRST = (0.88, 0.94, 1.0, 1.06)
 _SECOND = (0.97, 1.0, 1.03)
 """Predictions relative to what then seems right: single networks err by a few per cent, to either side."""
 
-_LOADS = 3
-"""How often a candidate is loaded; its slowest counts, so that a promise does not depend on luck."""
-
 _MOST, _LEAST = 0.985, 0.96
 """Shares of the budget between which a measured network is taken. The measurement repeats within about 1 %."""
 
@@ -105,7 +102,7 @@ def _candidates(result: SearchResult, limit_ms: float, bounds: Sequence[Bound], 
 def _measure(result: SearchResult, table: LatencyTable, paths: Sequence[_Path]) -> dict[_Path, float]:
     whole, searched = build_space(result.space, result.space_args), result.build_space()
     networks = {str(i): Architecture(whole, path_ops(searched, path)) for i, path in enumerate(paths)}
-    measured = measure_networks(table, whole, networks, _LOADS)
+    measured = measure_networks(table, whole, networks)
     return {path: measured[str(i)] for i, path in enumerate(paths)}
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from latency.devices.program import Models
 
 
-def test_models_not_used_for_longest_are_unloaded_where_memory_is_short(tmp_path: Path) -> None:
+def _visit(folder: Path, order: str, **runner: bool) -> tuple[list[str], Models]:
+    """What is loaded when models are visited in this order, and what then still is."""
     loads: list[str] = []
 
     def load(path: str, *_: object) -> Any:
@@ -15,10 +16,20 @@ def test_models_not_used_for_longest_are_unloaded_where_memory_is_short(tmp_path
         return (lambda: None), (lambda array: None), None, [1], "float32"
 
     for name in "abc":
-        (tmp_path / name).write_bytes(b"x" * 100)
+        (folder / name).write_bytes(b"x" * 100)
     job = {"items": {name: name for name in "abc"}, "threads": 1, "delegate": "", "batch": 1}
-    models = Models(job, str(tmp_path), SimpleNamespace(load=load), limit_bytes=250)
-    for name in ("a", "b", "a", "c", "a", "b"):
+    models = Models(job, str(folder), SimpleNamespace(load=load, **runner), limit_bytes=250)
+    for name in order:
         models.runnable(name)()
+    return loads, models
+
+
+def test_models_not_used_for_longest_are_unloaded_where_memory_is_short(tmp_path: Path) -> None:
+    loads, models = _visit(tmp_path, "abacab")
     assert loads == ["a", "b", "c", "b"]
     assert list(models.loaded) == ["a", "b"]
+
+
+def test_some_runners_load_a_model_anew_for_every_visit(tmp_path: Path) -> None:
+    loads, models = _visit(tmp_path, "aab", RELOAD=True)
+    assert loads == ["a", "a", "b"] and list(models.loaded) == ["b"]

@@ -44,7 +44,7 @@ def _real_ms(ops: tuple[Op, ...], slower: float) -> float:
 def test_a_budget_is_kept_and_used_though_predictions_err(
     budget_ms: float, slower: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def measure(table: object, space: Space, networks: dict[str, Architecture], loads: int) -> dict[str, float]:
+    def measure(table: object, space: Space, networks: dict[str, Architecture]) -> dict[str, float]:
         return {name: _real_ms(network.ops, slower) for name, network in networks.items()}
 
     monkeypatch.setattr(refine, "measure_networks", measure)
@@ -56,7 +56,7 @@ def test_a_budget_is_kept_and_used_though_predictions_err(
 
 
 def test_nothing_is_promised_where_everything_is_slower_than_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refine, "measure_networks", lambda table, space, nets, loads: dict.fromkeys(nets, 20.0))
+    monkeypatch.setattr(refine, "measure_networks", lambda table, space, nets: dict.fromkeys(nets, 20.0))
     with pytest.raises(CheckError, match=r"networks around 6 ms the fastest took 20 ms when measured, and 98\.5% of"):
         refine.refined_path(_result(), _TABLE, 6.0, [latency_bound(_TABLE.costs(_SPACE), 6.0)])
 
