@@ -1,6 +1,7 @@
 """Export a trained network, verify every file and measure it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from proxyless.api.export_latency import FileLatency, measure_all
 from proxyless.data import Batches, ImageData, ImageSplit, load_data
 from proxyless.data.base import limited
 from proxyless.errors import CheckError, InputError
+from proxyless.progress import Reporter, Silent
 from proxyless.search.problem import check_classes
 from proxyless.space import Architecture
 from proxyless.train.trained import WEIGHTS, Trained, load_trained
@@ -43,6 +45,7 @@ def export(
     formats: Sequence[str] = ("onnx", "tflite"),
     data: str | None = None,
     settings: ExportSettings | None = None,
+    reporter: Reporter | None = None,
 ) -> Report:
     """Convert, quantize, verify against PyTorch on the test images, measure, and put the folder `output` in place.
 
@@ -58,18 +61,24 @@ def export(
     architecture, target = network.architecture, network.architecture.target
     images = _images(network, data)
     files = all_files(chosen, settings.dtypes(target.dtype if target else "float32"))
+    step = _steps(reporter or Silent(), 2 * len(files) - len(chosen) + 2)
     with staged(Path(output)) as stage:
+        step(f"converting to {', '.join(format_.name for format_ in chosen)}")
         convert_all(chosen, architecture, Path(trained) / WEIGHTS, stage)
         reference = _reference(network, images)
-        made = _make(files, stage, images, reference, settings)
+        made = _make(files, stage, images, reference, settings, step)
         kept = [file for file in files if file not in made or made[file].kept]
         contents = Contents(kept, architecture, network.info.classes, network.info.mean, network.info.std)
-        reports = {file: _verify(file, stage, reference, architecture, made.get(file), settings) for file in kept}
+        reports: dict[ModelFile, FileReport] = {}
+        for file in kept:
+            step(f"verifying {file.file_name}")
+            reports[file] = _verify(file, stage, reference, architecture, made.get(file), settings)
+        step("measuring")
         latencies = measure_all({file: stage / file.file_name for file in kept}, architecture)
         report = _report(images, reference, architecture, reports, latencies, made, settings)
         broken = failed([check for file in kept for check in _checks(reports[file], latencies[file])])
         if broken:
-            raise CheckError(f"the export was not written, since a check failed: {broken[0]}")
+            raise CheckError(f"the export was not written, since checks failed: {'; '.join(map(str, broken))}")
         write_bundle(stage, contents, report)
     return report
 
@@ -87,6 +96,12 @@ def left_out(report: Report) -> str | None:
         f"left out: {'; '.join(lost)} points of accuracy, and {report['max_int8_loss']:g} are allowed; the other files "
         "are written; calibrate on more images, train longer, or allow more with --max-int8-loss"
     )
+
+
+def _steps(reporter: Reporter, total: int) -> Callable[[str], None]:
+    """Says what begins, in a row of `total` steps."""
+    done = itertools.count()
+    return lambda what: reporter.progress(next(done), total, what)
 
 
 def _images(trained: Trained, source: str | None) -> ImageData:
@@ -111,7 +126,12 @@ def _reference(trained: Trained, data: ImageData) -> Reference:
 
 
 def _make(
-    files: Sequence[ModelFile], stage: Path, data: ImageData, reference: Reference, settings: ExportSettings
+    files: Sequence[ModelFile],
+    stage: Path,
+    data: ImageData,
+    reference: Reference,
+    settings: ExportSettings,
+    step: Callable[[str], None],
 ) -> dict[ModelFile, Made]:
     """Write the files of other dtypes than float32."""
     others = [file for file in files if file.dtype != "float32"]
@@ -119,7 +139,11 @@ def _make(
         return {}
     chosen = limited(data.train.labels.numpy(), settings.calibration_images, settings.seed)
     calibration = np.concatenate(list(_batches(data, data.train.take(chosen))))
-    return {file: quantize(file, stage, calibration, reference, _allowed_loss(file, settings)) for file in others}
+    made: dict[ModelFile, Made] = {}
+    for file in others:
+        step(f"writing {file.file_name}")
+        made[file] = quantize(file, stage, calibration, reference, _allowed_loss(file, settings))
+    return made
 
 
 def _allowed_loss(file: ModelFile, settings: ExportSettings) -> float | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from export.settings import ExportSettings
-from proxyless.cli.console import OUT, command, print_json, print_table
+from proxyless.cli.console import OUT, command, print_json, print_table, reporting
 from proxyless.cli.options import Json, Output
 from proxyless.errors import CheckError
 
@@ -52,7 +52,8 @@ def export(
         max_int8_loss=max_int8_loss,
         seed=seed,
     )
-    report = export_folder(trained, output, names, data, settings)
+    with reporting("export", "steps") as reporter:
+        report = export_folder(trained, output, names, data, settings, reporter)
     if json:
         print_json(report)
     else:

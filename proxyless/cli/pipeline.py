@@ -147,7 +147,10 @@ class Pipeline:
         if (folder / "report.json").exists():
             report: Report = read_json(folder / "report.json", "export report")
             return report
-        return export(self.folder / "trained", folder, self.settings.formats, settings=self.settings.export)
+        with reporting("export", "steps") as reporter:
+            return export(
+                self.folder / "trained", folder, self.settings.formats, settings=self.settings.export, reporter=reporter
+            )
 
     def _compare(self, networks: list[Architecture], tables: dict[str, LatencyTable]) -> list[dict[str, Any]]:
         """Every network on every target, untrained, in milliseconds at the speed that the machine was profiled at."""
