@@ -100,7 +100,7 @@ def main() -> None:
     memory: dict[str, list[int]] = {}
     for number in range(arguments.rounds + 1):
         ops = space.random_ops(rng)
-        path = [layer.ops.index(op) for layer, op in zip(space.layers, ops, strict=True)]
+        path = space.ops_path(ops)
         plain = channels_last(build_network(space.network(ops)))
         steps = {
             "plain": weight_step(plain, make_sgd(plain, 0.01, 0.9, 4e-5), labels, images),

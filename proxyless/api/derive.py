@@ -6,7 +6,7 @@ from pathlib import Path
 from latency.table import LatencyTable
 from proxyless.api.search import TABLE, make_bounds
 from proxyless.api.target import make_target, parse_budget
-from proxyless.search.result import SearchResult, load_result, path_ops
+from proxyless.search.result import SearchResult, load_result
 from proxyless.space import Architecture, build_space
 from proxyless.space.bounds import Bound
 
@@ -55,6 +55,6 @@ def make_architecture(
     measured_ms: float | None = None,
 ) -> Architecture:
     """The architecture of a path, for the target of the table. bounds: that of latency first."""
-    ops = path_ops(result.build_space(), path)
+    ops = result.build_space().path_ops(path)
     target = make_target(table, budget_ms, bounds[0].cost(path)).model_copy(update={"measured_ms": measured_ms})
     return Architecture(build_space(result.space, result.space_args), ops, target)

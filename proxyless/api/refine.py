@@ -10,7 +10,7 @@ from latency.table import LatencyTable
 from proxyless.api.derive import budget_bounds, first_table, make_architecture
 from proxyless.api.measure import measure_networks
 from proxyless.errors import CheckError, InputError
-from proxyless.search.result import SearchResult, load_result, path_ops
+from proxyless.search.result import SearchResult, load_result
 from proxyless.space import Architecture, build_space
 from proxyless.space.bounds import Bound
 
@@ -101,7 +101,7 @@ def _candidates(result: SearchResult, limit_ms: float, bounds: Sequence[Bound], 
 
 def _measure(result: SearchResult, table: LatencyTable, paths: Sequence[_Path]) -> dict[_Path, float]:
     whole, searched = build_space(result.space, result.space_args), result.build_space()
-    networks = {str(i): Architecture(whole, path_ops(searched, path)) for i, path in enumerate(paths)}
+    networks = {str(i): Architecture(whole, searched.path_ops(path)) for i, path in enumerate(paths)}
     measured = measure_networks(table, whole, networks)
     return {path: measured[str(i)] for i, path in enumerate(paths)}
 

@@ -11,7 +11,7 @@ from proxyless.progress import Reporter, Silent
 from proxyless.search.config import SearchSettings
 from proxyless.search.objectives import find_objective
 from proxyless.search.problem import Problem
-from proxyless.search.result import Limits, SearchResult, path_ops
+from proxyless.search.result import Limits, SearchResult
 from proxyless.search.run import RunConfig, TargetConfig, run_search
 from proxyless.search.strategies import find_strategy
 from proxyless.space import Architecture, Space, build_space
@@ -141,7 +141,7 @@ def _save(
     architectures = []
     for number, (table, budget_ms, bound) in enumerate(zip(tables, budgets_ms, bounds, strict=False), 1):
         target = make_target(table, budget_ms, bound.cost(path))
-        architectures.append(Architecture(space, path_ops(result.build_space(), path), target))
+        architectures.append(Architecture(space, result.build_space().path_ops(path), target))
         table.save(folder / numbered("table", number))
         architectures[-1].save(folder / numbered("architecture", number))
     return architectures[0]

@@ -33,7 +33,7 @@ def shallower(space: Space, op: Op, bounds: Sequence[Bound]) -> list[int] | None
     """
     if not all(op in layer.ops for layer in space.layers):
         return None
-    path = [layer.ops.index(op) for layer in space.layers]
+    path = space.ops_path([op] * len(space.layers))
     for index in _skippable(space):
         if keeps(path, bounds):
             break

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from proxyless.errors import InputError
 from proxyless.files import read_model
 from proxyless.search.derive import candidate_paths, choose_path, log_prob
-from proxyless.space import Architecture, Layer, Op, Space, build_space
+from proxyless.space import Architecture, Layer, Space, build_space
 from proxyless.space.bounds import Bound, macs_bound, params_bound
 
 CONFIG, CHECKPOINT, LOG, RESULT = "config.yaml", "checkpoint.pt", "log.jsonl", "result.json"
@@ -113,15 +113,13 @@ class SearchResult(BaseModel):
 
     def path(self, architecture: Architecture) -> list[int]:
         """The index of the operation in each layer."""
-        return [names.index(op) for names, op in zip(self.ops, architecture.op_names, strict=True)]
+        return self._path(architecture.op_names)
 
     def _evaluated_paths(self) -> list[list[int]]:
-        return [[names.index(op) for names, op in zip(self.ops, ops, strict=True)] for ops in self.evaluated]
+        return [self._path(op_names) for op_names in self.evaluated]
 
-
-def path_ops(space: Space, path: Sequence[int]) -> tuple[Op, ...]:
-    """The operations that a path names."""
-    return tuple(layer.ops[index] for layer, index in zip(space.layers, path, strict=True))
+    def _path(self, op_names: Sequence[str]) -> list[int]:
+        return [names.index(name) for names, name in zip(self.ops, op_names, strict=True)]
 
 
 def load_result(folder: Path) -> SearchResult:

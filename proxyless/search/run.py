@@ -18,7 +18,7 @@ from proxyless.search.board import BOARD, BoardReporter
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem, check_classes
-from proxyless.search.result import CHECKPOINT, CONFIG, LOG, RESULT, Limits, SearchResult, path_ops
+from proxyless.search.result import CHECKPOINT, CONFIG, LOG, RESULT, Limits, SearchResult
 from proxyless.search.shared import SharedEvaluator, divide_training
 
 
@@ -103,7 +103,7 @@ def run_search(folder: Path, config: RunConfig, problem: Problem, reporter: Repo
         allowances_are_used=search.objective.allowances_are_used,
         ops=[[op.name for op in layer.ops] for layer in problem.space.layers],
         log_probs=search.log_probs(),
-        evaluated=[[op.name for op in path_ops(problem.space, path)] for path in search.strategy.trials],
+        evaluated=[[op.name for op in problem.space.path_ops(path)] for path in search.strategy.trials],
     )
     if search.fabric.is_global_zero:
         write_json(folder / RESULT, result.model_dump())

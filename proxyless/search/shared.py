@@ -38,8 +38,7 @@ def inherit(supernet: SuperNet, space: Space, path: Sequence[int]) -> nn.Sequent
 
     The supernet shares no tensor with it. path: index of the operation in each layer.
     """
-    ops = [layer.ops[op] for layer, op in zip(space.layers, path, strict=True)]
-    network = build_network(space.network(ops))
+    network = build_network(space.network(space.path_ops(path)))
     chosen = [
         layer.candidates[str(op)]
         for layer, op in zip(supernet.layers, path, strict=True)

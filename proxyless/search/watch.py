@@ -42,7 +42,7 @@ def architecture_record(space: Space, strategy: Strategy, bounds: Sequence[Bound
         "layer_entropy": entropy,
         "skip_share": _skip_share(space, probabilities),
         "probabilities": probabilities,
-        "most_probable": [layer.ops[op].name for layer, op in zip(space.layers, likeliest, strict=True)],
+        "most_probable": [op.name for op in space.path_ops(likeliest)],
     }
 
 

@@ -102,6 +102,19 @@ class Space:
         chosen = [spec for layer, op in zip(self.layers, ops, strict=True) if (spec := layer.spec(op))]
         return [*self.before, *chosen, *self.after]
 
+    def path_ops(self, path: Sequence[int]) -> tuple[Op, ...]:
+        """The operations that a path names: the index of one in each layer."""
+        return tuple(layer.ops[index] for layer, index in zip(self.layers, path, strict=True))
+
+    def ops_path(self, ops: Sequence[Op]) -> list[int]:
+        """The index of the operation in each layer.
+
+        Raises:
+            InputError: `ops` is not one legal operation per layer.
+        """
+        self.check(ops)
+        return [layer.ops.index(op) for layer, op in zip(self.layers, ops, strict=True)]
+
     def random_ops(self, rng: random.Random) -> tuple[Op, ...]:
         """Uniformly random operations."""
         return tuple(rng.choice(layer.ops) for layer in self.layers)

@@ -133,12 +133,12 @@ def test_shallower_networks_keep_the_bounds_with_the_fewest_skips_from_the_end_o
     for op, share in itertools.product(OPS, (0.05, 0.3, 0.6, 1.0)):
         bound = latency_bound(costs, costs.min_ms + share * (costs.max_ms - costs.min_ms))
         path = shallower(space, op, [bound, params_bound(space, 1e9)])
-        full = [layer.ops.index(op) for layer in space.layers]
+        full = space.ops_path([op] * len(space.layers))
         if path is None:
             every = [layer.ops.index(SKIP) if SKIP in layer.ops else layer.ops.index(op) for layer in space.layers]
             assert bound.cost(every) > bound.limit
             continue
-        skipped = [index for index, layer in enumerate(space.layers) if layer.ops[path[index]] == SKIP]
+        skipped = [index for index, op in enumerate(space.path_ops(path)) if op == SKIP]
         assert bound.cost(path) <= bound.limit and all(path[i] == full[i] for i in range(len(path)) if i not in skipped)
         for index in skipped:  # whatever follows it in its stage is skipped too
             following = space.layers[index + 1 : index + 2]

@@ -26,7 +26,7 @@ from proxyless.search.derive import uses
 from proxyless.search.result import Limits, load_result
 from proxyless.search.run import load_config, load_evaluator
 from proxyless.search.shared import Worth, inherit, recalibrate
-from proxyless.space import Architecture, tiny
+from proxyless.space import Architecture, Op, tiny
 from tests.helpers import MIXED_OPS, architecture, randomise, table_by_macs
 
 _SPACE = tiny(resolution=16)
@@ -50,7 +50,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _path(network: GalleryNetwork) -> list[int]:
-    return [layer.ops.index(op) for layer, op in zip(_SPACE.layers, network.architecture.ops, strict=True)]
+    return _SPACE.ops_path(network.architecture.ops)
 
 
 def _supernet(run: Path) -> SuperNet:
@@ -115,7 +115,7 @@ def test_what_the_search_evaluated_is_among_the_candidates(tmp_path: Path) -> No
     folder = _run(tmp_path / "run", strategy="evolution", evaluations=12)
     result = load_result(folder)
     ((_, bounds),) = budget_bounds(result, _TABLE, [])
-    paths = [[names.index(op) for names, op in zip(result.ops, ops, strict=True)] for ops in result.evaluated]
+    paths = [_SPACE.ops_path(list(map(Op.parse, names))) for names in result.evaluated]
     best = next(ops for ops, path in zip(result.evaluated, paths, strict=True) if uses(path, bounds))
     networks = derive_gallery(folder, candidates=4)
     assert best in [network.architecture.op_names for network in networks]
@@ -217,8 +217,7 @@ def test_inherit_computes_what_the_supernet_computes_and_shares_nothing_with_it(
     images = torch.randn(8, 3, 16, 16).double()
     exact = copy.deepcopy(supernet).double()
     for seed in range(5):  # in double precision, where nothing but a difference makes a difference
-        ops = _SPACE.random_ops(random.Random(seed))
-        path = [layer.ops.index(op) for layer, op in zip(_SPACE.layers, ops, strict=True)]
+        path = _SPACE.ops_path(_SPACE.random_ops(random.Random(seed)))
         plain = inherit(supernet, _SPACE, path).train().double()
         torch.testing.assert_close(plain(images), exact(images, plain_choices(path)), atol=1e-8, rtol=1e-8)
         for parameter in plain.parameters():

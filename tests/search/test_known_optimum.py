@@ -105,8 +105,7 @@ def _plant_block(block: torch.nn.Module, gain: float) -> None:
 
 
 def _signal(path: list[int]) -> float:
-    pairs = zip(_SPACE.layers, path, _GAINS, strict=True)
-    return sum(gain for layer, op, gain in pairs if layer.ops[op].kernel == 7)
+    return sum(gain for op, gain in zip(_SPACE.path_ops(path), _GAINS, strict=True) if op.kernel == 7)
 
 
 def _search(name: str, folder: Path, bound: Bound) -> Search:

@@ -31,7 +31,7 @@ def _paths(space: Space) -> Iterator[tuple[int, ...]]:
 
 
 def _cost(space: Space, path: tuple[int, ...]) -> Architecture:
-    return Architecture(space, tuple(layer.ops[op] for layer, op in zip(space.layers, path, strict=True)))
+    return Architecture(space, space.path_ops(path))
 
 
 def test_parameters_and_macs_are_those_of_every_network() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from proxyless.errors import InputError
 from proxyless.space import SKIP, SPACES, Op, build_space, mobile, tiny
+from tests.helpers import architecture
 
 
 def test_mobile_is_the_published_space() -> None:
@@ -69,6 +70,15 @@ def test_a_width_of_one_is_the_space_that_older_tables_and_runs_are_of() -> None
 def test_bad_arguments_get_one_sentence(name: str, args: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         build_space(name, args)
+
+
+def test_a_path_names_the_operations_of_its_layers() -> None:
+    space = tiny()
+    ops = architecture("k3e3 k5e3 k7e3 k3e6 skip k5e6 k7e6 k3e3 k7e6", space).ops
+    path = [0, 1, 2, 3, 6, 4, 5, 0, 5]
+    assert space.path_ops(path) == ops and space.ops_path(ops) == path
+    with pytest.raises(InputError, match="layer 0 of space 'tiny' has no operation 'skip'"):
+        space.ops_path([SKIP] * 9)
 
 
 @pytest.mark.parametrize("name", ["k3", "k0e3", "skip ", "", "e3k3", "k3e3e3"])
