@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from export.format import Dtype, Format, ModelFile
 from export.onnx import ONNX
 from export.tflite import TFLITE
-from proxyless.errors import InputError
+from proxyless.errors import InputError, find_by_name
 
 FORMATS: dict[str, Format] = {format_.name: format_ for format_ in (ONNX, TFLITE)}
 
@@ -16,12 +16,9 @@ def find_formats(names: Sequence[str]) -> list[Format]:
     Raises:
         InputError: an unknown name, or none at all.
     """
-    for name in names:
-        if name not in FORMATS:
-            raise InputError(f"unknown format {name!r}; choose of {', '.join(FORMATS)}")
     if not names:
         raise InputError(f"no format to export to; choose of {', '.join(FORMATS)}")
-    return [FORMATS[name] for name in dict.fromkeys(names)]
+    return [find_by_name("format", name, FORMATS) for name in dict.fromkeys(names)]
 
 
 def all_files(formats: Sequence[Format], dtypes: Sequence[Dtype]) -> list[ModelFile]:

@@ -8,7 +8,7 @@ from latency.runtimes.ncnn import NCNN
 from latency.runtimes.onnxruntime import ONNXRUNTIME
 from latency.runtimes.openvino import OPENVINO
 from latency.runtimes.torch import TORCH, TORCH_CUDA
-from proxyless.errors import InputError
+from proxyless.errors import find_by_name
 
 RUNTIMES: dict[str, Runtime] = {
     runtime.name: runtime for runtime in (LITERT, ONNXRUNTIME, TORCH, TORCH_CUDA, NCNN, MNN, OPENVINO, EXECUTORCH)
@@ -21,9 +21,7 @@ def find_runtime(name: str) -> Runtime:
     Raises:
         InputError: there is none.
     """
-    if name not in RUNTIMES:
-        raise InputError(f"unknown runtime {name!r}; choose of {', '.join(RUNTIMES)}")
-    return RUNTIMES[name]
+    return find_by_name("runtime", name, RUNTIMES)
 
 
 __all__ = ["RUNTIMES", "Runtime", "find_runtime"]

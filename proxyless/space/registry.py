@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from proxyless.errors import InputError
+from proxyless.errors import InputError, find_by_name
 from proxyless.space.mobile import mobile
 from proxyless.space.space import Space
 from proxyless.space.tiny import tiny
@@ -18,15 +18,14 @@ def build_space(name: str, args: Mapping[str, Any] | None = None) -> Space:
     Raises:
         InputError: unknown name or argument, or a value of the wrong kind.
     """
-    if name not in SPACES:
-        raise InputError(f"unknown space {name!r}; choose of {', '.join(SPACES)}")
+    build = find_by_name("space", name, SPACES)
     given = {key: value for key, value in (args or {}).items() if value is not None}
-    legal = inspect.signature(SPACES[name]).parameters
+    legal = inspect.signature(build).parameters
     for key, value in given.items():
         if key not in legal:
             raise InputError(f"space {name!r} has no argument {key!r}; it has {', '.join(legal)}")
         _check_kind(name, key, value, legal[key].default)
-    return SPACES[name](**given)
+    return build(**given)
 
 
 def _check_kind(name: str, key: str, value: object, default: object) -> None:

@@ -1,6 +1,6 @@
 """Objectives: how cost enters the loss of the architecture. A new one is a class and a line in `OBJECTIVES`."""
 
-from proxyless.errors import InputError
+from proxyless.errors import find_by_name
 from proxyless.search.objectives.base import Objective
 from proxyless.search.objectives.constrained import Constrained
 from proxyless.search.objectives.fixed import AddLinear, MulLog, MulRatio
@@ -19,9 +19,7 @@ def find_objective(name: str) -> type[Objective]:
     Raises:
         InputError: there is none.
     """
-    if name not in OBJECTIVES:
-        raise InputError(f"unknown objective {name!r}; choose of {', '.join(OBJECTIVES)}")
-    return OBJECTIVES[name]
+    return find_by_name("objective", name, OBJECTIVES)
 
 
 __all__ = ["OBJECTIVES", "Objective", "find_objective"]

@@ -1,6 +1,6 @@
 """Search strategies: one file each, and a line in `STRATEGIES`."""
 
-from proxyless.errors import InputError
+from proxyless.errors import find_by_name
 from proxyless.search.samplers import SAMPLERS
 from proxyless.search.strategies.base import Forward, Setting, StepInputs, StepResult, Strategy
 from proxyless.search.strategies.darts import DartsStrategy
@@ -24,9 +24,7 @@ def find_strategy(name: str) -> type[Strategy]:
     Raises:
         InputError: there is none.
     """
-    if name not in STRATEGIES:
-        raise InputError(f"unknown strategy {name!r}; choose of {', '.join(STRATEGIES)}")
-    return STRATEGIES[name]
+    return find_by_name("strategy", name, STRATEGIES)
 
 
 __all__ = ["STRATEGIES", "Forward", "Setting", "StepInputs", "StepResult", "Strategy", "find_strategy"]
