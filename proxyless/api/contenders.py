@@ -8,9 +8,10 @@ from typing import Any, Literal
 import numpy as np
 
 from latency.table import LatencyTable
-from proxyless.api.derive import budget_bounds, derive_networks, first_table, make_architecture
+from proxyless.api.derive import budget_bounds, derive_networks, first_table
 from proxyless.api.measure import can_measure, measure_networks
 from proxyless.api.search import make_bounds, numbered
+from proxyless.api.target import make_architecture
 from proxyless.api.uniform import OPS, shallower, widths
 from proxyless.errors import InputError
 from proxyless.search.domain import BoundedDomain
@@ -116,7 +117,7 @@ class Contest:
         return [self._architecture(path) for path in drawn]
 
     def _architecture(self, path: Sequence[int]) -> Architecture:
-        return make_architecture(self.result, self.table, self.budget_ms, self.bounds, path)
+        return make_architecture(self.result, self.table, self.budget_ms, self.bounds[0], path)
 
 
 def within_limits(network: Architecture, limits: Limits) -> bool:
@@ -142,5 +143,5 @@ def open_contest(run: Path, table: LatencyTable | None, budget: str | None) -> C
     budgets_ms = [target.budget_ms for target in load_config(run).targets]
     tables = [LatencyTable.load(run / numbered("table", index)) for index in range(1, len(budgets_ms) + 1)]
     bounds = make_bounds(result.build_space(), tables, budgets_ms, result.limits)
-    found = make_architecture(result, tables[0], budgets_ms[0], bounds, result.derive(bounds))
+    found = make_architecture(result, tables[0], budgets_ms[0], bounds[0], result.derive(bounds))
     return Contest(result, found, tables[0], budgets_ms[0], bounds)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from latency.table import LatencyTable
 from proxyless.api.search import TABLE, make_bounds
-from proxyless.api.target import make_target, parse_budget
+from proxyless.api.target import make_architecture, parse_budget
 from proxyless.search.result import SearchResult, load_result
 from proxyless.space import Architecture, build_space
 from proxyless.space.bounds import Bound
@@ -23,7 +23,7 @@ def derive_networks(run: Path | str, budgets: Sequence[str], table: LatencyTable
     result = load_result(Path(run))
     chosen = table or first_table(Path(run))
     return [
-        make_architecture(result, chosen, budget_ms, bounds, result.derive(bounds))
+        make_architecture(result, chosen, budget_ms, bounds[0], result.derive(bounds))
         for budget_ms, bounds in budget_bounds(result, chosen, budgets)
     ]
 
@@ -44,17 +44,3 @@ def budget_bounds(
     whole, space = build_space(result.space, result.space_args), result.build_space()
     budgets_ms = [parse_budget(text, table.costs(whole)) for text in budgets] or [result.budget_ms]
     return [(budget_ms, make_bounds(space, [table], [budget_ms], result.limits)) for budget_ms in budgets_ms]
-
-
-def make_architecture(
-    result: SearchResult,
-    table: LatencyTable,
-    budget_ms: float,
-    bounds: Sequence[Bound],
-    path: Sequence[int],
-    measured_ms: float | None = None,
-) -> Architecture:
-    """The architecture of a path, for the target of the table. bounds: that of latency first."""
-    ops = result.build_space().path_ops(path)
-    target = make_target(table, budget_ms, bounds[0].cost(path)).model_copy(update={"measured_ms": measured_ms})
-    return Architecture(build_space(result.space, result.space_args), ops, target)

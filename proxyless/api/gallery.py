@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from latency.table import LatencyTable
-from proxyless.api.derive import budget_bounds, first_table, make_architecture
+from proxyless.api.derive import budget_bounds, first_table
 from proxyless.api.refine import check_measurable, measured_architecture
+from proxyless.api.target import make_architecture
 from proxyless.errors import InputError
 from proxyless.files import file_name, output_folder, write_json
 from proxyless.progress import Reporter, Silent
@@ -195,7 +196,7 @@ def _ranked(result: SearchResult, cell: _Cell, worths: dict[_Path, Worth]) -> li
             file=f"{cell.name}.json" if rank == 1 else f"{cell.name}-{rank}.json",
             rank=rank,
             target=cell.target,
-            architecture=make_architecture(result, cell.table, cell.budget_ms, cell.bounds, path),
+            architecture=make_architecture(result, cell.table, cell.budget_ms, cell.bounds[0], path),
             log_prob=result.log_prob(path),
             worth=worths.get(path),
         )

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from latency.table import LatencyTable
-from proxyless.api.derive import budget_bounds, first_table, make_architecture
+from proxyless.api.derive import budget_bounds, first_table
 from proxyless.api.measure import measure_networks
+from proxyless.api.target import make_architecture
 from proxyless.errors import CheckError, InputError
 from proxyless.search.result import SearchResult, load_result
 from proxyless.space import Architecture, build_space
@@ -60,7 +61,7 @@ def measured_architecture(
     """
     check_measurable(table)
     path, measured_ms = refined_path(result, table, budget_ms, bounds)
-    return make_architecture(result, table, budget_ms, bounds, path, measured_ms)
+    return make_architecture(result, table, budget_ms, bounds[0], path, measured_ms)
 
 
 def refined_path(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from latency.table import LatencyTable
-from proxyless.api.target import make_target, parse_budget
+from proxyless.api.target import make_architecture, parse_budget
 from proxyless.data import load_data
 from proxyless.errors import InputError
 from proxyless.progress import Reporter, Silent
@@ -137,11 +137,11 @@ def _save(
     folder: Path,
 ) -> Architecture:
     path = result.derive(bounds)
-    space = build_space(result.space, result.space_args)
-    architectures = []
-    for number, (table, budget_ms, bound) in enumerate(zip(tables, budgets_ms, bounds, strict=False), 1):
-        target = make_target(table, budget_ms, bound.cost(path))
-        architectures.append(Architecture(space, result.build_space().path_ops(path), target))
+    architectures = [
+        make_architecture(result, table, budget_ms, latency, path)
+        for table, budget_ms, latency in zip(tables, budgets_ms, bounds, strict=False)  # other bounds follow
+    ]
+    for number, (table, architecture) in enumerate(zip(tables, architectures, strict=True), 1):
         table.save(folder / numbered("table", number))
-        architectures[-1].save(folder / numbered("architecture", number))
+        architecture.save(folder / numbered("architecture", number))
     return architectures[0]

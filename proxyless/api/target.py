@@ -1,10 +1,13 @@
 """Budgets and targets, as a user writes them."""
 
 import re
+from collections.abc import Sequence
 
 from latency.table import LatencyTable
 from proxyless.errors import InputError
-from proxyless.space import Target
+from proxyless.search.result import SearchResult
+from proxyless.space import Architecture, Target, build_space
+from proxyless.space.bounds import Bound
 from proxyless.space.latency import LayerCosts
 
 _UNITS_MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "": 1.0}
@@ -42,7 +45,23 @@ def parse_quantity(text: str, unit: str = "") -> float:
     return float(match[1]) * _FACTORS[match[2]]
 
 
-def make_target(table: LatencyTable, budget_ms: float, predicted_ms: float) -> Target:
+def make_architecture(
+    result: SearchResult,
+    table: LatencyTable,
+    budget_ms: float,
+    latency: Bound,
+    path: Sequence[int],
+    measured_ms: float | None = None,
+) -> Architecture:
+    """The architecture of a path of the space that was searched, for the target of the table.
+
+    latency: the bound on that target, which predicts.
+    """
+    target = make_target(table, budget_ms, latency.cost(path), measured_ms)
+    return Architecture(build_space(result.space, result.space_args), result.build_space().path_ops(path), target)
+
+
+def make_target(table: LatencyTable, budget_ms: float, predicted_ms: float, measured_ms: float | None = None) -> Target:
     """What a network derived with this table is for."""
     return Target(
         device=str(table.device["name"]),
@@ -54,5 +73,6 @@ def make_target(table: LatencyTable, budget_ms: float, predicted_ms: float) -> T
         budget_ms=budget_ms,
         predicted_ms=predicted_ms,
         margin=table.margin,
+        measured_ms=measured_ms,
         anchors=table.anchors,
     )
