@@ -79,9 +79,9 @@ class Search:
 
     @cached_property
     def evaluator(self) -> SharedEvaluator:
-        """Made when it is first needed: it has images of its own on the device."""
-        train, held_out = divide_training(self.problem.data, self.settings)
-        return SharedEvaluator(self.supernet, self.problem.space, self.problem.data, train, held_out)
+        """Made when it is first needed: its images for calibration are a copy."""
+        problem = self.problem
+        return SharedEvaluator(self.supernet, problem.space, problem.data, self.train.split, self.held_out.split)
 
     @property
     def epochs(self) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from proxyless.data import Split
 from proxyless.errors import InputError
 from proxyless.progress import Silent
 from proxyless.search.config import SearchSettings
@@ -157,6 +158,14 @@ def test_too_few_held_out_images_are_noticed_before_anything_trains() -> None:
     settings = SearchSettings(batch_size=32, held_out=0.2, device="cpu")
     with pytest.raises(InputError, match="a batch of 32 images is larger than the 24 held-out images"):
         Search(Problem(_SPACE, toy_data(120, resolution=8), (_bound(_SPACE, 1.0),)), settings)
+
+
+def test_networks_are_evaluated_on_the_images_that_the_search_has_already() -> None:
+    settings = SearchSettings(batch_size=8, device="cpu")
+    search = Search(Problem(_SPACE, toy_data(resolution=8), (_bound(_SPACE, 1.0),)), settings)
+    held_out, evaluated = search.held_out.split, search.evaluator.held_out.split
+    assert isinstance(held_out, Split) and isinstance(evaluated, Split)
+    assert evaluated.images.data_ptr() == held_out.images.data_ptr()
 
 
 @pytest.mark.parametrize("strategy", SAMPLERS)
