@@ -13,7 +13,7 @@ from proxyless.errors import InputError
 from proxyless.space.space import Layer, Space
 from proxyless.space.spec import LayerSpec
 
-FLOAT32_BYTES = 4
+_FLOAT32_BYTES = 4
 
 
 def peak_values(spec: LayerSpec) -> int:
@@ -29,21 +29,21 @@ def peak_values(spec: LayerSpec) -> int:
     return max(inputs + wide_in, waiting + wide_in + wide_out, waiting + wide_out + outputs)
 
 
-def peak_bytes(layers: list[LayerSpec], bytes_per_value: int = FLOAT32_BYTES) -> int:
-    """Peak of a network at batch 1, given as its layers."""
-    return max(map(peak_values, layers)) * bytes_per_value
+def peak_bytes(layers: list[LayerSpec]) -> int:
+    """Peak of float32 activations of a network at batch 1, given as its layers."""
+    return max(map(peak_values, layers)) * _FLOAT32_BYTES
 
 
-def within_memory(space: Space, limit_bytes: float, bytes_per_value: int = FLOAT32_BYTES) -> Space:
+def within_memory(space: Space, limit_bytes: float) -> Space:
     """The part of the space whose networks peak at no more than the limit, and all of them: the same layers, fewer ops.
 
     Raises:
         InputError: no network does.
     """
-    fixed = peak_bytes(list(space.fixed), bytes_per_value)
-    layers = tuple(_within(layer, limit_bytes / bytes_per_value) for layer in space.layers)
+    fixed = peak_bytes(list(space.fixed))
+    layers = tuple(_within(layer, limit_bytes / _FLOAT32_BYTES) for layer in space.layers)
     if fixed > limit_bytes or not all(layer.ops for layer in layers):
-        needed = max([fixed, *(_least(layer) * bytes_per_value for layer in space.layers)])
+        needed = max([fixed, *(_least(layer) * _FLOAT32_BYTES for layer in space.layers)])
         raise InputError(
             f"no network of the space keeps its activations within {limit_bytes / 1e6:.4g} MB; "
             f"ask for at least {needed / 1e6 + 5e-4:.3f} MB"
