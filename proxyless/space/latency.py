@@ -40,10 +40,6 @@ class LayerCosts:
         )
         return replace(self, layers_ms=layers_ms)
 
-    def path_ms(self, path: Sequence[int]) -> float:
-        """Predicted latency of one network, given as the index of the operation in each layer."""
-        return self.constant_ms + sum(costs[op] for costs, op in zip(self.layers_ms, path, strict=True))
-
     def bound_ms(self, budget_ms: float) -> float:
         """What the prediction may be at most, for the measurement to stay within the budget."""
         return budget_ms * (1 - self.margin)
