@@ -13,6 +13,8 @@ from latency.writers.graph import Array, Weights
 from proxyless.data import ImageData, Split, make_data
 from proxyless.nn import build_network
 from proxyless.space import Architecture, LayerSpec, Op, Space, layer_cost, tiny
+from proxyless.space.bounds import Bound, latency_bound
+from proxyless.space.chain import Stage, chain
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -72,6 +74,28 @@ def _folded(network: nn.Module) -> Iterator[tuple[Array, Array]]:
             scale = norm.weight / (norm.running_var + norm.eps).sqrt()
             bias = norm.bias - norm.running_mean * scale
             yield (module.weight * scale[:, None, None, None]).detach().numpy(), bias.detach().numpy()
+
+
+def toy_space(
+    stages: Sequence[tuple[int, int, int]] = ((8, 1, 1), (12, 2, 2)), width: int = 8, num_classes: int = 2
+) -> Space:
+    """A space for images of 8x8 pixels. stages: width, depth and stride of each. width: of what comes before them."""
+    return chain(
+        "toy",
+        {},
+        resolution=8,
+        num_classes=num_classes,
+        stem=(width, 1),
+        first_width=width,
+        stages=[Stage(*stage) for stage in stages],
+        head_width=2 * width,
+    )
+
+
+def bound_at(space: Space, share: float) -> Bound:
+    """A bound on milliseconds by `table_by_macs`: at 0 the fastest network keeps it, at 1 all do."""
+    costs = table_by_macs(space).costs(space)
+    return latency_bound(costs, costs.min_ms + share * (costs.max_ms - costs.min_ms))
 
 
 def table_by_macs(space: Space, ms_per_mmac: float = 1.0) -> LatencyTable:

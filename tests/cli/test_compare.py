@@ -18,8 +18,8 @@ from proxyless.cli.main import app
 from proxyless.search.config import SearchSettings
 from proxyless.search.result import Limits
 from proxyless.space import SKIP, Architecture, Op, Space, mobile, tiny
-from proxyless.space.bounds import latency_bound, params_bound
-from tests.helpers import table_by_macs
+from proxyless.space.bounds import params_bound
+from tests.helpers import bound_at, table_by_macs
 
 _SPACE = tiny(resolution=16)
 _FLAGS = "--seeds 2 --nets 2 --epochs 1 --warmup-epochs 0 --batch-size 16 --device cpu"
@@ -129,9 +129,8 @@ def test_networks_of_several_widths_are_measured_on_a_runtime(run: Path, monkeyp
 
 @pytest.mark.parametrize("space", [tiny(resolution=16), mobile(resolution=64, num_classes=10)], ids=["tiny", "mobile"])
 def test_shallower_networks_keep_the_bounds_with_the_fewest_skips_from_the_end_of_stages(space: Space) -> None:
-    costs = table_by_macs(space).costs(space)
     for op, share in itertools.product(OPS, (0.05, 0.3, 0.6, 1.0)):
-        bound = latency_bound(costs, costs.min_ms + share * (costs.max_ms - costs.min_ms))
+        bound = bound_at(space, share)
         path = shallower(space, op, [bound, params_bound(space, 1e9)])
         full = space.ops_path([op] * len(space.layers))
         if path is None:

@@ -14,37 +14,13 @@ from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
 from proxyless.search.samplers import SAMPLERS
-from proxyless.search.strategies import STRATEGIES
 from proxyless.search.strategies.sampled import SampledStrategy
-from proxyless.space import SKIP, Space
-from proxyless.space.bounds import Bound, latency_bound, params_bound
-from proxyless.space.chain import Stage, chain
-from tests.helpers import table_by_macs, toy_data
+from proxyless.space import SKIP
+from proxyless.space.bounds import params_bound
+from tests.helpers import bound_at, toy_data, toy_space
+from tests.search.strategy_cases import every_strategy
 
-_SPACE = chain(
-    "toy",
-    {},
-    resolution=8,
-    num_classes=2,
-    stem=(8, 1),
-    first_width=8,
-    stages=[Stage(8, 1, 1), Stage(12, 2, 2)],
-    head_width=16,
-)
-
-_CASES: list[tuple[str, dict[str, Any]]] = [
-    *((name, {}) for name in STRATEGIES),
-    ("gradient", {"gates": "all"}),
-    ("reinforce", {"reward": "accuracy"}),
-    ("darts", {"unrolled": True}),
-]
-every_strategy = pytest.mark.parametrize(("strategy", "more"), _CASES, ids=[f"{n}-{m}" if m else n for n, m in _CASES])
-
-
-def _bound(space: Space, share: float) -> Bound:
-    """Where a network of the space may be: 0 the smallest only, 1 any."""
-    costs = table_by_macs(space).costs(space)
-    return latency_bound(costs, costs.min_ms + share * (costs.max_ms - costs.min_ms))
+_SPACE = toy_space()
 
 
 def _search(strategy: str, share: float, folder: Path, epochs: int = 2, **more: Any) -> Search:
@@ -61,7 +37,7 @@ def _search(strategy: str, share: float, folder: Path, epochs: int = 2, **more: 
             **more,
         },
     )
-    search = Search(Problem(_SPACE, toy_data(resolution=8), (_bound(_SPACE, share),)), settings)
+    search = Search(Problem(_SPACE, toy_data(resolution=8), (bound_at(_SPACE, share),)), settings)
     search.run(folder / "checkpoint.pt")
     return search
 
@@ -142,7 +118,7 @@ def test_a_layer_with_one_operation_and_two_bounds(strategy: str, more: dict[str
 
     first, *others = _SPACE.layers
     space = replace(_SPACE, layers=(replace(first, ops=first.ops[2:3]), *others))
-    bounds = (_bound(space, 0.6), params_bound(space, 5_000))
+    bounds = (bound_at(space, 0.6), params_bound(space, 5_000))
     settings = SearchSettings.make(
         "test", strategy=strategy, warmup_epochs=0, epochs=2, batch_size=8, evaluations=5, device="cpu", **more
     )
@@ -157,12 +133,12 @@ def test_a_layer_with_one_operation_and_two_bounds(strategy: str, more: dict[str
 def test_too_few_held_out_images_are_noticed_before_anything_trains() -> None:
     settings = SearchSettings(batch_size=32, held_out=0.2, device="cpu")
     with pytest.raises(InputError, match="a batch of 32 images is larger than the 24 held-out images"):
-        Search(Problem(_SPACE, toy_data(120, resolution=8), (_bound(_SPACE, 1.0),)), settings)
+        Search(Problem(_SPACE, toy_data(120, resolution=8), (bound_at(_SPACE, 1.0),)), settings)
 
 
 def test_networks_are_evaluated_on_the_images_that_the_search_has_already() -> None:
     settings = SearchSettings(batch_size=8, device="cpu")
-    search = Search(Problem(_SPACE, toy_data(resolution=8), (_bound(_SPACE, 1.0),)), settings)
+    search = Search(Problem(_SPACE, toy_data(resolution=8), (bound_at(_SPACE, 1.0),)), settings)
     held_out, evaluated = search.held_out.split, search.evaluator.held_out.split
     assert isinstance(held_out, Split) and isinstance(evaluated, Split)
     assert evaluated.images.data_ptr() == held_out.images.data_ptr()
@@ -182,6 +158,6 @@ def test_layers_that_a_limit_on_memory_leaves_only_the_skip(tmp_path: Path) -> N
     layers = tuple(replace(layer, ops=(SKIP,)) if i == index else layer for i, layer in enumerate(_SPACE.layers))
     space = replace(_SPACE, layers=layers)
     settings = SearchSettings.make("test", warmup_epochs=0, epochs=1, batch_size=8, device="cpu")
-    search = Search(Problem(space, toy_data(resolution=8), (_bound(space, 0.8),)), settings)
+    search = Search(Problem(space, toy_data(resolution=8), (bound_at(space, 0.8),)), settings)
     search.run(tmp_path / "checkpoint.pt")
     assert search.derive()[index] == 0

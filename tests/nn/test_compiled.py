@@ -13,12 +13,10 @@ from torch import Tensor
 
 from proxyless.nn import Choice, MixedLayer, SuperNet, channels_last, compile_blocks, plain_choices
 from proxyless.space import Space, mobile, tiny
-from proxyless.space.chain import Stage, chain
 from proxyless.space.space import Layer
+from tests.helpers import toy_space
 
 _BACKEND = "aot_eager"
-_STAGES = [Stage(8, 1, 1), Stage(12, 2, 2)]
-_TOY = chain("toy", {}, resolution=8, num_classes=2, stem=(8, 1), first_width=8, stages=_STAGES, head_width=16)
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +58,7 @@ def _compiled_graphs() -> int:
 
 
 def test_after_every_candidate_has_run_new_paths_compile_nothing_and_give_what_eager_gives() -> None:
-    space = _TOY
+    space = toy_space()
     torch.manual_seed(0)
     net, plain = (channels_last(SuperNet(space)) for _ in range(2))
     images = torch.randn(4, 3, 8, 8).contiguous(memory_format=torch.channels_last)

@@ -14,11 +14,9 @@ from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
 from proxyless.space import tiny
-from proxyless.space.bounds import latency_bound
-from proxyless.space.chain import Stage, chain
 from proxyless.train.config import TrainSettings
 from proxyless.train.loop import Training
-from tests.helpers import architecture, randomise, table_by_macs, toy_data
+from tests.helpers import architecture, bound_at, randomise, toy_data, toy_space
 
 CASES: dict[str, dict[str, Any]] = {
     "gradient-two": {"gates": "two"},
@@ -30,16 +28,13 @@ CASES: dict[str, dict[str, Any]] = {
     "evolution": {"strategy": "evolution", "evaluations": 6},
 }
 
-_STAGES = [Stage(8, 1, 1), Stage(12, 2, 2)]
-_SPACE = chain("toy", {}, resolution=8, num_classes=2, stem=(8, 1), first_width=8, stages=_STAGES, head_width=16)
+_SPACE = toy_space()
 
 
 def search(name: str, folder: Path) -> None:
-    costs = table_by_macs(_SPACE).costs(_SPACE)
-    bound = latency_bound(costs, 0.5 * (costs.min_ms + costs.max_ms))
     common: dict[str, Any] = {"warmup_epochs": 1, "epochs": 1, "batch_size": 16, "lr": 0.02, "device": "cpu"}
     settings = SearchSettings.make("test", **{**common, **CASES[name]})
-    run = Search(Problem(_SPACE, toy_data(resolution=8), (bound,)), settings)
+    run = Search(Problem(_SPACE, toy_data(resolution=8), (bound_at(_SPACE, 0.5),)), settings)
     # Blocks that start as the identity have next to no gradients, and Adam would magnify what is rounding there.
     torch.manual_seed(0)
     randomise(run.supernet)

@@ -15,19 +15,10 @@ from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
 from proxyless.search.strategies import STRATEGIES
-from proxyless.space.bounds import latency_bound
-from proxyless.space.chain import Stage, chain
-from tests.helpers import table_by_macs, toy_data
+from tests.helpers import bound_at, toy_data, toy_space
+from tests.search.strategy_cases import STRATEGY_CASES, every_strategy
 
-_STAGES = [Stage(8, 1, 1), Stage(12, 2, 2)]
-_SPACE = chain("toy", {}, resolution=8, num_classes=2, stem=(8, 1), first_width=8, stages=_STAGES, head_width=16)
-_CASES: list[tuple[str, dict[str, Any]]] = [
-    *((name, {}) for name in STRATEGIES),
-    ("gradient", {"gates": "all"}),
-    ("reinforce", {"reward": "accuracy"}),
-    ("darts", {"unrolled": True}),
-]
-every_strategy = pytest.mark.parametrize(("strategy", "more"), _CASES, ids=[f"{n}-{m}" if m else n for n, m in _CASES])
+_SPACE = toy_space()
 
 
 class _NoOptimizer:
@@ -53,10 +44,8 @@ def _autocast_of_meta(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _search_on_meta(strategy: str, **more: Any) -> Search:
-    costs = table_by_macs(_SPACE).costs(_SPACE)
-    bound = latency_bound(costs, 0.5 * (costs.min_ms + costs.max_ms))
     settings = SearchSettings.make("test", strategy=strategy, warmup_epochs=0, batch_size=8, device="cpu", **more)
-    search = Search(Problem(_SPACE, toy_data(resolution=8), (bound,)), settings)
+    search = Search(Problem(_SPACE, toy_data(resolution=8), (bound_at(_SPACE, 0.5),)), settings)
     search.supernet.to("meta")
     search.strategy.expected.to("meta")
     search.sgd = search.steps.optimizer = _NoOptimizer()  # type: ignore[assignment]
@@ -75,7 +64,7 @@ def test_a_weight_step_never_waits(strategy: str, more: dict[str, Any]) -> None:
     assert result.loss.device.type == "meta" and search.sgd.taken == 2  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("strategy", "more"), [case for case in _CASES if STRATEGIES[case[0]].learns])
+@pytest.mark.parametrize(("strategy", "more"), [case for case in STRATEGY_CASES if STRATEGIES[case[0]].learns])
 def test_an_architecture_step_waits_for_its_gradient_only(
     strategy: str, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,11 +18,9 @@ from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
 from proxyless.space.bounds import Bound
-from proxyless.space.chain import Stage, chain
+from tests.helpers import toy_space
 
-_SPACE = chain(
-    "toy", {}, resolution=8, num_classes=2, stem=(8, 1), first_width=8, stages=[Stage(8, 4, 1)], head_width=8
-)
+_SPACE = toy_space([(8, 4, 1)])
 _STRONG, _WEAK = 1.0, 0.2
 _GAINS = (_WEAK, _STRONG, _WEAK, _STRONG)
 """Signal that a kernel of 7 adds, per layer."""
@@ -41,11 +39,11 @@ _SHARES: dict[str, tuple[dict[str, Any], float]] = {
 """Settings, and the share of the best network's signal that is found with them."""
 
 
-def _bound(share: float = 1.0) -> Bound:
+def _bound() -> Bound:
     """A kernel of 7 costs 1, with expansion 6 it costs 2; all else is nearly free."""
     costs = {(7, 3): 1.0, (7, 6): 2.0}
     layers = tuple(tuple(costs.get((op.kernel, op.expand), 0.01) for op in layer.ops) for layer in _SPACE.layers)
-    return Bound("latency", "ms", 0.5, layers, 0.5 + share * (_GAINS.count(_STRONG) + 0.1))
+    return Bound("latency", "ms", 0.5, layers, 0.5 + _GAINS.count(_STRONG) + 0.1)
 
 
 def _data() -> ImageData:

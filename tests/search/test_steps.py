@@ -20,29 +20,14 @@ from proxyless.search.strategies.adam import AdamStrategy
 from proxyless.search.strategies.gradient import GradientStrategy
 from proxyless.search.strategies.gumbel import temperature
 from proxyless.space import Space, tiny
-from proxyless.space.bounds import Bound, latency_bound
-from proxyless.space.chain import Stage, chain
-from tests.helpers import randomise, table_by_macs
+from proxyless.space.bounds import latency_bound
+from tests.helpers import bound_at, randomise, toy_space
 
-_TOY = chain(
-    "toy",
-    {},
-    resolution=8,
-    num_classes=3,
-    stem=(4, 1),
-    first_width=4,
-    stages=[Stage(4, 1, 1), Stage(8, 1, 2)],
-    head_width=8,
-)
-
-
-def _bound(space: Space, share: float = 0.5) -> Bound:
-    costs = table_by_macs(space).costs(space)
-    return latency_bound(costs, costs.min_ms + share * (costs.max_ms - costs.min_ms))
+_TOY = toy_space([(4, 1, 1), (8, 1, 2)], width=4, num_classes=3)
 
 
 def _strategy(name: str, space: Space, penalty: float | None = None, **more: object) -> AdamStrategy:
-    bounds = (_bound(space),)
+    bounds = (bound_at(space, 0.5),)
     objective = Constrained(bounds) if penalty is None else AddLinear(bounds, penalty)
     settings = SearchSettings.make("test", strategy=name, **more)
     architecture, expected = ArchitectureLogits(space, 0), ExpectedCosts(bounds)

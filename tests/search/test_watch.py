@@ -17,20 +17,9 @@ from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
 from proxyless.search.watch import collapse_warnings
 from proxyless.space import network_cost
-from proxyless.space.bounds import latency_bound
-from proxyless.space.chain import Stage, chain
-from tests.helpers import table_by_macs, toy_data
+from tests.helpers import bound_at, toy_data, toy_space
 
-_SPACE = chain(
-    "toy",
-    {},
-    resolution=8,
-    num_classes=2,
-    stem=(8, 1),
-    first_width=8,
-    stages=[Stage(8, 2, 1), Stage(12, 2, 2)],
-    head_width=16,
-)
+_SPACE = toy_space([(8, 2, 1), (12, 2, 2)])
 
 
 def _record(expected: float = 9.8, skips: float | None = 0.2, entropy: float = 1.0, multiplier: float = 1.0) -> Record:
@@ -72,10 +61,9 @@ def test_every_bound_must_leave_room_before_skips_are_a_problem() -> None:
 
 
 def _search(share: float, folder: Path, **more: Any) -> Search:
-    costs = table_by_macs(_SPACE).costs(_SPACE)
-    bound = latency_bound(costs, costs.min_ms + share * (costs.max_ms - costs.min_ms))
     values = {"warmup_epochs": 0, "epochs": 5, "batch_size": 8, "arch_lr": 1.0, "device": "cpu", **more}
-    search = Search(Problem(_SPACE, toy_data(resolution=8), (bound,)), SearchSettings.make("test", **values))
+    problem = Problem(_SPACE, toy_data(resolution=8), (bound_at(_SPACE, share),))
+    search = Search(problem, SearchSettings.make("test", **values))
     search.run(folder / "checkpoint.pt")
     return search
 

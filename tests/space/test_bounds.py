@@ -11,19 +11,10 @@ from latency.writers.graph import Add, lower, random_weights
 from proxyless.errors import InputError
 from proxyless.space import Architecture, LayerSpec, Space, mobile, tiny
 from proxyless.space.bounds import macs_bound, params_bound
-from proxyless.space.chain import Stage, chain
 from proxyless.space.memory import peak_bytes, within_memory
+from tests.helpers import toy_space
 
-_TOY = chain(
-    "toy",
-    {},
-    resolution=8,
-    num_classes=3,
-    stem=(4, 1),
-    first_width=4,
-    stages=[Stage(4, 2, 1), Stage(8, 1, 2)],
-    head_width=8,
-)
+_TOY = toy_space([(4, 2, 1), (8, 1, 2)], width=4, num_classes=3)
 
 
 def _paths(space: Space) -> Iterator[tuple[int, ...]]:
