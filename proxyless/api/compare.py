@@ -7,21 +7,21 @@ from typing import Any
 import numpy as np
 
 from latency.table import LatencyTable
+from proxyless.api.contender_files import NETWORKS, load_contenders, save_contenders
 from proxyless.api.contenders import Contender, Contest, open_contest
 from proxyless.api.train import train
 from proxyless.api.uniform import OPS
 from proxyless.config import Settings, changed_fields, read_yaml, write_yaml
 from proxyless.data import load_data
 from proxyless.errors import InputError
-from proxyless.files import output_folder, read_json, read_model, write_json
+from proxyless.files import output_folder, read_model, write_json
 from proxyless.progress import Record, Reporter, Silent
 from proxyless.search.run import load_config
-from proxyless.space import Architecture
 from proxyless.train.config import TrainSettings
-from proxyless.train.trained import ARCHITECTURE, DESCRIPTION, TrainedInfo
+from proxyless.train.trained import DESCRIPTION, TrainedInfo
 
 COMPARISON = "compare.json"
-_CONFIG, _NETWORKS = "config.yaml", "networks.json"
+_CONFIG = "config.yaml"
 
 
 class CompareConfig(Settings):
@@ -110,18 +110,10 @@ def _open(folder: Path, config: CompareConfig) -> None:
 
 def _contenders(folder: Path, contest: Contest, nets: int, seed: int, reporter: Reporter) -> list[Contender]:
     """Those that an interrupted comparison has written already, else new ones."""
-    path = folder / _NETWORKS
-    if path.exists():
-        return [
-            Contender(**{**entry, "architecture": Architecture.load(folder / entry["name"] / ARCHITECTURE)})
-            for entry in read_json(path, "list of networks")
-        ]
-    reporter.progress(0, 1, "choose and measure networks")
-    contenders = contest.contenders(nets, seed)
-    for contender in contenders:
-        contender.architecture.save(folder / contender.name / ARCHITECTURE)
-    write_json(path, [{"name": c.name, "group": c.group, "measured_ms": c.measured_ms} for c in contenders])
-    return contenders
+    if not (folder / NETWORKS).exists():
+        reporter.progress(0, 1, "choose and measure networks")
+        save_contenders(folder, contest.contenders(nets, seed))
+    return load_contenders(folder)
 
 
 def _train_all(

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import contains
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from proxyless.errors import InputError
 from proxyless.files import read_model
@@ -57,6 +58,15 @@ class SearchResult(BaseModel):
     log_probs: list[list[float]]
     evaluated: list[list[str]] = []
 
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if [len(row) for row in self.log_probs] != [len(names) for names in self.ops]:
+            raise ValueError("its 'ops' and 'log_probs' are not of the same lengths; search again")
+        for network in self.evaluated:
+            if len(network) != len(self.ops) or not all(map(contains, self.ops, network)):
+                raise ValueError(f"'evaluated' has {' '.join(network)!r}, which is not of its 'ops'; search again")
+        return self
+
     def build_space(self) -> Space:
         """The space that was searched.
 
@@ -72,7 +82,7 @@ class SearchResult(BaseModel):
     def _searched(self, layer: Layer, names: Sequence[str]) -> Layer:
         ops = tuple(op for op in layer.ops if op.name in names)
         left_out = len(ops) < len(layer.ops) and self.limits.max_memory_bytes is None
-        if [op.name for op in ops] != names or left_out:
+        if not ops or [op.name for op in ops] != names or left_out:
             raise InputError(self._other_version())
         return replace(layer, ops=ops)
 

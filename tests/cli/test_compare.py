@@ -12,9 +12,11 @@ from typer.testing import CliRunner
 from latency.table import LatencyTable, RuntimeInfo
 from proxyless.api import search
 from proxyless.api.compare import summary
+from proxyless.api.contender_files import load_contenders
 from proxyless.api.contenders import Contest, open_contest
 from proxyless.api.uniform import OPS, shallower, widths
 from proxyless.cli.main import app
+from proxyless.errors import InputError
 from proxyless.search.config import SearchSettings
 from proxyless.search.result import Limits
 from proxyless.space import SKIP, Architecture, Op, Space, mobile, tiny
@@ -68,6 +70,25 @@ def test_all_are_trained_alike_and_nothing_is_trained_twice(run: Path, tmp_path:
     assert code == 0 and "uniform networks are scaled in depth" in " ".join(stdout.split())
     code, _, stderr = _invoke(run, tmp_path / "out", "--lr 0.2")
     assert code == 2 and "holds a comparison with another train" in stderr
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"found": {}}, "document: Input should be a valid list"),
+        ([], "its first network is not the found one"),
+        ([{"name": "found", "group": "found"}], "0.measured_ms: Field required"),
+        ([{"name": "../found", "group": "found", "measured_ms": None}], "0.name: String should match"),
+        ([{"name": "random-1", "group": "found", "measured_ms": None}], "do not begin with their groups"),
+        ([{"name": "random-1", "group": "random", "measured_ms": None}], "its first network is not the found one"),
+        ([{"name": "found", "group": "found", "measured_ms": None}], "architecture not found"),
+    ],
+)
+def test_a_list_of_networks_that_is_none_is_refused(document: object, message: str, tmp_path: Path) -> None:
+    (tmp_path / "networks.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match=message) as caught:
+        load_contenders(tmp_path)
+    assert str(tmp_path) in str(caught.value)
 
 
 def test_random_networks_are_near_the_budget(run: Path) -> None:

@@ -1,0 +1,73 @@
+"""A result that was damaged or edited is refused with one sentence, before anything is derived from it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxyless.errors import InputError
+from proxyless.search.result import SearchResult, load_result
+from proxyless.space import tiny
+from tests.helpers import MIXED_OPS
+
+_OPS = [[op.name for op in layer.ops] for layer in tiny().layers]
+_GOOD: dict[str, Any] = {
+    "space": "tiny",
+    "space_args": dict(tiny().args),
+    "budget_ms": 7.0,
+    "ops": _OPS,
+    "log_probs": [[-1.0] * len(names) for names in _OPS],
+    "evaluated": [MIXED_OPS.split()],
+}
+
+
+def _load(folder: Path, **changes: object) -> SearchResult:
+    (folder / "config.yaml").touch()
+    (folder / "result.json").write_text(json.dumps({**_GOOD, **changes}))
+    return load_result(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"log_probs": _GOOD["log_probs"][:-1]}, "its 'ops' and 'log_probs' are not of the same lengths; search again"),
+        ({"log_probs": [[-1.0]] * len(_OPS)}, "its 'ops' and 'log_probs' are not of the same lengths"),
+        ({"ops": _OPS[1:]}, "its 'ops' and 'log_probs' are not of the same lengths"),
+        ({"evaluated": [["k3e3"]]}, "'evaluated' has 'k3e3', which is not of its 'ops'; search again"),
+        ({"evaluated": [["skip"] * len(_OPS)]}, "'evaluated' has 'skip skip"),
+        ({"evaluated": [[*MIXED_OPS.split(), "k3e3"]]}, "which is not of its 'ops'"),
+    ],
+)
+def test_lengths_that_do_not_agree(changes: dict[str, object], message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        _load(tmp_path, **changes)
+    assert str(caught.value).startswith(f"search result {tmp_path / 'result.json'} is not valid: ")
+
+
+@pytest.mark.parametrize(
+    "ops",
+    [
+        [*_OPS, ["k3e3"]],
+        [["k3e3", "k3e3"], *_OPS[1:]],
+        [["k9e9"], *_OPS[1:]],
+        [["k5e3", "k3e3"], *_OPS[1:]],
+        [_OPS[0][:-1], *_OPS[1:]],
+    ],
+)
+def test_operations_that_the_space_has_not(ops: list[list[str]], tmp_path: Path) -> None:
+    result = _load(tmp_path, ops=ops, log_probs=[[-1.0] * len(names) for names in ops], evaluated=[])
+    with pytest.raises(InputError, match="made with another version of the space 'tiny'; search again"):
+        result.build_space()
+
+
+def test_a_layer_without_operations(tmp_path: Path) -> None:
+    ops = [[], *_OPS[1:]]
+    log_probs = [[-1.0] * len(names) for names in ops]
+    limits = {"max_memory_bytes": 1e9}
+    with pytest.raises(InputError, match="made with another version of the space 'tiny'"):
+        _load(tmp_path, ops=ops, log_probs=log_probs, evaluated=[], limits=limits).build_space()
+
+
+def test_a_good_one_is_read(tmp_path: Path) -> None:
+    assert _load(tmp_path).build_space() == tiny()
