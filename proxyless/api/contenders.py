@@ -25,7 +25,7 @@ from proxyless.space.memory import peak_bytes
 Group = Literal["found", "uniform", "random"]
 
 _NEAR = 0.95
-"""Random networks use at least this share of what the cheapest network leaves of the latency bound."""
+"""Random networks use at least this share of the latency bound, both less what every network costs."""
 
 _ATTEMPTS = 20
 """Draws per random network that must be a new one."""

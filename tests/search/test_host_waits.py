@@ -1,4 +1,4 @@
-"""The host never waits for the device inside a weight step, and once in an architecture step.
+"""The host does not wait for the device inside a weight step, and once in an architecture step.
 
 On the `meta` device there are no values: whatever asks for one (`item`, `float`, `bool`, `tolist`, `cpu`, `nonzero`)
 fails. What may be waited for is answered here, and counted.
@@ -57,7 +57,7 @@ def _batch() -> tuple[Tensor, Tensor]:
 
 
 @every_strategy
-def test_a_weight_step_never_waits(strategy: str, more: dict[str, Any]) -> None:
+def test_a_weight_step_does_not_wait(strategy: str, more: dict[str, Any]) -> None:
     search, generator = _search_on_meta(strategy, **more), torch.Generator().manual_seed(0)
     for step in range(2):
         result = search._weight_step(_batch(), step, generator)
