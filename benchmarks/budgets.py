@@ -28,7 +28,7 @@ from proxyless.api.refine import derive_measured
 from proxyless.api.search import search
 from proxyless.errors import InputError
 from proxyless.nn import build_network, save_weights
-from proxyless.search.config import SearchSettings
+from proxyless.search.config import SAMPLING, SearchSettings
 from proxyless.space import Architecture, Space, build_space
 
 _FORMATS = {"onnxruntime": "onnx", "litert": "tflite"}
@@ -95,13 +95,14 @@ def main() -> None:
         path = folder / "table.json"
         table = LatencyTable.load(arguments.table) if arguments.table else profile(space, path, settings)
         costs = table.costs(space)
-        short = SearchSettings(
+        short = SearchSettings.make(
+            "search settings",
             strategy=arguments.strategy,
             warmup_epochs=0,
             epochs=1,
             batch_size=8,
             limit=120,
-            evaluations=20,
+            evaluations=20 if arguments.strategy in SAMPLING else None,
             device="cpu",
         )
         middle = f"{(costs.min_ms + costs.max_ms) / 2}ms"

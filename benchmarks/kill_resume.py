@@ -23,10 +23,11 @@ from typing import Any
 import torch
 
 from proxyless.checkpoint import load_checkpoint
+from proxyless.search.config import SAMPLING
 
 _SEARCH = (
     "search --space tiny --data synthetic:480 --table TABLE --budget 60% --warmup-epochs 4 --epochs 6 "
-    "--batch-size 16 --evaluations 60 --device cpu"
+    "--batch-size 16 --device cpu"
 )
 _TRAIN = "train {network} --data synthetic:480 --epochs 12 --batch-size 16 --device cpu"
 
@@ -144,7 +145,8 @@ def main() -> None:
 
 
 def search_arguments(table: str, strategy: str) -> list[str]:
-    return [*_SEARCH.replace("TABLE", table).split(), "--strategy", strategy]
+    evaluations = ["--evaluations", "60"] if strategy in SAMPLING else []
+    return [*_SEARCH.replace("TABLE", table).split(), "--strategy", strategy, *evaluations]
 
 
 if __name__ == "__main__":

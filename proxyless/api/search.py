@@ -9,11 +9,9 @@ from proxyless.data import load_data
 from proxyless.errors import InputError
 from proxyless.progress import Reporter, Silent
 from proxyless.search.config import SearchSettings
-from proxyless.search.objectives import find_objective
 from proxyless.search.problem import Problem
 from proxyless.search.result import Limits, SearchResult
 from proxyless.search.run import RunConfig, TargetConfig, run_search
-from proxyless.search.strategies import find_strategy
 from proxyless.space import Architecture, Space, build_space
 from proxyless.space.bounds import Bound, latency_bound
 from proxyless.space.latency import LayerCosts
@@ -68,8 +66,6 @@ def search(
         CheckError: a loss became infinite.
     """
     settings, limits, folder = settings or SearchSettings(), limits or Limits(), Path(output)
-    find_strategy(settings.strategy)
-    find_objective(settings.objective)
     tables = [table] if isinstance(table, LatencyTable) else list(table)
     budgets_ms = _budgets_ms(space, tables, [budget] if isinstance(budget, str) else budget)
     searched = limited_space(space, limits)

@@ -25,9 +25,7 @@ from proxyless.data import load_data
 from proxyless.errors import InputError
 from proxyless.files import file_name, output_folder, read_json
 from proxyless.search.config import SearchSettings
-from proxyless.search.objectives import find_objective
 from proxyless.search.problem import check_classes
-from proxyless.search.strategies import find_strategy
 from proxyless.space import Architecture, Space, build_space
 from proxyless.train.config import TrainSettings
 
@@ -76,8 +74,6 @@ class Pipeline:
         for target in self.targets.values():
             here = find_device(target.device).name == "local"
             find_runtime(target.runtime).check_target(target.delegate, target.batch, target.dtype, here=here)
-        find_strategy(settings.search.strategy)
-        find_objective(settings.search.objective)
         for format_ in find_formats(settings.formats):
             format_.require()
         space = build_space(settings.space, settings.space_args)

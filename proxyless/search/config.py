@@ -1,12 +1,27 @@
-"""The settings of a search."""
+"""The settings of a search, checked without importing what they name: a typo is refused at once."""
 
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from proxyless.config import RecipeSettings
+from proxyless.errors import check_name
 
-_OF_STRATEGY = {"gates": "gradient", "reward": "reinforce", "unrolled": "darts"}
+LEARNING = ("gradient", "reinforce", "gumbel", "darts")
+"""Strategies that learn probabilities while the weights train."""
+SAMPLING = ("random", "evolution", "predictor")
+"""Strategies that evaluate networks when the weights are trained."""
+OBJECTIVE_NAMES = ("constrained", "add-linear", "mul-log", "mul-ratio")
+
+_USED_BY = {
+    "gates": ("gradient",),
+    "reward": ("reinforce",),
+    "unrolled": ("darts",),
+    "arch_lr": LEARNING,
+    "arch_every": LEARNING,
+    "evaluations": SAMPLING,
+}
+"""Settings that the other strategies would ignore."""
 
 
 class SearchSettings(RecipeSettings):
@@ -16,13 +31,8 @@ class SearchSettings(RecipeSettings):
     the reference code has no architecture step in the first of the 120, which is one more epoch of warm-up here.
     """
 
-    strategy: str = Field(
-        "gradient",
-        description="How architectures are found: gradient, reinforce, gumbel, darts, random, evolution, predictor.",
-    )
-    objective: str = Field(
-        "constrained", description="How costs enter the loss: constrained, add-linear, mul-log, mul-ratio."
-    )
+    strategy: str = Field("gradient", description=f"How architectures are found: {', '.join((*LEARNING, *SAMPLING))}.")
+    objective: str = Field("constrained", description=f"How costs enter the loss: {', '.join(OBJECTIVE_NAMES)}.")
     penalty: float | None = Field(
         None, ge=0, description="Strength of the penalty of add-linear, mul-log and mul-ratio; none: their own default."
     )
@@ -44,6 +54,8 @@ class SearchSettings(RecipeSettings):
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
+        check_name("strategy", self.strategy, (*LEARNING, *SAMPLING))
+        check_name("objective", self.objective, OBJECTIVE_NAMES)
         if self.objective == "constrained" and self.penalty is not None:
             raise ValueError(
                 f"the objective 'constrained' finds its multipliers itself, it has no penalty of {self.penalty:g}; "
@@ -51,9 +63,10 @@ class SearchSettings(RecipeSettings):
             )
         if self.unrolled and self.compile:
             raise ValueError("'unrolled' differentiates twice, which compiled blocks cannot; leave one of both out")
-        for name, strategy in _OF_STRATEGY.items():
-            if getattr(self, name) != type(self).model_fields[name].default and self.strategy != strategy:
+        for name, strategies in _USED_BY.items():
+            if getattr(self, name) != type(self).model_fields[name].default and self.strategy not in strategies:
                 raise ValueError(
-                    f"'{name}' is a setting of the strategy {strategy!r}, not of {self.strategy!r}; leave it out"
+                    f"'{name}' is a setting of the strategy {' or '.join(strategies)}, not of {self.strategy}; "
+                    "leave it out"
                 )
         return self

@@ -54,6 +54,17 @@ _SEARCH = "search --space tiny --data digits --table table.json --budget 60% -o 
         (_SEARCH.replace("60%", "soon"), "the budget 'soon' is not understood"),
         (_SEARCH.replace("60%", "0ms"), "the budget must be more than 0 ms"),
         (_SEARCH + " --strategy magic", "unknown strategy 'magic'; choose of gradient"),
+        (_SEARCH + " --objective magic", "unknown objective 'magic'; choose of constrained"),
+        (
+            _SEARCH + " --evaluations 9",
+            "'evaluations' is a setting of the strategy random or evolution or predictor, not",
+        ),
+        (
+            _SEARCH + " --strategy evolution --arch-lr 0.1",
+            "'arch_lr' is a setting of the strategy gradient or reinforce",
+        ),
+        (_SEARCH + " --strategy random --arch-every 2", "'arch_every' is a setting of the strategy gradient or"),
+        (_SEARCH + " --strategy darts --gates all", "'gates' is a setting of the strategy gradient, not of darts"),
         (_SEARCH + " --lr=-1", "lr: Input should be greater than 0 (got -1.0)"),
         (_SEARCH + " --gates three", "gates: Input should be 'two' or 'all'"),
         (_SEARCH + " --batch-size 5000", "a batch of 5000 images is larger than the"),

@@ -10,10 +10,12 @@ import torch
 from proxyless.data import Split
 from proxyless.errors import InputError
 from proxyless.progress import Silent
-from proxyless.search.config import SearchSettings
+from proxyless.search.config import LEARNING, OBJECTIVE_NAMES, SAMPLING, SearchSettings
 from proxyless.search.loop import Search
+from proxyless.search.objectives import OBJECTIVES
 from proxyless.search.problem import Problem
 from proxyless.search.samplers import SAMPLERS
+from proxyless.search.strategies import STRATEGIES
 from proxyless.search.strategies.sampled import SampledStrategy
 from proxyless.space import SKIP
 from proxyless.space.bounds import params_bound
@@ -31,9 +33,8 @@ def _search(strategy: str, share: float, folder: Path, epochs: int = 2, **more: 
             "warmup_epochs": 0,
             "epochs": epochs,
             "batch_size": 8,
-            "arch_lr": 0.3,
-            "evaluations": 25,
             "device": "cpu",
+            **({"evaluations": 25} if strategy in SAMPLING else {"arch_lr": 0.3}),
             **more,
         },
     )
@@ -120,7 +121,14 @@ def test_a_layer_with_one_operation_and_two_bounds(strategy: str, more: dict[str
     space = replace(_SPACE, layers=(replace(first, ops=first.ops[2:3]), *others))
     bounds = (bound_at(space, 0.6), params_bound(space, 5_000))
     settings = SearchSettings.make(
-        "test", strategy=strategy, warmup_epochs=0, epochs=2, batch_size=8, evaluations=5, device="cpu", **more
+        "test",
+        strategy=strategy,
+        warmup_epochs=0,
+        epochs=2,
+        batch_size=8,
+        evaluations=5 if strategy in SAMPLING else None,
+        device="cpu",
+        **more,
     )
     search = Search(Problem(space, toy_data(resolution=8), bounds), settings)
     search.run(tmp_path / "checkpoint.pt")
@@ -128,6 +136,12 @@ def test_a_layer_with_one_operation_and_two_bounds(strategy: str, more: dict[str
     assert path[0] == 0
     assert all(bound.cost(path) <= bound.limit for bound in bounds)
     assert [bound["name"] for bound in search.history[-1]["bounds"]] == ["latency", "parameters"]
+
+
+def test_settings_know_the_names_of_what_is_registered() -> None:
+    assert (*LEARNING, *SAMPLING) == tuple(STRATEGIES) and tuple(SAMPLERS) == SAMPLING
+    assert [name for name, strategy in STRATEGIES.items() if strategy.learns] == list(LEARNING)
+    assert tuple(OBJECTIVES) == OBJECTIVE_NAMES
 
 
 def test_too_few_held_out_images_are_noticed_before_anything_trains() -> None:
