@@ -5,7 +5,8 @@ from pathlib import Path
 
 from latency.table import LatencyTable
 from proxyless.api.search import TABLE, make_bounds
-from proxyless.api.target import make_architecture, parse_budget
+from proxyless.api.target import make_architecture
+from proxyless.quantities import parse_budget
 from proxyless.search.result import SearchResult, load_result
 from proxyless.space import Architecture, build_space
 from proxyless.space.bounds import Bound

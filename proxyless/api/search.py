@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from latency.table import LatencyTable
-from proxyless.api.target import make_architecture, parse_budget
+from proxyless.api.target import make_architecture
 from proxyless.data import load_data
 from proxyless.errors import InputError
 from proxyless.progress import Reporter, Silent
+from proxyless.quantities import parse_budget
 from proxyless.search.config import SearchSettings
 from proxyless.search.problem import Problem
 from proxyless.search.result import Limits, SearchResult

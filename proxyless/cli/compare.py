@@ -8,6 +8,7 @@ import typer
 
 from proxyless.cli.console import OUT, command, print_json, print_table, reporting
 from proxyless.cli.options import Json, Limit, Output
+from proxyless.quantities import read_budget
 from proxyless.train.config import TrainSettings
 
 _help = TrainSettings.field_help
@@ -56,6 +57,8 @@ def compare(
         precision=precision,
         limit=limit,
     )
+    if budget:
+        read_budget(budget)
     from latency.tables import load_table
     from proxyless.api.compare import compare as compare_networks
 

@@ -8,6 +8,7 @@ import typer
 
 from proxyless.cli.console import command, print_json, print_table, reporting
 from proxyless.cli.options import Json, Output
+from proxyless.quantities import read_budget
 
 if TYPE_CHECKING:
     from proxyless.api.gallery import GalleryNetwork
@@ -42,6 +43,8 @@ def derive(
 
     Example: `proxyless derive run --budget 2ms --budget 4ms --table other-phone.json -o networks`
     """
+    for text in budget or []:
+        read_budget(text)
     from latency.tables import load_table
     from proxyless.api.gallery import derive_gallery, gallery_documents, measured_gallery, save_gallery
 

@@ -17,13 +17,13 @@ from proxyless.api.export import Report, export
 from proxyless.api.measure import measure_networks
 from proxyless.api.refine import derive_measured
 from proxyless.api.search import search
-from proxyless.api.target import parse_budget
 from proxyless.api.train import train
 from proxyless.cli.console import ERR, reporting
 from proxyless.config import Settings, changed_fields, read_yaml, write_yaml
 from proxyless.data import load_data
 from proxyless.errors import InputError
 from proxyless.files import file_name, output_folder, read_json
+from proxyless.quantities import parse_budget, read_budget
 from proxyless.search.config import SearchSettings
 from proxyless.search.problem import check_classes
 from proxyless.space import Architecture, Space, build_space
@@ -71,6 +71,7 @@ class Pipeline:
         settings = self.settings
         if len(self.targets) != 1 + len(settings.compare):
             raise InputError(f"the targets {', '.join(self.targets)} are not all different; remove the repeated one")
+        read_budget(settings.budget)
         for target in self.targets.values():
             here = find_device(target.device).name == "local"
             find_runtime(target.runtime).check_target(target.delegate, target.batch, target.dtype, here=here)

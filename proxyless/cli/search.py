@@ -7,12 +7,12 @@ import typer
 
 from proxyless.cli.console import OUT, command, plural, print_json, print_table, reporting
 from proxyless.cli.options import Data, Json, Limit, Output, Resume, SpaceName
+from proxyless.quantities import parse_quantity, read_budget
 from proxyless.search.config import SearchSettings
 from proxyless.space.memory import peak_bytes
 
 if TYPE_CHECKING:
     from latency.table import LatencyTable
-    from proxyless.search.result import Limits
     from proxyless.space import Architecture
 
 _help = SearchSettings.field_help
@@ -86,16 +86,23 @@ def search(
         compile=compiled,
         limit=limit,
     )
+    for text in budget:
+        read_budget(text)
+    quantities = {
+        "max_params": parse_quantity(max_params) if max_params else None,
+        "max_macs": parse_quantity(max_macs) if max_macs else None,
+        "max_memory_bytes": parse_quantity(max_memory, "B") if max_memory else None,
+    }
     from latency.tables import load_table
-    from proxyless.search.result import Limits
 
-    loaded = [load_table(name) for name in table]
+    loaded = [load_table(name) for name in table]  # what was refused until here was refused at once
 
     from proxyless.api.search import search as search_folder
     from proxyless.api.search import table_space
+    from proxyless.search.result import Limits
 
     built = table_space(space, loaded[0])
-    limits = _limits(max_params, max_macs, max_memory)
+    limits = Limits(**quantities)
     with reporting(f"search {space} on {data}", "steps") as reporter:
         architecture = search_folder(
             built, data, loaded, budget, output, settings, limits=limits, resume=resume, reporter=reporter
@@ -106,17 +113,6 @@ def search(
         _print(architecture, loaded, output / "architecture.json")
         if len(loaded) == 1 and limits == Limits():
             _print_if_loose(architecture, loaded[0], settings.objective)
-
-
-def _limits(max_params: str | None, max_macs: str | None, max_memory: str | None) -> "Limits":
-    from proxyless.api.target import parse_quantity
-    from proxyless.search.result import Limits
-
-    return Limits(
-        max_params=parse_quantity(max_params) if max_params else None,
-        max_macs=parse_quantity(max_macs) if max_macs else None,
-        max_memory_bytes=parse_quantity(max_memory, "B") if max_memory else None,
-    )
 
 
 def _print(architecture: "Architecture", tables: "list[LatencyTable]", path: Path) -> None:

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Image.new("RGB", (32, 32)).save(tmp_path / "one" / "cat" / "a.png")
     (tmp_path / "text.onnx").write_text("hello")
     (tmp_path / "bad.yaml").write_text("output: x\nserach: {}\n")
+    (tmp_path / "soon.yaml").write_text("output: x\nbudget: soon\n")
     return tmp_path
 
 
@@ -86,6 +89,8 @@ _SEARCH = "search --space tiny --data digits --table table.json --budget 60% -o 
         ("bench model.onnx --device adb: --threads 2", "write adb:SERIAL, as 'adb devices' shows it"),
         ("profile --space huge -o t.json", "unknown space 'huge'"),
         ("profile --space tiny -o table.json", "table.json exists already"),
+        ("derive empty --budget soon -o out", "the budget 'soon' is not understood"),
+        ("compare empty --budget soon -o out", "the budget 'soon' is not understood"),
         ("derive empty -o out", "empty is not the folder of a search"),
         ("train empty --data digits -o out", "empty has no architecture.json"),
         ("train truncated.json --data digits -o out", "architecture truncated.json is damaged"),
@@ -98,6 +103,7 @@ _SEARCH = "search --space tiny --data digits --table table.json --budget 60% -o 
         ("bench text.onnx --runtime litert", "unknown suffix for the runtime 'litert'; give a file ending in .tflite"),
         ("bench text.onnx --threads 0", "threads must be at least 1"),
         ("run missing.yaml", "configuration not found: missing.yaml"),
+        ("run soon.yaml", "the budget 'soon' is not understood"),
         ("run bad.yaml", "serach: Extra inputs are not permitted"),
         ("tables pixel9", "no latency table 'pixel9'"),
         ("tables --import arch.json", "--import needs -o FILE.json"),
@@ -131,6 +137,30 @@ def test_one_sentence_and_exit_code_2(work: Path, arguments: str, message: str) 
     assert message in stderr and stderr.startswith("error: ") and stderr.count("\n") == 1
     assert stdout == ""
     assert sorted(path.name for path in work.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        _SEARCH.replace("60%", "soon"),
+        _SEARCH.replace("table.json", "missing.json"),
+        _SEARCH + " --strategy magic",
+        _SEARCH + " --objective magic",
+        _SEARCH + " --max-params many",
+        "derive run --budget soon -o out",
+        "compare run --budget soon -o out",
+    ],
+)
+def test_a_typo_is_refused_before_anything_heavy_is_imported(work: Path, arguments: str) -> None:
+    code = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from proxyless.cli.main import app\n"
+        "result = CliRunner().invoke(app, sys.argv[1:])\n"
+        "print(result.exit_code, sorted({'torch', 'scipy', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments.split()], capture_output=True, text=True, check=True)
+    assert done.stdout == "2 []\n"
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").is_dir(), reason="needs a place where nobody can write")
