@@ -63,18 +63,16 @@ def derive(
 
 
 def _print(networks: "Sequence[GalleryNetwork]", folder: Path) -> None:
-    rows = [
-        [
-            str(network.rank),
-            network.file,
-            f"{network.budget_ms:.4g}",
-            f"{network.predicted_ms:.4g}",
-            f"{network.measured_ms:.4g}" if network.measured_ms else "",
-            f"{network.worth.accuracy:.2%}" if network.worth else "",
-            " ".join(network.architecture.op_names),
-        ]
-        for network in networks
-    ]
-    columns = ("rank", "file", "budget ms", "predicted ms", "measured ms", "accuracy", "operations")
-    note = "; accuracy on held-out images with the weights of the search" if networks[0].worth else ""
-    print_table(f"Networks in {folder}{note}", columns, rows)
+    """Narrow enough for a terminal: the operations are in the files."""
+    columns = {
+        "file": [network.file for network in networks],
+        "rank": [str(network.rank) for network in networks],
+        "budget": [f"{network.budget_ms:.4g}" for network in networks],
+        "predicted": [f"{network.predicted_ms:.4g}" for network in networks],
+        "measured": [f"{network.measured_ms:.4g}" if network.measured_ms else "" for network in networks],
+        "accuracy": [f"{network.worth.accuracy:.2%}" if network.worth else "" for network in networks],
+    }
+    shown = {name: cells for name, cells in columns.items() if any(cells)}
+    note = "; accuracy on held-out images with the weights of the search" if "accuracy" in shown else ""
+    rows = [list(cells) for cells in zip(*shown.values(), strict=True)]
+    print_table(f"Networks in {folder}, latencies in ms{note}", tuple(shown), rows)

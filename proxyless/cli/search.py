@@ -7,12 +7,13 @@ import typer
 
 from proxyless.cli.console import OUT, command, plural, print_json, print_table, reporting
 from proxyless.cli.options import Data, Json, Limit, Output, Resume, SpaceName
-from proxyless.quantities import parse_quantity, read_budget
+from proxyless.quantities import parse_budget, parse_quantity, read_budget
 from proxyless.search.config import SearchSettings
 from proxyless.space.memory import peak_bytes
 
 if TYPE_CHECKING:
     from latency.table import LatencyTable
+    from proxyless.search.result import Limits
     from proxyless.space import Architecture
 
 _help = SearchSettings.field_help
@@ -110,28 +111,48 @@ def search(
     if json:
         print_json(architecture.document())
     else:
-        _print(architecture, loaded, output / "architecture.json")
+        _print(architecture, loaded, budget, limits, output / "architecture.json")
         if len(loaded) == 1 and limits == Limits():
             _print_if_loose(architecture, loaded[0], settings.objective)
 
 
-def _print(architecture: "Architecture", tables: "list[LatencyTable]", path: Path) -> None:
-    """One line per fact about a derived network."""
-    target, cost, costs = architecture.target, architecture.cost, tables[0].costs(architecture.space)
-    assert target is not None
-    allowed_ms = _allowed_ms(architecture, tables[0])
-    also = [f"{table.predict(architecture.layers):.4g} ms on {table.target}" for table in tables[1:]]
+def _print(
+    architecture: "Architecture", tables: "list[LatencyTable]", budgets: list[str], limits: "Limits", path: Path
+) -> None:
+    """One line per fact about a derived network: for every table, then of itself."""
+    cost = architecture.cost
     rows = [
-        ["budget", f"{target.budget_ms:.4g} ms on {target.runtime}, {plural(target.threads, 'thread')}"],
-        ["predicted", f"{target.predicted_ms:.4g} ms, at most {allowed_ms:.4g} ms with the table's margin"],
-        *(["predicted", text] for text in also),
-        ["the space", f"{costs.min_ms:.4g} to {costs.max_ms:.4g} ms, typical {costs.mean_ms:.4g} ms"],
+        *(row for table, text in zip(tables, budgets, strict=True) for row in _latency(architecture, table, text)),
+        *([["limits", _limits(limits)]] if _limits(limits) else []),
         ["operations", " ".join(architecture.op_names)],
         ["size", f"{cost.params / 1e6:.3f} M parameters, {cost.macs / 1e6:.1f} M MACs"],
         ["memory", f"{peak_bytes(architecture.layers) / 1e6:.3f} MB of float32 activations at the peak"],
         ["written to", str(path)],
     ]
     print_table(f"Found a network of the space {architecture.space.name}", ("", ""), rows)
+
+
+def _latency(architecture: "Architecture", table: "LatencyTable", budget: str) -> list[list[str]]:
+    """What one target allows, what the network needs there, and what others would."""
+    costs, device = table.costs(architecture.space), str(table.device["name"])
+    budget_ms = parse_budget(budget, costs)
+    place = "" if device == "local" else f" on {device}"
+    predicted_ms, allowed_ms = table.predict(architecture.layers), costs.bound_ms(budget_ms)
+    return [
+        ["budget", f"{budget_ms:.4g} ms on {table.runtime.name}{place}, {plural(table.runtime.threads, 'thread')}"],
+        ["predicted", f"{predicted_ms:.4g} ms, at most {allowed_ms:.4g} ms with the table's margin"],
+        ["the space", f"{costs.min_ms:.4g} to {costs.max_ms:.4g} ms, typical {costs.mean_ms:.4g} ms"],
+    ]
+
+
+def _limits(limits: "Limits") -> str:
+    """The bounds beside latency in words; nothing where there are none."""
+    parts = (
+        (limits.max_params, "M parameters"),
+        (limits.max_macs, "M MACs"),
+        (limits.max_memory_bytes, "MB at the peak"),
+    )
+    return ", ".join(f"at most {value / 1e6:.4g} {unit}" for value, unit in parts if value is not None)
 
 
 def _allowed_ms(architecture: "Architecture", table: "LatencyTable") -> float:

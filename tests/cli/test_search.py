@@ -3,12 +3,15 @@
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from proxyless.cli.main import app
+from proxyless.cli.search import _print
+from proxyless.search.result import Limits
 from proxyless.space import Architecture, tiny
 from proxyless.space.memory import peak_bytes
-from tests.helpers import table_by_macs
+from tests.helpers import MIXED_OPS, architecture, table_by_macs
 
 _SPACE = tiny(resolution=16)
 _SHORT = "--space tiny --data synthetic:200 --warmup-epochs 0 --epochs 1 --batch-size 16 --device cpu --json"
@@ -47,3 +50,20 @@ def test_one_network_for_two_targets(tmp_path: Path) -> None:
     assert abs(3 * found.target.predicted_ms - other.target.predicted_ms) < 1e-9
     log = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])
     assert len({bound["name"] for bound in log["bounds"]}) == 2
+
+
+def test_every_target_and_every_limit_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    found = architecture(MIXED_OPS, _SPACE)
+    board = table_by_macs(_SPACE, ms_per_mmac=3.0).changed(device={"name": "ssh://pi@board"})
+    limits = Limits(max_params=250_000, max_memory_bytes=2e6)
+    _print(found, [table_by_macs(_SPACE), board], ["2ms", "4.5ms"], limits, Path("run/architecture.json"))
+    printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    needed_ms = found.cost.macs / 1e6
+    for words in (
+        "budget 2 ms on tflite on Google Pixel 1, 1 thread",
+        f"predicted {needed_ms:.4g} ms, at most 2 ms",
+        "budget 4.5 ms on tflite on ssh://pi@board, 1 thread",
+        f"predicted {3 * needed_ms:.4g} ms, at most 4.5 ms",
+        "limits at most 0.25 M parameters, at most 2 MB at the peak",
+    ):
+        assert words in printed

@@ -181,7 +181,13 @@ def test_the_command_writes_networks_gallery_and_picture(run: Path, tmp_path: Pa
     assert (tmp_path / "out" / "pareto.png").read_bytes().startswith(b"\x89PNG")
     assert len(list((tmp_path / "out").iterdir())) == 6
     text = CliRunner().invoke(app, command).stdout
-    assert "accuracy on held-out images" in " ".join(text.split()) and "rank" in text
+    assert "accuracy on held-out images" in " ".join(text.split())
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    for entry in gallery["networks"]:
+        (line,) = (line for line in lines if entry["file"] in line)  # whole, in 80 columns
+        assert f"{entry['predicted_ms']:.4g}" in line and f"{entry['held_out_accuracy']:.2%}" in line
+    assert "measured" not in text
 
 
 @pytest.mark.parametrize(
