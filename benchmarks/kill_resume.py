@@ -23,6 +23,7 @@ from typing import Any
 import torch
 
 from proxyless.checkpoint import load_checkpoint
+from proxyless.config import CONFIG
 from proxyless.search.config import SAMPLING
 
 _SEARCH = (
@@ -63,7 +64,7 @@ def undisturbed(name: str, arguments: list[str], output: Path) -> Task:
 
 def begun(process: "subprocess.Popen[bytes]", output: Path) -> float:
     """Wait until the folder holds a configuration: imports are over, the work begins."""
-    while not (output / "config.yaml").exists():
+    while not (output / CONFIG).exists():
         if process.poll() is not None:
             finish(process)
         time.sleep(0.005)

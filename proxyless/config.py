@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from proxyless.errors import InputError
 from proxyless.files import first_problem, write_text
 
+CONFIG = "config.yaml"
+"""In the folder of whatever can be resumed: what was asked for, with all defaults."""
+
 Precision = Literal["32-true", "bf16-mixed"]
 Accelerator = Literal["auto", "cpu", "cuda"]
 

@@ -11,7 +11,7 @@ from proxyless.api.contender_files import NETWORKS, load_contenders, save_conten
 from proxyless.api.contenders import Contender, Contest, open_contest
 from proxyless.api.train import train
 from proxyless.api.uniform import OPS
-from proxyless.config import Settings, changed_fields, read_yaml, write_yaml
+from proxyless.config import CONFIG, Settings, changed_fields, read_yaml, write_yaml
 from proxyless.data import load_data
 from proxyless.errors import InputError
 from proxyless.files import output_folder, read_model, write_json
@@ -21,7 +21,6 @@ from proxyless.train.config import TrainSettings
 from proxyless.train.trained import DESCRIPTION, TrainedInfo
 
 COMPARISON = "compare.json"
-_CONFIG = "config.yaml"
 
 
 class CompareConfig(Settings):
@@ -100,7 +99,7 @@ def _check_counts(seeds: int, nets: int) -> None:
 
 
 def _open(folder: Path, config: CompareConfig) -> None:
-    path = folder / _CONFIG
+    path = folder / CONFIG
     changed = changed_fields(read_yaml(path, CompareConfig), config) if path.exists() else []
     if changed:
         raise InputError(f"{folder} holds a comparison with another {', '.join(changed)}; choose another folder")

@@ -19,7 +19,7 @@ from proxyless.api.refine import derive_measured
 from proxyless.api.search import search
 from proxyless.api.train import train
 from proxyless.cli.console import ERR, reporting
-from proxyless.config import Settings, changed_fields, read_yaml, write_yaml
+from proxyless.config import CONFIG, Settings, changed_fields, read_yaml, write_yaml
 from proxyless.data import load_data
 from proxyless.errors import InputError
 from proxyless.files import file_name, output_folder, read_json
@@ -53,7 +53,7 @@ class Pipeline:
         self.settings, self.folder = settings, settings.output
         self.targets = {_name(target): target for target in (settings.target, *settings.compare)}
         self.space = self._check()
-        path = output_folder(self.folder) / "config.yaml"
+        path = output_folder(self.folder) / CONFIG
         if path.exists():
             before = read_yaml(path, PipelineSettings)
             changed = changed_fields(_without_rounds(before), _without_rounds(settings))

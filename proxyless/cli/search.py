@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxyless.cli.console import OUT, command, plural, print_json, print_table, reporting
-from proxyless.cli.options import Data, Json, Limit, Output, Resume, SpaceName
+from proxyless.cli.options import Data, Json, Limit, Output, Resume, SpaceName, check_resumed
 from proxyless.quantities import parse_budget, parse_quantity, read_budget
 from proxyless.search.config import SearchSettings
 from proxyless.space.memory import peak_bytes
@@ -87,6 +87,7 @@ def search(
         compile=compiled,
         limit=limit,
     )
+    check_resumed(output, resume)
     for text in budget:
         read_budget(text)
     quantities = {

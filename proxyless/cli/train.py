@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxyless.cli.console import OUT, command, print_json, reporting
-from proxyless.cli.options import Data, Json, Limit, Output, Resume
+from proxyless.cli.options import Data, Json, Limit, Output, Resume, check_resumed
 from proxyless.errors import InputError
 from proxyless.train.config import TrainSettings
 
@@ -53,6 +53,7 @@ def train(
         compile=compiled,
         limit=limit,
     )
+    check_resumed(output, resume)
     from proxyless.api.train import train as train_folder
 
     architecture = _load_architecture(network)

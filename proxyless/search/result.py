@@ -8,13 +8,14 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from proxyless.config import CONFIG
 from proxyless.errors import InputError
 from proxyless.files import read_model
 from proxyless.search.derive import candidate_paths, choose_path, log_prob
 from proxyless.space import Architecture, Layer, Space, build_space
 from proxyless.space.bounds import Bound, macs_bound, params_bound
 
-CONFIG, CHECKPOINT, LOG, RESULT = "config.yaml", "checkpoint.pt", "log.jsonl", "result.json"
+CHECKPOINT, LOG, RESULT = "checkpoint.pt", "log.jsonl", "result.json"
 
 
 class Limits(BaseModel):

@@ -7,7 +7,7 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from proxyless.checkpoint import load_checkpoint
-from proxyless.config import Settings, changed_fields, read_yaml, write_yaml
+from proxyless.config import CONFIG, Settings, changed_fields, read_yaml, write_yaml
 from proxyless.data import ImageData, load_data
 from proxyless.errors import InputError
 from proxyless.fabric import make_fabric
@@ -18,7 +18,7 @@ from proxyless.search.board import BOARD, BoardReporter
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem, check_classes
-from proxyless.search.result import CHECKPOINT, CONFIG, LOG, RESULT, Limits, SearchResult
+from proxyless.search.result import CHECKPOINT, LOG, RESULT, Limits, SearchResult
 from proxyless.search.shared import SharedEvaluator, divide_training
 
 

@@ -56,6 +56,9 @@ _SEARCH = "search --space tiny --data digits --table table.json --budget 60% -o 
         (_SEARCH.replace("60%", "0.1ms"), "no network of the space fits 0.1 ms: predicted latencies go from"),
         (_SEARCH.replace("60%", "soon"), "the budget 'soon' is not understood"),
         (_SEARCH.replace("60%", "0ms"), "the budget must be more than 0 ms"),
+        (_SEARCH + " --resume", "there is no run in run to go on with; check the folder, or leave --resume out"),
+        (_SEARCH.replace("-o run", "-o empty --resume"), "there is no run in empty to go on with"),
+        ("train arch.json --data digits -o out --resume", "there is no run in out to go on with"),
         (_SEARCH + " --strategy magic", "unknown strategy 'magic'; choose of gradient"),
         (_SEARCH + " --objective magic", "unknown objective 'magic'; choose of constrained"),
         (
@@ -146,6 +149,7 @@ def test_one_sentence_and_exit_code_2(work: Path, arguments: str, message: str) 
         _SEARCH.replace("table.json", "missing.json"),
         _SEARCH + " --strategy magic",
         _SEARCH + " --objective magic",
+        _SEARCH + " --resume",
         _SEARCH + " --max-params many",
         "derive run --budget soon -o out",
         "compare run --budget soon -o out",
