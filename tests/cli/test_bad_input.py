@@ -43,6 +43,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+_ROOT = Path(__file__).parents[2]
 _SEARCH = "search --space tiny --data digits --table table.json --budget 60% -o run"
 
 
@@ -142,29 +143,31 @@ def test_one_sentence_and_exit_code_2(work: Path, arguments: str, message: str) 
     assert sorted(path.name for path in work.iterdir()) == before
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        _SEARCH.replace("60%", "soon"),
-        _SEARCH.replace("table.json", "missing.json"),
-        _SEARCH + " --strategy magic",
-        _SEARCH + " --objective magic",
-        _SEARCH + " --resume",
-        _SEARCH + " --max-params many",
-        "derive run --budget soon -o out",
-        "compare run --budget soon -o out",
-    ],
+_TYPOS = (
+    _SEARCH.replace("60%", "soon"),
+    _SEARCH.replace("table.json", "missing.json"),
+    _SEARCH + " --strategy magic",
+    _SEARCH + " --objective magic",
+    _SEARCH + " --resume",
+    _SEARCH + " --max-params many",
+    "derive run --budget soon -o out",
+    "compare run --budget soon -o out",
 )
-def test_a_typo_is_refused_before_anything_heavy_is_imported(work: Path, arguments: str) -> None:
-    code = (
-        "import sys\n"
-        "from typer.testing import CliRunner\n"
-        "from proxyless.cli.main import app\n"
-        "result = CliRunner().invoke(app, sys.argv[1:])\n"
-        "print(result.exit_code, sorted({'torch', 'scipy', 'sklearn', 'matplotlib'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code, *arguments.split()], capture_output=True, text=True, check=True)
-    assert done.stdout == "2 []\n"
+_HEAVY = """
+import os, sys
+from typer.testing import CliRunner
+from proxyless.cli.main import app
+os.chdir(sys.argv[1])
+for command in sys.argv[2:]:
+    code = CliRunner().invoke(app, command.split()).exit_code
+    print(code, *sorted({"torch", "scipy", "sklearn", "matplotlib"} & set(sys.modules)))
+"""
+
+
+def test_a_typo_is_refused_before_anything_heavy_is_imported(work: Path) -> None:
+    command = [sys.executable, "-c", _HEAVY, str(work), *_TYPOS]
+    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["2"] * len(_TYPOS)
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").is_dir(), reason="needs a place where nobody can write")
