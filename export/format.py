@@ -36,11 +36,12 @@ class Recipe:
 class Structure:
     """What a file consists of.
 
-    operators: how often each occurs. convolutions: without the depthwise ones. float_layers: convolutions and linear
-    layers that compute in float. delegated: whether the runtime hands the whole network over to its fast kernels as
-    one piece; None where it has no such notion.
+    input_dtype: of the images that it takes. operators: how often each occurs. convolutions: without the depthwise
+    ones. float_layers: convolutions and linear layers that compute in float. delegated: whether the runtime hands the
+    whole network over to its fast kernels as one piece; None where it has no such notion.
     """
 
+    input_dtype: Literal["float32", "int8"]
     operators: "Counter[str]"
     convolutions: int
     depthwise: int

@@ -72,6 +72,7 @@ def structure(path: Path) -> Structure:
     depthwise = [node for node in convolutions if _is_depthwise(node, made_by, shapes)]
     layers = [*convolutions, *(node for node in nodes if node.op_type in ("Gemm", "MatMul"))]
     return Structure(
+        input_dtype="float32",
         operators=Counter(node.op_type for node in nodes),
         convolutions=len(convolutions) - len(depthwise),
         depthwise=len(depthwise),

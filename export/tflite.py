@@ -40,6 +40,7 @@ def structure(path: Path) -> Structure:
     operators = Counter(name for name, _ in named)
     layers = [operator for name, operator in named if name in _LAYERS]
     return Structure(
+        input_dtype="int8" if interpreter.get_input_details()[0]["dtype"] == np.int8 else "float32",
         operators=operators,
         convolutions=operators["CONV_2D"],
         depthwise=operators["DEPTHWISE_CONV_2D"],
