@@ -42,7 +42,7 @@ def read_json(path: Path, kind: str) -> Any:
         raise InputError(f"{kind} not found: {path}; check the path") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{kind} {path} cannot be read: {error}") from None
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also a number with too many digits for Python
         raise InputError(f"{kind} {path} is damaged (not valid JSON: {error}); write it again") from None
 
 
