@@ -2,6 +2,8 @@
 
 import io
 import json
+import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,6 +41,16 @@ def png(value: int) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(np.full((10, 10, 3), value, np.uint8)).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def empty_png(side: int) -> bytes:
+    """The head of a PNG file of so many pixels a side, and none of them."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
 
 def save_parquet(
