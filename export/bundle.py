@@ -10,11 +10,18 @@ from typing import Any
 
 from export.format import ModelFile
 from export.formats import FORMATS, all_files
+from export.metadata import describe_entries, write_metadata
+from export.preprocess import FileInput, Preprocess
+from export.receiver.readme import Evaluated, FileRow, write_readme
+from export.receiver.write import write_classify, write_model
 from proxyless.errors import InputError
 from proxyless.files import output_folder, write_json, write_text
 from proxyless.space import Architecture
 
+Report = dict[str, Any]
+
 _OURS = {"architecture.json", "labels.txt", "preprocess.json", "report.json"}
+_OURS |= {"README.md", "classify.py", "model.py", "weights.safetensors"}
 _OURS |= {file.file_name for file in all_files(list(FORMATS.values()), ("float16", "int8"))}
 
 
@@ -53,26 +60,49 @@ class Contents:
     files: Sequence[ModelFile]
     architecture: Architecture
     classes: Sequence[str]
-    mean: Sequence[float]
-    std: Sequence[float]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def preprocess(self, stage: Path) -> Preprocess:
+        """How an image becomes the input of each file in the folder."""
+        side = self.architecture.space.resolution
+        inputs = {
+            file.file_name: FileInput(
+                layout=file.format.layout, dtype=file.format.structure(stage / file.file_name).input_dtype
+            )
+            for file in self.files
+        }
+        return Preprocess(size=(side, side), mean=self.mean, std=self.std, files=inputs)
+
+    def describe(self, stage: Path) -> None:
+        """Write into every file what it is."""
+        preprocess, target = self.preprocess(stage), self.architecture.target
+        for file in self.files:
+            entries = describe_entries(self.classes, preprocess, file.file_name, target)
+            write_metadata(stage / file.file_name, entries)
 
 
-def write_bundle(stage: Path, contents: Contents, report: dict[str, Any]) -> None:
-    """Write architecture, labels, how to prepare an image for each file, and the report."""
-    contents.architecture.save(stage / "architecture.json")
+def write_bundle(stage: Path, contents: Contents, weights: Path, report: Report) -> None:
+    """Write all that a folder holds beside the model files.
+
+    weights: of the trained network.
+    """
+    architecture, preprocess = contents.architecture, contents.preprocess(stage)
+    architecture.save(stage / "architecture.json")
     write_text(stage / "labels.txt", "".join(f"{name}\n" for name in contents.classes))
-    resolution = contents.architecture.space.resolution
-    write_json(
-        stage / "preprocess.json",
-        {
-            "format": "preprocess/1",
-            "size": [resolution, resolution],
-            "resize": "shorter side, bilinear, centre crop",
-            "channels": "RGB",
-            "scale": "divide by 255, subtract mean, divide by std",
-            "mean": list(contents.mean),
-            "std": list(contents.std),
-            "files": {file.file_name: {"layout": file.format.layout, "dtype": "float32"} for file in contents.files},
-        },
-    )
+    preprocess.save(stage / "preprocess.json")
     write_json(stage / "report.json", report)
+    write_classify(stage)
+    write_model(stage, architecture)
+    shutil.copyfile(weights, stage / "weights.safetensors")
+    entries = report["files"].values()
+    evaluated = Evaluated(report["pytorch_accuracy"], next(iter(entries))["images"])
+    rows = [_row(entry) for entry in entries]
+    write_readme(stage, rows, evaluated, contents.classes, preprocess, architecture.target)
+
+
+def _row(entry: dict[str, Any]) -> FileRow:
+    """Of the place where it was measured there is what kind it is: host names stay private."""
+    kind = entry["measured_on"].partition(":")[0]
+    place = entry["runtime"] if kind == "local" else f"{entry['runtime']}, {kind}"
+    return FileRow(entry["file"], entry["accuracy"], entry["size_bytes"], entry["measured_ms"], place)

@@ -66,7 +66,7 @@ class Format:
 
     name: str
     suffix: str
-    layout: str
+    layout: Literal["NCHW", "NHWC"]
     runtime: str
     unwanted: tuple[str, ...]
     convert: Callable[[nn.Module, int, Path], None]

@@ -40,7 +40,7 @@ def describe_entries(
     return entries
 
 
-_DEVICE = {"runtime", "threads", "batch", "delegate"}
+_DEVICE = {"runtime", "threads", "batch", "delegate", "dtype"}
 
 
 def write_metadata(path: Path, entries: Mapping[str, str]) -> None:

@@ -1,10 +1,11 @@
-"""Metadata in a .tflite file, put in front of what is there: no byte of the file changes or loses its alignment.
+"""Metadata in a .tflite file, put in front of what is there: nothing in the file changes or loses its alignment.
 
 References in a flatbuffer go forward, so that a new root table in front of the old file can refer to everything in it.
 Unpacking the model and packing it again would not do: the Python classes that are generated from the schema know
 nothing of its `force_align`, and weights that must lie at multiples of 16 bytes would come to lie at any of 4.
 """
 
+import struct
 from collections.abc import Sequence
 
 import flatbuffers
@@ -15,6 +16,8 @@ _ALIGNMENT_BYTES = 16
 _IDENTIFIER = b"TFL3"
 _VERSION, _BUFFERS, _METADATA, _FIELDS = 0, 4, 6, 10
 """Numbers of fields of the table Model, and how many there are."""
+_OFFSET = 1
+"""Number of the field of the table Buffer that tells where data behind the flatbuffer are."""
 _MOST_ENTRIES = 1000
 """A file has a handful; more are damage that would take long to read."""
 
@@ -41,11 +44,9 @@ def with_entry(model: bytes, name: str, content: bytes) -> bytes:
     """The model with this metadata entry, in place of one of the same name.
 
     Raises:
-        ValueError: the model keeps its weights behind the flatbuffer, at positions that would change.
+        ValueError, struct.error, TypeError, IndexError: damaged.
     """
     buffers = _tables(model, _BUFFERS)
-    if any(_external(buffer) for buffer in buffers):
-        raise ValueError("its weights are outside of the flatbuffer")
     builder = _in_front_of(model)
     size = builder.Offset()  # a builder counts from the end
     kept = [entry.Pos for entry in _tables(model, _METADATA) if _name(entry) != name]
@@ -56,7 +57,18 @@ def with_entry(model: bytes, name: str, content: bytes) -> bytes:
         _METADATA: _add_vector(builder, [*(size - position for position in kept), new_entry]),
     }
     _add_root(builder, _root(model), size, vectors)
-    return bytes(builder.Output())
+    described = bytearray(builder.Output())
+    _move_outside(described, buffers, len(described) - size)
+    return bytes(described)
+
+
+def _move_outside(described: bytearray, buffers: Sequence[Table], by: int) -> None:
+    """Weights behind the flatbuffer are found by their place in the file, which has changed."""
+    for buffer in buffers:
+        place = buffer.Offset(4 + 2 * _OFFSET)
+        outside = buffer.Get(flatbuffers.number_types.Uint64Flags, buffer.Pos + place) if place else 0
+        if outside > 1:  # 0 and 1 mean inside
+            struct.pack_into("<Q", described, by + buffer.Pos + place, outside + by)
 
 
 def _root(model: bytes) -> Table:
@@ -91,12 +103,6 @@ def _content(table: Table) -> bytes:
     buffer = schema.Buffer()
     buffer.Init(table.Bytes, table.Pos)
     return b"" if buffer.DataIsNone() else bytes(buffer.DataAsNumpy())
-
-
-def _external(table: Table) -> bool:
-    buffer = schema.Buffer()
-    buffer.Init(table.Bytes, table.Pos)
-    return int(buffer.Offset()) > 1  # 0 and 1 mean inside
 
 
 def _in_front_of(model: bytes) -> flatbuffers.Builder:

@@ -69,6 +69,7 @@ def export(
         made = _make(files, stage, images, reference, settings, step)
         kept = [file for file in files if file not in made or made[file].kept]
         contents = Contents(kept, architecture, network.info.classes, network.info.mean, network.info.std)
+        contents.describe(stage)
         reports: dict[ModelFile, FileReport] = {}
         for file in kept:
             step(f"verifying {file.file_name}")
@@ -79,7 +80,7 @@ def export(
         broken = failed([check for file in kept for check in _checks(reports[file], latencies[file])])
         if broken:
             raise CheckError(f"the export was not written, since checks failed: {'; '.join(map(str, broken))}")
-        write_bundle(stage, contents, report)
+        write_bundle(stage, contents, Path(trained) / WEIGHTS, report)
     return report
 
 
