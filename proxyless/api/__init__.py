@@ -6,6 +6,7 @@ from proxyless.api.compare import compare
 from proxyless.api.derive import derive_networks
 from proxyless.api.export import export
 from proxyless.api.gallery import derive_gallery, save_gallery
+from proxyless.api.predict import predict
 from proxyless.api.search import search
 from proxyless.api.train import train
 
@@ -15,6 +16,7 @@ __all__ = [
     "derive_gallery",
     "derive_networks",
     "export",
+    "predict",
     "profile",
     "save_gallery",
     "search",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from proxyless.cli import bench, compare, derive, export, profile, run, search, spaces, tables, train
+from proxyless.cli import bench, compare, derive, export, predict, profile, run, search, spaces, tables, train
 
 app = typer.Typer(
     name="proxyless",
@@ -27,6 +27,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     train.train,
     export.export,
     bench.bench,
+    predict.predict,
     run.run,
 )
 for _command in _COMMANDS:

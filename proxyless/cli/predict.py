@@ -1,0 +1,118 @@
+"""`proxyless predict`"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from proxyless.cli.console import FAILED, command, plural, print_json, reporting
+from proxyless.cli.options import Json, Threads
+from proxyless.errors import InputError
+
+if TYPE_CHECKING:
+    from proxyless.api.predict import Classifier, Prediction
+
+
+@command
+def predict(
+    model: Annotated[Path, typer.Argument(help="An exported .onnx or .tflite file.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files, and folders that are searched for images.")],
+    top: Annotated[int, typer.Option(help="Labels to print for each image.")] = 5,
+    threads: Threads = 1,
+    json: Json = False,
+) -> None:
+    """Name what images show; milliseconds are those of the runtime alone, without reading and preparing the image.
+
+    An image that cannot be read is named and left out; the exit code is then 1.
+
+    Example: `proxyless predict model/model.int8.tflite photos --top 3`
+    """
+    for name, value in (("top", top), ("threads", threads)):
+        if value < 1:
+            raise InputError(f"{name} must be at least 1, got {value}")
+    from proxyless.api.predict import find_images, load_classifier
+
+    files = find_images(images)
+    with _without_greetings():
+        classifier = load_classifier(model, threads)
+    predictions, problems = _classify(classifier, files, top)
+    if json:
+        print_json(_document(classifier, threads, predictions, problems))
+    else:
+        _print(classifier, threads, predictions)
+    if problems:
+        raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _without_greetings() -> Iterator[None]:
+    """Runtimes write past Python to standard error what they have loaded; what goes wrong they raise."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _classify(classifier: "Classifier", files: list[Path], top: int) -> "tuple[list[Prediction], dict[Path, str]]":
+    """What was predicted, and what is wrong with the images that were left out, which is said at once."""
+    predictions, problems = [], {}
+    with reporting("classifying", "images") as reporter:
+        for done, file in enumerate(files):
+            reporter.visits(done, len(files))
+            try:
+                predictions.append(classifier.classify(file, top))
+            except InputError as error:
+                problems[file] = str(error)
+                sys.stderr.write(f"skipped: {_printable(str(error))}\n")
+    return predictions, problems
+
+
+def _print(classifier: "Classifier", threads: int, predictions: "list[Prediction]") -> None:
+    for prediction in predictions:
+        lines = [f"{prediction.image}  {prediction.ms:.3g} ms"]
+        lines += [f"{share:8.2%}  {label}" for label, share in prediction.top]
+        sys.stdout.write("".join(f"{_printable(line)}\n" for line in lines))
+    if predictions:
+        sys.stdout.write(
+            f"{plural(len(predictions), 'image')}, median {_median_ms(predictions):.3g} ms per image in "
+            f"{classifier.runtime} alone, {plural(threads, 'thread')}\n"
+        )
+
+
+def _printable(text: str) -> str:
+    """Without line ends, and what a terminal would take for commands."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _median_ms(predictions: "list[Prediction]") -> float:
+    from statistics import median
+
+    return median(prediction.ms for prediction in predictions)
+
+
+def _document(
+    classifier: "Classifier", threads: int, predictions: "list[Prediction]", problems: dict[Path, str]
+) -> dict[str, Any]:
+    return {
+        "model": str(classifier.path),
+        "runtime": classifier.runtime,
+        "threads": threads,
+        "median_ms": _median_ms(predictions) if predictions else None,
+        "images": [
+            {
+                "image": str(prediction.image),
+                "ms": prediction.ms,
+                "top": [{"label": label, "probability": share} for label, share in prediction.top],
+            }
+            for prediction in predictions
+        ],
+        "skipped": [{"image": str(path), "problem": problem} for path, problem in problems.items()],
+    }
