@@ -45,7 +45,7 @@ _NETWORKS = [
     _extreme(tiny(), skips=True),
     _extreme(tiny(), skips=False),
     _random(mobile(resolution=97, width_mult=0.35, num_classes=37), 6),
-    _extreme(mobile(resolution=48, width_mult=0.5), skips=True),
+    _extreme(mobile(resolution=32, width_mult=0.5), skips=True),
 ]
 
 
