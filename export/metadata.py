@@ -103,8 +103,10 @@ def _read(path: Path) -> bytes:
 def _with_json(path: Path, content: bytes) -> bytes:
     try:
         return with_entry(_tflite(path), ENTRY, content)
-    except ValueError as error:
-        raise InputError(f"{path} cannot take metadata: {error}") from None
+    except InputError:
+        raise
+    except _DAMAGED as error:
+        raise InputError(f"{path} is not a complete TFLite model ({error}); export it again") from None
 
 
 def _texts(document: object) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Metadata in a .tflite file, put in front of what is there: nothing in the file changes or loses its alignment.
 
 References in a flatbuffer go forward, so that a new root table in front of the old file can refer to everything in it.
-Unpacking the model and packing it again would not do: the Python classes that are generated from the schema know
-nothing of its `force_align`, and weights that must lie at multiples of 16 bytes would come to lie at any of 4.
+It moves by a multiple of 16 bytes, so that everything stays aligned as its writer aligned it. Unpacking the model and
+packing it again would not do: the Python classes that are generated from the schema know nothing of its `force_align`,
+and weights at multiples of 16 bytes would come to lie at any of 4.
 """
 
 import struct

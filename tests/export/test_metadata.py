@@ -167,6 +167,7 @@ def test_damaged_files_are_read_or_refused_in_one_sentence(suffix: str, tmp_path
                 damaged[generator.randrange(min(len(damaged), 1000))] = generator.randrange(256)
         path.write_bytes(damaged)
         try:
+            write_metadata(path, _ENTRIES)
             read_metadata(path)
         except InputError as error:
             refused += 1
