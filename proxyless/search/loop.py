@@ -1,5 +1,6 @@
 """The search: warm-up, then weight steps and architecture steps in turn, on two halves of the training data."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -69,7 +70,7 @@ class Search:
             ExpectedCosts(problem.bounds).to(device),
             self.objective,
             settings,
-            self._arch_lr(),
+            self._arch_lr(architecture.counts),
             BoundedDomain([b.layers for b in problem.bounds], [b.limit - b.constant for b in problem.bounds]),
         )
         self.strategy = find_strategy(settings.strategy)(setting)
@@ -87,9 +88,14 @@ class Search:
     def epochs(self) -> int:
         return self.settings.warmup_epochs + self.settings.epochs
 
-    def _arch_lr(self) -> float:
+    def _arch_lr(self, counts: Sequence[int]) -> float:
+        """Adam divides a gradient by its root mean square over all steps: a logit that has one in one of `n` would
+        move `1 / sqrt(n)` as far as one that has one in each."""
+        if self.settings.arch_lr is not None:
+            return self.settings.arch_lr
         steps = self.settings.epochs * self.train.steps // self.settings.arch_every
-        return self.settings.arch_lr or max(1e-3, min(0.1, _LOGIT_TRAVEL / max(1, steps)))
+        seldom = find_strategy(self.settings.strategy).steps_per_gradient(self.settings, counts)
+        return max(1e-3, min(0.1, _LOGIT_TRAVEL / max(1, steps))) * math.sqrt(seldom)
 
     def run(self, checkpoint: Path, reporter: Reporter | None = None) -> None:
         """Search to the end, saving after every epoch."""

@@ -17,6 +17,8 @@ from proxyless.nn.blocks import ConvBlock, MBConv
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
+from proxyless.search.strategies.adam import AdamStrategy
+from proxyless.search.strategies.gradient import GradientStrategy
 from proxyless.space.bounds import Bound
 from tests.helpers import toy_space
 
@@ -146,3 +148,26 @@ def test_the_known_optimum_is_found(name: str, tmp_path: Path) -> None:
     assert search.problem.bounds[0].cost(path) <= search.problem.bounds[0].limit
     best = _STRONG * _GAINS.count(_STRONG)
     assert _signal(path) >= _SHARES[name][1] * best - 1e-9
+
+
+@pytest.mark.parametrize("gates", ["two", "all"])
+def test_a_logit_that_is_always_pushed_moves_by_15_at_the_default_learning_rate(gates: str) -> None:
+    """Also where only two of seven operations are compared in a step."""
+    settings = SearchSettings.make("test", gates=gates, epochs=400, batch_size=32, held_out=0.5, device="cpu")
+    search = Search(Problem(_SPACE, _data(), (_bound(),)), settings)
+    strategy, generator, way = search.strategy, torch.Generator().manual_seed(0), 0.0
+    assert isinstance(strategy, GradientStrategy)
+    logits = strategy.architecture.logits
+    for _ in range(settings.epochs * search.train.steps):
+        with torch.no_grad():
+            logits.zero_()  # all operations stay equally likely to be compared
+        push = torch.zeros_like(logits)
+        push[0, 0] = -1.0 if 0 in strategy._compare(generator)[0] else 0.0
+        AdamStrategy._apply(strategy, push)
+        way += float(logits.detach()[0, 0])
+    assert way == pytest.approx(15, rel=0.1)
+
+
+def test_two_gates_decide_about_as_much_as_all(tmp_path: Path) -> None:
+    two, every = (_search(name, tmp_path, _bound()).history[-1]["entropy"] for name in list(_SHARES)[:2])
+    assert two == pytest.approx(every, abs=0.2)

@@ -76,6 +76,11 @@ class Strategy:
         self.objective, self.settings = setting.objective, setting.settings
         self.domain = setting.domain
 
+    @classmethod
+    def steps_per_gradient(cls, settings: SearchSettings, counts: Sequence[int]) -> float:
+        """In how many steps a logit has a gradient once, on average. counts: operations per layer."""
+        return 1.0
+
     def weight_choices(self, generator: torch.Generator, progress: float) -> Sequence[Choice | Mixture]:
         """What a weight step trains: one path, drawn from the current probabilities."""
         return plain_choices(sample_path(self.architecture.logits.detach(), generator))

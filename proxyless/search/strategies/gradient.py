@@ -1,9 +1,13 @@
 """Proxyless-G: architecture parameters by gradient (Cai, Zhu, Han, ICLR 2019, sections 3.2 and 3.3)."""
 
+from collections.abc import Sequence
+from statistics import mean
+
 import torch
 from torch import Tensor
 
 from proxyless.nn import Choice
+from proxyless.search.config import SearchSettings
 from proxyless.search.sampling import sample_pairs, sample_path
 from proxyless.search.strategies.adam import AdamStrategy, measured
 from proxyless.search.strategies.base import StepInputs, StepResult
@@ -18,6 +22,10 @@ class GradientStrategy(AdamStrategy):
     """
 
     compared: list[list[int]]
+
+    @classmethod
+    def steps_per_gradient(cls, settings: SearchSettings, counts: Sequence[int]) -> float:
+        return max(1.0, mean(counts) / 2) if settings.gates == "two" else 1.0
 
     def _gradient(self, inputs: StepInputs, logits: Tensor) -> tuple[Tensor, StepResult]:
         self.compared = self._compare(inputs.generator)
