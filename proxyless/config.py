@@ -7,7 +7,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from proxyless.errors import InputError
-from proxyless.files import first_problem, write_text
+from proxyless.files import first_problem, read_text, write_text
+
+MAX_SETTINGS_BYTES = 2**16
+MAX_COUNT = 2**20
+"""Of epochs, rounds, images per step and the like."""
+MAX_SEED = 2**63 - 1
 
 CONFIG = "config.yaml"
 """In the folder of whatever can be resumed: what was asked for, with all defaults."""
@@ -19,7 +24,7 @@ Accelerator = Literal["auto", "cpu", "cuda"]
 class Settings(BaseModel):
     """Base of all settings: immutable, unknown fields are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @classmethod
     def make(cls, kind: str, **values: Any) -> Self:
@@ -47,19 +52,42 @@ class Settings(BaseModel):
 class RecipeSettings(Settings):
     """What searching and training have in common. The defaults suit the embedded data."""
 
-    batch_size: int = Field(32, ge=2, description="Images per step.")
+    batch_size: int = Field(32, ge=2, le=MAX_COUNT, description="Images per step.")
     lr: float = Field(0.05, gt=0, description="Peak learning rate of the weights; cosine to zero.")
     momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov momentum.")
     weight_decay: float = Field(4e-5, ge=0, description="Weight decay of convolutions and the classifier.")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="Label smoothing of the training loss.")
-    seed: int = Field(0, ge=0, description="Seed of everything random.")
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="Seed of everything random.")
     device: Accelerator = Field("auto", description="Where to train: auto, cpu or cuda.")
     precision: Precision = Field("32-true", description="Arithmetic: 32-true, or bf16-mixed.")
     compile: bool = Field(False, description="Compile the blocks with torch.compile; does not pay on a CPU.")
-    limit: int | None = Field(None, ge=1, description="Use at most so many images of each split.")
+    limit: int | None = Field(None, ge=1, le=MAX_SEED, description="Use at most so many images of each split.")
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+class _Loader(yaml.SafeLoader):
+    """Without aliases: a few lines of them stand for gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem="aliases are not read, write the value out")
+        return super().compose_node(parent, index)
+
+
+def parse_yaml(path: Path, kind: str, limit_bytes: int) -> Any:
+    """Parse a YAML file.
+
+    Raises:
+        InputError: the file is missing, unreadable, too large or not YAML.
+    """
+    text = read_text(path, kind, limit_bytes)
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506
+    except Exception as error:  # PyYAML passes on whatever its conversions of numbers, dates and tags raise
+        reason = " ".join(f"{error}".split()) or type(error).__name__
+        raise InputError(f"{kind} {path} cannot be read as YAML: {reason[:300]}; correct it") from None
 
 
 def read_yaml(path: Path, model: type[AnySettings]) -> AnySettings:
@@ -68,12 +96,7 @@ def read_yaml(path: Path, model: type[AnySettings]) -> AnySettings:
     Raises:
         InputError: missing, not YAML, or an illegal value.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"configuration not found: {path}; check the path") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"configuration {path} cannot be read: {' '.join(str(error).split())}") from None
+    document = parse_yaml(path, "configuration", MAX_SETTINGS_BYTES)
     if not isinstance(document, dict):
         raise InputError(f"configuration {path} must be a mapping of settings, got {type(document).__name__}")
     try:

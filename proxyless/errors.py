@@ -1,5 +1,6 @@
-"""The two ways in which a command fails on purpose, and what most often causes the first: a name that is unknown."""
+"""The two ways in which a command fails on purpose, what most often causes the first, and how messages show values."""
 
+import reprlib
 from collections.abc import Collection, Mapping
 from typing import TypeVar
 
@@ -31,3 +32,22 @@ def find_by_name(kind: str, name: str, known: Mapping[str, T]) -> T:
     """
     check_name(kind, name, known)
     return known[name]
+
+
+class _Short(reprlib.Repr):
+    """Looks at no more of a value than it shows."""
+
+    def repr_int(self, x: int, level: int) -> str:
+        return super().repr_int(x, level) if x.bit_length() < 1000 else f"<a number of {x.bit_length()} bits>"
+
+
+_SHOWN_CHARACTERS = 60
+_SHORT = _Short()
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = 12
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = _SHOWN_CHARACTERS
+
+
+def shown(value: object) -> str:
+    """A value in a message: on one line and short, however long, deep or unprintable it is."""
+    text = _SHORT.repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 3] + "..."

@@ -12,22 +12,45 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from proxyless.errors import InputError
+from proxyless.errors import InputError, shown
 from proxyless.processes import is_first
 
 Model = TypeVar("Model", bound=BaseModel)
+
+MAX_JSON_BYTES = 2**24
 
 
 def first_problem(error: ValidationError) -> str:
     """The first problem that pydantic found, as `field: rule (value)`."""
     problem = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    value = repr(problem["input"])
-    shown = value if len(value) <= 60 else value[:57] + "..."
+    where = ".".join(part if _is_plain(part) else shown(part) for part in map(str, problem["loc"]))
     rule = problem["msg"].removeprefix("Value error, ")
     if not where and problem["type"] == "value_error":  # of settings that do not go together
         return str(rule)
-    return f"{where or 'document'}: {rule} (got {shown})"
+    return f"{where or 'document'}: {rule} (got {shown(problem['input'])})"
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it can stand in a message as it is."""
+    return len(text) <= 60 and text.isprintable()
+
+
+def read_text(path: Path, kind: str, limit_bytes: int) -> str:
+    """The text of a file; no more than the limit is ever read.
+
+    Raises:
+        InputError: the file is missing, unreadable, too large or not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit_bytes + 1)
+        if len(content) > limit_bytes:
+            raise InputError(f"{kind} {path} has more than {limit_bytes:,} bytes, which none needs; check the path")
+        return content.decode("utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{kind} not found: {path}; check the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{kind} {path} cannot be read: {error}") from None
 
 
 def read_json(path: Path, kind: str) -> Any:
@@ -36,13 +59,10 @@ def read_json(path: Path, kind: str) -> Any:
     Raises:
         InputError: the file is missing, unreadable or not JSON.
     """
+    text = read_text(path, kind, MAX_JSON_BYTES)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{kind} not found: {path}; check the path") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{kind} {path} cannot be read: {error}") from None
-    except (ValueError, RecursionError) as error:  # also a number with too many digits for Python
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # not JSON, a number of more than 4,300 digits, or too deep
         raise InputError(f"{kind} {path} is damaged (not valid JSON: {error}); write it again") from None
 
 

@@ -1,6 +1,6 @@
 """What a device is to the profiler: something that runs a timing job and reports event by event."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,6 +29,9 @@ class Job:
     visit_ms: time spent on one visit after `warmup_ms`, in at least `min_runs` and at most `max_runs` runs.
         Visits are short, down to one run: the speed of a machine changes within tens of milliseconds, so many
         short visits in random order repeat better than few long ones.
+    shapes: None for networks as the profiler writes them, with one input of fixed shape per image. Otherwise the
+        models may be any, and these are the shapes of inputs, by name, whose dimensions the files leave open.
+    memory: tell at the end how much the models took, and give them no more than what is free.
     """
 
     runner: Path
@@ -41,6 +44,8 @@ class Job:
     visit_ms: float = 5.0
     min_runs: int = 1
     max_runs: int = 50
+    shapes: Mapping[str, Sequence[int]] | None = None
+    memory: bool = False
 
 
 class Device(Protocol):

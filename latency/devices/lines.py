@@ -2,6 +2,7 @@
 
 import os
 import queue
+import signal
 import subprocess
 import tempfile
 import threading
@@ -26,6 +27,10 @@ class Ended:
         """What happened, to follow "the timing program"."""
         if self.silent_s:
             return f"was silent for {self.silent_s:.0f} s and was stopped"
+        if self.code == -signal.SIGKILL:
+            return "was killed, which mostly means that memory ran out; free some, or take a smaller model"
+        if self.code < 0 and self.code != -signal.SIGABRT:  # one that aborts says why
+            return f"crashed ({signal.Signals(-self.code).name})"
         return f"failed with exit code {self.code}: {last_line(self.errors)}"
 
 

@@ -29,6 +29,8 @@ def describe(job: Job, runner: str, items: Mapping[str, str]) -> dict[str, Any]:
         "visit_ms": job.visit_ms,
         "min_runs": job.min_runs,
         "max_runs": job.max_runs,
+        "shapes": None if job.shapes is None else {name: list(shape) for name, shape in job.shapes.items()},
+        "memory": job.memory,
     }
 
 

@@ -5,7 +5,9 @@ Usage: python program.py JOB.json
 It needs Python 3.8, numpy and the runtime, and nothing of this project: it can be copied to a board.
 The runner, a file named in the job, loads a model; see the files in `latency/runners`.
 Events: {"event": "ready", ...environment}, {"event": "sample", "id", "round", "ms": [...]},
-{"event": "failed", "id", "round", "error"}.
+{"event": "failed", "id", "round", "error"}; for models of any maker (a job with shapes)
+{"event": "loaded", "item", "inputs": {name: [shape, dtype]}}; at the end, for a job that asks for it,
+{"event": "memory", "peak_bytes"}.
 """
 
 from __future__ import annotations
@@ -17,9 +19,13 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
+
+SHARE = 4
+"""Files may fill so much less than the free memory: runtimes keep copies."""
 
 
 def emit(**event: object) -> None:
@@ -36,11 +42,13 @@ def load_runner(path: str) -> Any:
 
 
 def random_input(shape: list[int], dtype: Any, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    if np.issubdtype(dtype, np.integer):
-        info = np.iinfo(dtype)
-        return rng.integers(info.min, info.max, shape, dtype=dtype, endpoint=True)
-    return rng.standard_normal(shape).astype(dtype)
+    """Any value for images and quantised tensors; wider integers are mostly indices and masks: 0 and 1 exist."""
+    rng, kind = np.random.default_rng(seed), np.dtype(dtype)
+    if kind.kind in "biu":
+        wide = kind.kind == "b" or kind.itemsize > 2
+        low, high = (0, 1) if wide else (np.iinfo(kind).min, np.iinfo(kind).max)
+        return np.asarray(rng.integers(low, high, shape, dtype=kind, endpoint=True))
+    return np.asarray(rng.standard_normal(shape, np.float32)).astype(kind)
 
 
 def time_once(run: Callable[[], object]) -> float:
@@ -86,14 +94,32 @@ def processor_name() -> str:
     return platform.processor() or "unknown"
 
 
-def spare_bytes() -> float:
-    """How many bytes of model files may be loaded: a quarter of the free memory, as runtimes keep copies."""
+def proc_bytes(path: str, field: str) -> float:
+    """A figure of Linux's /proc in bytes; infinite where there is none."""
     try:
-        with open("/proc/meminfo") as file:
-            free_kb = next(int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
+        with open(path) as file:
+            return 1024.0 * next(int(line.split()[1]) for line in file if line.startswith(field + ":"))
     except (OSError, StopIteration):
         return float("inf")
-    return free_kb * 1024 / 4
+
+
+class Memory:
+    """Resident memory over that of the bare runtime, and a limit: an absurd model fails, other programs do not."""
+
+    def __init__(self, free_bytes: float) -> None:
+        random_input([1], "float32")  # numpy's generator belongs to the bare runtime
+        with suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+            file.write("5")  # forgets the peak so far
+        with suppress(ImportError, OSError, OverflowError, ValueError):  # not Linux, or a stricter limit
+            import resource
+
+            limit = int(proc_bytes("/proc/self/status", "VmData") + free_bytes)
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        self.bare_bytes = proc_bytes("/proc/self/status", "VmRSS")
+
+    def peak_bytes(self) -> int | None:
+        peak_bytes = proc_bytes("/proc/self/status", "VmHWM")
+        return None if peak_bytes == float("inf") else max(0, int(peak_bytes - self.bare_bytes))
 
 
 class Models:
@@ -123,6 +149,9 @@ class Models:
         return os.path.getsize(self.path(item))
 
     def make_room(self, size_bytes: int) -> None:
+        if size_bytes > SHARE * self.limit_bytes:
+            gib = size_bytes / 2**30
+            raise MemoryError(f"the file has {gib:.1f} GiB, more than is free; free some memory or take a smaller one")
         used = sum(map(self.size_bytes, self.loaded))
         while self.loaded and used + size_bytes > self.limit_bytes:
             oldest = next(iter(self.loaded))
@@ -131,8 +160,17 @@ class Models:
 
     def load(self, item: str) -> Callable[[], object]:
         job = self.job
-        run, feed, _, shape, dtype = self.runner.load(self.path(item), job["threads"], job["delegate"], job["batch"])
-        feed(random_input(shape, dtype))
+        how = (self.path(item), job["threads"], job["delegate"], job["batch"])
+        if job.get("shapes") is None:
+            run, feed, _, shape, dtype = self.runner.load(*how)
+            feed(random_input(shape, dtype))
+        else:
+            run, feed, _, inputs = self.runner.load_any(*how, job["shapes"])
+            arrays = {name: random_input(shape, dtype) for name, (shape, dtype) in inputs.items()}
+            emit(event="loaded", item=item, inputs={name: [a.shape, str(a.dtype)] for name, a in arrays.items()})
+            if job["batch"] > 1 and not any(a.shape[:1] == (job["batch"],) for a in arrays.values()):
+                raise ValueError(f"no input can take a batch of {job['batch']}; leave --batch out")
+            feed(arrays)
         loaded: Callable[[], object] = run
         return loaded
 
@@ -143,7 +181,9 @@ def main(path: str) -> None:
     folder = os.path.dirname(os.path.abspath(path))
     runner = load_runner(os.path.join(folder, job["runner"]))
     emit(event="ready", **environment(runner))
-    models = Models(job, folder, runner, spare_bytes())
+    free_bytes = proc_bytes("/proc/meminfo", "MemAvailable")
+    memory = Memory(free_bytes) if job["memory"] else None
+    models = Models(job, folder, runner, free_bytes / SHARE)
     for number, item in job["schedule"]:
         try:
             samples = visit(models.runnable(item), job)
@@ -151,6 +191,8 @@ def main(path: str) -> None:
             emit(event="failed", id=item, round=number, error=f"{type(error).__name__}: {error}")
         else:
             emit(event="sample", id=item, round=number, ms=[round(ms, 6) for ms in samples])
+    if memory is not None:
+        emit(event="memory", peak_bytes=memory.peak_bytes())
 
 
 if __name__ == "__main__":

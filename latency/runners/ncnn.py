@@ -6,6 +6,7 @@ between are `in0` and `out0`; the shape of the input is that of the Input layer 
 
 from __future__ import annotations
 
+import os
 import tempfile
 import zipfile
 from pathlib import Path
@@ -29,6 +30,7 @@ def load(path: str, threads: int, delegate: str, batch: int) -> Any:
         if hasattr(network.opt, "use_" + option):  # not every version has all of them
             setattr(network.opt, "use_" + option, False)  # by default the weights lose half of their digits
     with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+        _check_size(path, archive)
         shape = _input_shape(archive.read("model.param").decode())
         archive.extractall(folder, ["model.param", "model.bin"])
         for name, read in (("model.param", network.load_param), ("model.bin", network.load_model)):
@@ -52,6 +54,11 @@ def load(path: str, threads: int, delegate: str, batch: int) -> Any:
         return np.array(tensors["output"])[None]
 
     return run, feed, result, [1, *shape], np.dtype("float32")
+
+
+def _check_size(path: str, archive: zipfile.ZipFile) -> None:
+    if sum(entry.file_size for entry in archive.infolist()) > 100 * os.path.getsize(path):
+        raise ValueError(f"{path} unpacks to more than a hundred times its size, as no weights do; pack it again")
 
 
 def _input_shape(param: str) -> list[int]:

@@ -31,6 +31,7 @@ class Runtime:
     quantizer: returns the function that makes an int8 model file, where the runtime executes such; called late too.
     writes_with_package: whether the writer needs that package too.
     max_batch: the largest batch that it can execute, if there is a limit.
+    loads_any: whether the runner has `load_any`, for models of other makers: several inputs, open dimensions.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Runtime:
     quantizer: Callable[[], Quantize] | None = None
     writes_with_package: bool = False
     max_batch: int | None = None
+    loads_any: bool = False
 
     @property
     def dtypes(self) -> tuple[str, ...]:

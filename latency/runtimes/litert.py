@@ -15,4 +15,13 @@ def _quantizer() -> Quantize:
     return RECIPES["int8"][0].make
 
 
-LITERT = Runtime("litert", ".tflite", ("xnnpack", "none"), _writer, RUNNERS / "litert.py", "ai_edge_litert", _quantizer)
+LITERT = Runtime(
+    "litert",
+    ".tflite",
+    ("xnnpack", "none"),
+    _writer,
+    RUNNERS / "litert.py",
+    "ai_edge_litert",
+    _quantizer,
+    loads_any=True,
+)

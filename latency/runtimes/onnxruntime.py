@@ -15,4 +15,6 @@ def _quantizer() -> Quantize:
     return RECIPES[0].make
 
 
-ONNXRUNTIME = Runtime("onnxruntime", ".onnx", ("cpu",), _writer, RUNNERS / "onnxruntime.py", "onnxruntime", _quantizer)
+ONNXRUNTIME = Runtime(
+    "onnxruntime", ".onnx", ("cpu",), _writer, RUNNERS / "onnxruntime.py", "onnxruntime", _quantizer, loads_any=True
+)

@@ -1,7 +1,8 @@
 """The whole path from Python: what the commands do, as functions."""
 
 from latency.profile import profile
-from latency.settings import ProfileSettings
+from latency.settings import BenchSettings, ProfileSettings
+from proxyless.api.bench import bench
 from proxyless.api.compare import compare
 from proxyless.api.derive import derive_networks
 from proxyless.api.export import export
@@ -11,7 +12,9 @@ from proxyless.api.search import search
 from proxyless.api.train import train
 
 __all__ = [
+    "BenchSettings",
     "ProfileSettings",
+    "bench",
     "compare",
     "derive_gallery",
     "derive_networks",

@@ -5,98 +5,95 @@ from typing import Annotated, Any
 
 import typer
 
-from proxyless.cli.console import OUT, command, plural, print_json, print_table
-from proxyless.cli.options import Json, Threads
-from proxyless.errors import CheckError, InputError
+from latency.settings import BenchSettings
+from proxyless.cli.console import OUT, command, print_json, print_table, reporting
+from proxyless.cli.options import Json
+from proxyless.errors import InputError
+
+_help = BenchSettings.describe
+_DEFAULT = BenchSettings()
 
 
 @command
 def bench(
-    models: Annotated[list[Path], typer.Argument(help="Model files, such as .onnx or .tflite.")],
-    runtime: Annotated[
-        str | None, typer.Option(help="What executes them, where several can. Default: by suffix.")
-    ] = None,
-    threads: Threads = 1,
-    device: Annotated[str, typer.Option(help="Where to measure: local, ssh://user@host or adb:SERIAL.")] = "local",
-    delegate: Annotated[str | None, typer.Option(help="How the runtime executes; for litert xnnpack or none.")] = None,
-    batch: Annotated[int, typer.Option(help="Images per call.")] = 1,
-    rounds: Annotated[int, typer.Option(help="Times that each file is visited, in random order.")] = 40,
+    models: Annotated[list[Path], typer.Argument(help="Model files, such as .onnx or .tflite, of any maker.")],
+    runtime: Annotated[str | None, typer.Option(help=_help("runtime"))] = _DEFAULT.runtime,
+    threads: Annotated[str, typer.Option(help=_help("threads"))] = "1",
+    device: Annotated[str, typer.Option(help=_help("device"))] = _DEFAULT.device,
+    delegate: Annotated[str | None, typer.Option(help=_help("delegate"))] = _DEFAULT.delegate,
+    batch: Annotated[int, typer.Option(help=_help("batch"))] = _DEFAULT.batch,
+    shape: Annotated[list[str] | None, typer.Option(metavar="NAME=SIZES", help=_help("shapes"))] = None,
+    rounds: Annotated[int, typer.Option(help=_help("rounds"))] = _DEFAULT.rounds,
     json: Json = False,
 ) -> None:
-    """Measure exported files, side by side where they share a runtime; ms is the mean of the fastest 15 % of visits.
+    """Measure model files side by side: latency, and the memory that each takes.
 
-    Example: `proxyless bench model/model.tflite model/model.onnx --threads 2`
+    Files of one runtime are visited in random order, round by round, in one process. Those of different runtimes, or
+    with different numbers of threads, cannot share a process: they take turns, each a quarter of its rounds at a time.
+
+    `ms` is the mean of the fastest 15 % of the visits; `min` to `p99` are over all runs. `MiB` is the most resident
+    memory that loading and running the file adds to the bare runtime, measured first, alone in a process.
+
+    Inputs are random numbers of the file's own shapes and types, 0 and 1 where integers are wider than 16 bits.
+
+    Examples: `proxyless bench model/model.tflite model/model.onnx --threads 1,2`,
+    `proxyless bench detector.onnx --shape image=1,3,480,640`
     """
-    for name, value in (("threads", threads), ("batch", batch), ("rounds", rounds)):
-        if value < 1:
-            raise InputError(f"{name} must be at least 1, got {value}")
-    results = _measure(models, runtime, threads, device, delegate, batch, rounds)
+    settings = BenchSettings.make(
+        "bench",
+        runtime=runtime,
+        threads=_numbers("--threads", threads),
+        device=device,
+        delegate=delegate,
+        batch=batch,
+        shapes=dict(map(_named_shape, shape or [])),
+        rounds=rounds,
+    )
+    from proxyless.api.bench import bench as measure
+
+    with reporting("bench", "visits") as reporter:
+        results = [result.document() for result in measure(models, settings, reporter.visits)]
     if json:
         print_json(results)
-        return
+    else:
+        _print(results, settings.device)
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and len(part) < 20 for part in parts):
+        raise InputError(f"{option} needs whole numbers such as 1,2,4, got {text!r}")
+    return [int(part) for part in parts]
+
+
+def _named_shape(text: str) -> tuple[str, list[int]]:
+    name, _, sizes = text.rpartition("=")
+    if not name:
+        raise InputError(f"--shape needs an input's name and its sizes, such as images=1,3,224,224, got {text!r}")
+    return name, _numbers(f"--shape {name}=", sizes)
+
+
+def _print(results: list[dict[str, Any]], device: str) -> None:
+    versions = ", ".join(dict.fromkeys(result["runtime"] for result in results))
+    columns = ("file", "input", "threads", "ms", "min", "p50", "p90", "p99", "MiB")
     rows = [
         [
-            entry["file"],
-            entry["runtime"],
-            *(f"{entry[key]:.4g}" for key in ("ms", "min_ms", "p50_ms", "p90_ms", "iqr_ms")),
+            result["file"],
+            _inputs(result["inputs"]),
+            str(result["threads"]),
+            *(f"{result[key]:.4g}" for key in ("ms", "min_ms", "p50_ms", "p90_ms", "p99_ms")),
+            "-" if result["peak_memory_bytes"] is None else f"{result['peak_memory_bytes'] / 2**20:.1f}",
         ]
-        for entry in results
+        for result in results
     ]
-    print_table(
-        f"Latency, {plural(threads, 'thread')}, batch {batch}",
-        ("file", "runtime", "ms", "min", "median", "p90", "IQR"),
-        rows,
-    )
-    noisy = [entry["file"] for entry in results if entry["noisy"]]
+    print_table(f"Latency on {device}: {versions}", columns, rows)
+    noisy = dict.fromkeys(result["file"] for result in results if result["noisy"])
     if noisy:
         OUT.print(f"the machine is noisy: {', '.join(noisy)} varied by more than 15 %; close other programs")
 
 
-def _measure(
-    models: list[Path],
-    runtime_name: str | None,
-    threads: int,
-    device_name: str,
-    delegate: str | None,
-    batch: int,
-    rounds: int,
-) -> list[dict[str, Any]]:
-    from latency.deployed import runtime_of
-    from latency.devices import DeviceError, Job, find_device
-    from latency.timing import time_files
-
-    device, runtimes = find_device(device_name), [runtime_of(path, runtime_name) for path in models]
-    results: dict[Path, dict[str, Any]] = {}
-    for runtime in dict.fromkeys(runtimes):
-        if device.name == "local":
-            runtime.require()
-        runtime.check_batch(batch)
-        files = {str(path): path for path, used in zip(models, runtimes, strict=True) if used == runtime}
-        job = Job(runtime.runner, files, (), threads, runtime.check_delegate(delegate), batch)
-        try:
-            measured, environment = time_files(device, job, rounds)
-        except DeviceError:
-            raise  # no fault of the model
-        except CheckError as error:
-            raise InputError(f"{error}; check that the file is a complete model") from None
-        for item, path in files.items():
-            results[path] = _figures(item, str(environment["runtime"]), measured[item])
-    return [results[path] for path in dict.fromkeys(models)]
-
-
-def _figures(item: str, runtime: str, measurement: Any) -> dict[str, Any]:
-    import numpy as np
-
-    samples = np.concatenate([np.asarray(samples) for samples in measurement.rounds])
-    return {
-        "file": item,
-        "runtime": runtime,
-        "ms": measurement.ms,
-        "min_ms": float(samples.min()),
-        "p50_ms": float(np.percentile(samples, 50)),
-        "p90_ms": float(np.percentile(samples, 90)),
-        "p99_ms": float(np.percentile(samples, 99)),
-        "iqr_ms": measurement.iqr_ms,
-        "n": measurement.count,
-        "noisy": measurement.noisy,
-    }
+def _inputs(inputs: dict[str, dict[str, Any]]) -> str:
+    """Shapes and types, in the order of the file; the usual float32 goes without saying."""
+    texts = ["x".join(map(str, entry["shape"])) or "scalar" for entry in inputs.values()]
+    types = [entry["dtype"] for entry in inputs.values()]
+    return ", ".join(text if kind == "float32" else f"{text} {kind}" for text, kind in zip(texts, types, strict=True))

@@ -105,7 +105,7 @@ _SEARCH = "search --space tiny --data digits --table table.json --budget 60% -o 
         ("bench arch.json", "arch.json has an unknown suffix"),
         ("bench text.onnx", "check that the file is a complete model"),
         ("bench text.onnx --runtime litert", "unknown suffix for the runtime 'litert'; give a file ending in .tflite"),
-        ("bench text.onnx --threads 0", "threads must be at least 1"),
+        ("bench text.onnx --threads 0", "threads.0: Input should be greater than or equal to 1 (got 0)"),
         ("run missing.yaml", "configuration not found: missing.yaml"),
         ("run soon.yaml", "the budget 'soon' is not understood"),
         ("run bad.yaml", "serach: Extra inputs are not permitted"),

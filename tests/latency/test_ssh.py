@@ -23,6 +23,7 @@ from latency.profile import profile
 from latency.runtimes import find_runtime
 from latency.settings import ProfileSettings
 from latency.timing import Samples, make_schedule, time_models
+from latency.writers.graph import lower, random_weights
 from proxyless.cli.main import app
 from proxyless.errors import CheckError, InputError
 from proxyless.space import tiny
@@ -212,6 +213,18 @@ def test_a_host_that_is_not_there(server: Server, tmp_path: Path) -> None:
         find_device(f"ssh://127.0.0.1:1?config={config}").run(_job(tmp_path, _LOADS), lambda event: None)
     with pytest.raises(DeviceError, match=r"Could not resolve .*; no such host is known: check the name"):
         find_device(f"ssh://nobody.invalid?config={config}").run(_job(tmp_path, _LOADS), lambda event: None)
+
+
+def test_bench_tells_the_memory_that_a_file_takes_on_the_device(server: Server, tmp_path: Path) -> None:
+    runtime = find_runtime("onnxruntime")
+    path = tmp_path / f"model{runtime.suffix}"
+    runtime.writer()(lower([_SPACE.before[0]], random_weights()), path)
+    arguments = ["bench", str(path), "--device", server.device(), "--rounds", "2", "--json"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.stderr
+    (row,) = json.loads(result.stdout)
+    assert 2**20 < row["peak_memory_bytes"] < 2**27
+    assert list(row["inputs"].values()) == [{"shape": [1, 3, 16, 16], "dtype": "float32"}]
 
 
 def test_bench_does_not_blame_the_model_for_the_device(server: Server, tmp_path: Path) -> None:

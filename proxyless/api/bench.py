@@ -1,0 +1,179 @@
+"""Measure model files of any maker, side by side."""
+
+import random
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latency.deployed import runtime_of
+from latency.devices import Device, Event, Job, find_device
+from latency.measurement import Measurement
+from latency.runtimes import Runtime
+from latency.settings import BenchSettings
+from latency.timing import Samples, make_schedule, time_models
+from proxyless.errors import InputError
+
+PORTIONS = 4
+"""Turns that every process gets, where the files do not share one: drift then hits all of them about alike."""
+
+OnVisit = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class FileLatency:
+    """What was measured of a file with so many threads.
+
+    runtime: with its version. peak_bytes: resident memory that loading and running the file added to the bare
+    runtime, at its peak; None where the device cannot tell. inputs: shape and type by name, as they were fed; empty
+    where the runtime takes only images.
+    """
+
+    file: str
+    runtime: str
+    threads: int
+    measurement: Measurement
+    peak_bytes: int | None
+    inputs: dict[str, tuple[list[int], str]]
+
+    def document(self) -> dict[str, Any]:
+        """All of it, in milliseconds; percentiles are over all runs."""
+        samples = np.concatenate([np.asarray(samples) for samples in self.measurement.rounds])
+        return {
+            "file": self.file,
+            "runtime": self.runtime,
+            "threads": self.threads,
+            "inputs": {name: {"shape": shape, "dtype": dtype} for name, (shape, dtype) in self.inputs.items()},
+            "ms": self.measurement.ms,
+            "min_ms": float(samples.min()),
+            **{f"p{share}_ms": float(np.percentile(samples, share)) for share in (50, 90, 99)},
+            "iqr_ms": self.measurement.iqr_ms,
+            "n": self.measurement.count,
+            "peak_memory_bytes": self.peak_bytes,
+            "noisy": self.measurement.noisy,
+        }
+
+
+@dataclass
+class _Session:
+    """Files that are timed in one process: those of one runtime, with one number of threads.
+
+    told: what the device said of each file when it was alone there.
+    """
+
+    runtime: Runtime
+    job: Job
+    samples: Samples = field(default_factory=Samples)
+    told: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def try_out(self, device: Device, file: str) -> None:
+        """Load and run one file in a process of its own: its memory, and whatever is wrong with it.
+
+        Raises:
+            InputError: it cannot be executed so, or with so many threads.
+            DeviceError: the device failed.
+        """
+        events: dict[str, Event] = {}
+
+        def on_event(event: Event) -> None:
+            events[event["event"]] = event
+            if event["event"] == "ready":  # before it is loaded: thousands of threads take minutes
+                _check_threads(device, self.job.threads, event.get("cpus"))
+
+        alone = replace(self.job, items={file: self.job.items[file]}, schedule=((0, file),), memory=True)
+        device.run(alone, on_event)
+        if "failed" in events:
+            raise InputError(_refusal(file, self.runtime, events["failed"]["error"]))
+        self.told[file] = {
+            "peak_bytes": events.get("memory", {}).get("peak_bytes"),
+            "inputs": events.get("loaded", {}).get("inputs", {}),
+        }
+
+    def figures(self, file: str) -> FileLatency:
+        told, version = self.told[file], str(self.samples.environment["runtime"])
+        measured = self.samples.measurements()[file]
+        return FileLatency(file, version, self.job.threads, measured, told["peak_bytes"], told["inputs"])
+
+
+def bench(
+    models: Sequence[Path | str], settings: BenchSettings | None = None, on_visit: OnVisit = lambda done, total: None
+) -> list[FileLatency]:
+    """Measure files; for each of them one result per number of threads.
+
+    Files of one runtime share a process, and are visited in a new random order in every round. Others cannot: their
+    rounds are cut into `PORTIONS`, which take turns in random order.
+
+    Raises:
+        InputError: a file that cannot be executed, or a setting that does not suit the files or the device.
+        CheckError: a file failed that could be executed before, or the device did.
+    """
+    settings = settings or BenchSettings()
+    device = find_device(settings.device)
+    paths = list(dict.fromkeys(map(Path, models)))
+    sessions = _sessions(paths, settings, here=device.name == "local")
+    for session in sessions:
+        for file in session.job.items:
+            session.try_out(device, file)
+    _check_names(settings, sessions)
+    _take_turns(device, sessions, settings.rounds, on_visit)
+    return [session.figures(str(path)) for path in paths for session in sessions if str(path) in session.job.items]
+
+
+def _sessions(paths: Sequence[Path], settings: BenchSettings, *, here: bool) -> list[_Session]:
+    runtimes = {path: runtime_of(path, settings.runtime) for path in paths}
+    sessions = []
+    for threads in sorted(set(settings.threads)):
+        for runtime in dict.fromkeys(runtimes.values()):
+            if here:
+                runtime.require()
+            runtime.check_batch(settings.batch)
+            files = {str(path): path for path in paths if runtimes[path] == runtime}
+            shapes = settings.shapes if runtime.loads_any else None
+            delegate = runtime.check_delegate(settings.delegate)
+            job = Job(runtime.runner, files, (), threads, delegate, settings.batch, shapes=shapes)
+            sessions.append(_Session(runtime, job))
+    return sessions
+
+
+def _take_turns(device: Device, sessions: Sequence[_Session], rounds: int, on_visit: OnVisit) -> None:
+    """All rounds of all sessions; one that is alone is not interrupted."""
+    portions = min(PORTIONS, rounds) if len(sessions) > 1 else 1
+    total = rounds * sum(len(session.job.items) for session in sessions)
+    order = random.Random(0)  # noqa: S311
+    done = 0
+
+    def count(event: Event) -> None:
+        nonlocal done
+        done += event["event"] == "sample"
+        on_visit(done, total)
+
+    for portion in range(portions):
+        for session in order.sample(sessions, len(sessions)):
+            schedule = make_schedule(list(session.job.items), rounds, seed=0)
+            turn = tuple(visit for visit in schedule if visit[0] * portions // rounds == portion)
+            time_models(device, replace(session.job, schedule=turn), session.samples, count)
+
+
+def _check_threads(device: Device, threads: int, cpus: int | None) -> None:
+    if cpus is not None and threads > cpus:
+        raise InputError(f"{threads} threads are more than the {cpus} cores of {device.name}; ask for at most {cpus}")
+
+
+def _check_names(settings: BenchSettings, sessions: Sequence[_Session]) -> None:
+    names = {name: None for session in sessions for told in session.told.values() for name in told["inputs"]}
+    for name in settings.shapes:
+        if name not in names:
+            raise InputError(
+                f"no file has an input {name!r} to give a shape to; there are {', '.join(names) or 'none'}"
+            )
+
+
+def _refusal(file: str, runtime: Runtime, error: str) -> str:
+    """What the device said of a file, as one sentence that says what to do."""
+    reason = re.sub(r"^\w+: (\[ONNXRuntimeError\] : \d+ : \w+ : )?", "", " ".join(error.split())).rstrip(".")
+    advice = "" if ";" in reason else "; check that the file is a complete model"
+    shown = reason if len(reason) <= 400 else reason[:397] + "..."
+    return f"{file} cannot be executed by {runtime.name}: {shown}{advice}"
