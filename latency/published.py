@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from latency.table import LatencyTable, Row, RuntimeInfo
-from proxyless.errors import InputError
+from proxyless.config import parse_yaml
+from proxyless.errors import InputError, shown
+from proxyless.files import MAX_JSON_BYTES
 from proxyless.space import LayerSpec, Shape
 from proxyless.space.spec import Activation
 
@@ -40,13 +41,7 @@ def import_published(path: Path, device: str) -> LatencyTable:
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"table not found: {path}; check the path") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} cannot be read as YAML: {reason}") from None
+    entries = parse_yaml(path, "table", MAX_JSON_BYTES)
     if not isinstance(entries, dict) or not entries:
         raise InputError(f"{path} is not a published latency table: expected a mapping of layers to {{mean: ms}}")
     return entries
@@ -61,11 +56,11 @@ def _row(key: object, values: object, squeeze: bool) -> Row:
     match = _KEY.fullmatch(str(key))
     mean = values.get("mean") if isinstance(values, dict) else None
     if match is None or not isinstance(values, dict) or not isinstance(mean, int | float) or not mean >= 0:
-        raise InputError(f"the published table has an entry that is not understood: {key!r}: {values!r}")
+        raise InputError(f"the published table has an entry that is not understood: {shown(key)}: {shown(values)}")
     try:
         return Row.of(_spec(match, squeeze), ms=float(mean), n=values.get("count"), source="published")
     except (ValidationError, ZeroDivisionError):
-        raise InputError(f"the published table has an impossible entry: {key!r}: {values!r}") from None
+        raise InputError(f"the published table has an impossible entry: {shown(key)}: {shown(values)}") from None
 
 
 def _spec(match: re.Match[str], squeeze: bool) -> LayerSpec:
@@ -96,4 +91,4 @@ def _spec(match: re.Match[str], squeeze: bool) -> LayerSpec:
                 act,
                 match["se"] == "1",
             )
-    raise InputError(f"the published table has a layer of an unknown kind: {match[0]!r}")
+    raise InputError(f"the published table has a layer of an unknown kind: {shown(match[0])}")

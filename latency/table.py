@@ -14,14 +14,18 @@ from proxyless.space import Anchor, LayerSpec, Space
 from proxyless.space.latency import LayerCosts
 from proxyless.space.spec import Activation, LayerKind
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Size = Annotated[int, Field(gt=0)]
+_MOST = 1e9
+"""In ms (11 days), per cent and the like: sums of such numbers stay finite."""
+
+Positive = Annotated[float, Field(gt=0, le=_MOST)]
+NotNegative = Annotated[float, Field(ge=0, le=_MOST)]
+Finite = Annotated[float, Field(ge=-_MOST, le=_MOST)]
+Size = Annotated[int, Field(gt=0, lt=2**31)]
+Rows = Annotated[list["Row"], Field(max_length=100_000)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True, allow_inf_nan=False)
 
 
 class Row(_Part):
@@ -118,11 +122,11 @@ class Fit(_Part):
     corrections: dict[str, Finite] = {}
     weights: dict[str, NotNegative] = {}
     rmse_pct: NotNegative
-    bias_pct: float
+    bias_pct: Finite
     within_5pct: NotNegative
     within_10pct: NotNegative
-    spearman: float | None = None
-    kendall: float | None
+    spearman: Finite | None = None
+    kendall: Finite | None
     repeatability_pct: NotNegative
     networks: list[HeldOut] = []
 
@@ -170,8 +174,8 @@ class LatencyTable(_Part):
     unit: Literal["ms"] = "ms"
     space: SpaceInfo | None = None
     overhead_ms: Finite = 0.0
-    fixed: list[Row]
-    rows: list[Row]
+    fixed: Rows
+    rows: Rows
     fit: Fit | None = None
     stability: Stability | None = None
     prediction: Prediction | None = None

@@ -12,6 +12,7 @@ from proxyless.files import first_problem, read_text, write_text
 MAX_SETTINGS_BYTES = 2**16
 MAX_COUNT = 2**20
 """Of epochs, rounds, images per step and the like."""
+MAX_DEPTH = 50
 MAX_SEED = 2**63 - 1
 
 CONFIG = "config.yaml"
@@ -68,7 +69,12 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 class _Loader(yaml.SafeLoader):
-    """Without aliases: a few lines of them stand for gigabytes."""
+    """Without aliases, a few lines of which stand for gigabytes, and without depths that take quadratic time."""
+
+    def fetch_more_tokens(self) -> None:
+        if self.flow_level + len(self.indents) > MAX_DEPTH:
+            raise yaml.MarkedYAMLError(problem=f"it is nested deeper than {MAX_DEPTH} levels")
+        super().fetch_more_tokens()
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):

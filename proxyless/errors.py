@@ -21,7 +21,7 @@ class CheckError(RuntimeError):
 def check_name(kind: str, name: str, known: Collection[str]) -> None:
     """Raise InputError, with the choices, unless the name is known. kind: what it names, such as `runtime`."""
     if name not in known:
-        raise InputError(f"unknown {kind} {name!r}; choose of {', '.join(known)}")
+        raise InputError(f"unknown {kind} {shown(name)}; choose of {', '.join(known)}")
 
 
 def find_by_name(kind: str, name: str, known: Mapping[str, T]) -> T:

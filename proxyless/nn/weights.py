@@ -1,5 +1,6 @@
 """Weights of a network as safetensors."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -25,8 +26,18 @@ def load_weights(path: Path, network: nn.Module) -> None:
         InputError: missing, damaged, or of another network.
     """
     try:
-        network.load_state_dict(load_file(path))
+        state = load_file(path)
+        _check_types(path, state, network)
+        network.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise InputError(f"weights {path} cannot be used: {str(error).splitlines()[0]}") from None
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"weights {path} cannot be used: {reason}; copy them again, or train again") from None
     if not all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values()):
         raise InputError(f"weights {path} are not all finite numbers; train again")
+
+
+def _check_types(path: Path, state: Mapping[str, torch.Tensor], network: nn.Module) -> None:
+    """Filling a network converts silently: whole numbers would become weights."""
+    for name, tensor in network.state_dict().items():
+        if name in state and state[name].dtype != tensor.dtype:
+            raise InputError(f"weights {path}: {name} is of {state[name].dtype}, not {tensor.dtype}; train again")

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from proxyless.config import RecipeSettings
+from proxyless.config import MAX_COUNT, RecipeSettings
 from proxyless.errors import check_name
 
 LEARNING = ("gradient", "reinforce", "gumbel", "darts")
@@ -42,14 +42,21 @@ class SearchSettings(RecipeSettings):
     reward: Literal["loss", "accuracy"] = Field("loss", description="What reinforce rewards on held-out images.")
     unrolled: bool = Field(False, description="Second-order darts: the gradient at the weights one step ahead.")
     evaluations: int = Field(
-        100, ge=1, description="Networks that random, evolution and predictor evaluate with the shared weights."
+        100,
+        ge=1,
+        le=MAX_COUNT,
+        description="Networks that random, evolution and predictor evaluate with the shared weights.",
     )
-    warmup_epochs: int = Field(6, ge=0, description="Epochs that train weights only, on uniformly sampled paths.")
-    epochs: int = Field(16, ge=1, description="Epochs after the warm-up that alternate weight and architecture steps.")
+    warmup_epochs: int = Field(
+        6, ge=0, le=MAX_COUNT, description="Epochs that train weights only, on uniformly sampled paths."
+    )
+    epochs: int = Field(
+        16, ge=1, le=MAX_COUNT, description="Epochs after the warm-up that alternate weight and architecture steps."
+    )
     arch_lr: float | None = Field(
         None, gt=0, description="Adam learning rate of the logits; none: such that they can move by 15 over the search."
     )
-    arch_every: int = Field(1, ge=1, description="Weight steps per architecture step.")
+    arch_every: int = Field(1, ge=1, le=MAX_COUNT, description="Weight steps per architecture step.")
     held_out: float = Field(0.3, gt=0, lt=1, description="Share of the training images kept for architecture steps.")
 
     @model_validator(mode="after")

@@ -4,16 +4,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from operator import contains
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from proxyless.config import CONFIG
-from proxyless.errors import InputError
+from proxyless.config import CONFIG, MAX_COUNT
+from proxyless.errors import InputError, shown
 from proxyless.files import read_model
 from proxyless.search.derive import candidate_paths, choose_path, log_prob
 from proxyless.space import Architecture, Layer, Space, build_space
+from proxyless.space.architecture import Milliseconds, Names
 from proxyless.space.bounds import Bound, macs_bound, params_bound
+
+LogProbs = Annotated[list[Annotated[float, Field(le=1e-6)]], Field(min_length=1, max_length=10_000)]
+"""Of the operations of a layer; -inf where a probability underflowed."""
 
 CHECKPOINT, LOG, RESULT = "checkpoint.pt", "log.jsonl", "result.json"
 
@@ -22,9 +26,9 @@ class Limits(BaseModel):
     """Bounds beside latency; None for no bound. Memory is the peak of float32 activations at batch 1."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    max_params: float | None = Field(None, gt=0)
-    max_macs: float | None = Field(None, gt=0)
-    max_memory_bytes: float | None = Field(None, gt=0)
+    max_params: float | None = Field(None, gt=0, le=1e18)
+    max_macs: float | None = Field(None, gt=0, le=1e18)
+    max_memory_bytes: float | None = Field(None, gt=0, le=1e18)
 
     def bounds(self, space: Space) -> list[Bound]:
         """The bounds on sums over layers; memory is not one, it leaves operations out of the space.
@@ -52,12 +56,12 @@ class SearchResult(BaseModel):
     format: Literal["search-result/1"] = "search-result/1"
     space: str
     space_args: dict[str, Any]
-    budget_ms: float
+    budget_ms: Milliseconds
     limits: Limits = Limits()
     allowances_are_used: bool = True
-    ops: list[list[str]]
-    log_probs: list[list[float]]
-    evaluated: list[list[str]] = []
+    ops: list[Names] = Field(max_length=10_000)
+    log_probs: list[LogProbs] = Field(max_length=10_000)
+    evaluated: list[Names] = Field([], max_length=MAX_COUNT)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -65,7 +69,7 @@ class SearchResult(BaseModel):
             raise ValueError("its 'ops' and 'log_probs' are not of the same lengths; search again")
         for network in self.evaluated:
             if len(network) != len(self.ops) or not all(map(contains, self.ops, network)):
-                raise ValueError(f"'evaluated' has {' '.join(network)!r}, which is not of its 'ops'; search again")
+                raise ValueError(f"'evaluated' has {shown(' '.join(network))}, which is not of its 'ops'; search again")
         return self
 
     def build_space(self) -> Space:
@@ -88,7 +92,7 @@ class SearchResult(BaseModel):
         return replace(layer, ops=ops)
 
     def _other_version(self) -> str:
-        return f"the search was made with another version of the space {self.space!r}; search again"
+        return f"the search was made with another version of the space {shown(self.space)}; search again"
 
     def derive(self, bounds: Sequence[Bound]) -> list[int]:
         """The best evaluated network that keeps the bounds, else the most probable one that does.

@@ -20,13 +20,14 @@ from proxyless.search.loop import Search
 from proxyless.search.problem import Problem, check_classes
 from proxyless.search.result import CHECKPOINT, LOG, RESULT, Limits, SearchResult
 from proxyless.search.shared import SharedEvaluator, divide_training
+from proxyless.space.architecture import Milliseconds
 
 
 class TargetConfig(Settings):
     """A latency table that was searched with, in words, and its budget."""
 
     table: str
-    budget_ms: float
+    budget_ms: Milliseconds
 
 
 class RunConfig(Settings):

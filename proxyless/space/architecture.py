@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,13 +13,17 @@ from proxyless.space.registry import build_space
 from proxyless.space.space import Space
 from proxyless.space.spec import LayerSpec, Op
 
+Milliseconds = Annotated[float, Field(gt=0, le=1e9)]
+Names = Annotated[list[str], Field(max_length=10_000)]
+"""Of operations, layer by layer."""
+
 
 class Anchor(BaseModel):
     """A network of the same space that was timed with the latency table; timed again, it shows drift."""
 
     model_config = ConfigDict(extra="forbid")
-    ops: list[str]
-    ms: float = Field(gt=0, allow_inf_nan=False)
+    ops: Names
+    ms: Milliseconds
 
 
 class Target(BaseModel):
@@ -32,15 +36,15 @@ class Target(BaseModel):
     model_config = ConfigDict(extra="forbid")
     device: str = "local"
     runtime: str
-    threads: int = Field(gt=0)
-    batch: int = Field(gt=0)
+    threads: int = Field(gt=0, lt=2**31)
+    batch: int = Field(gt=0, lt=2**31)
     delegate: str
-    dtype: str = "float32"
-    budget_ms: float = Field(gt=0, allow_inf_nan=False)
-    predicted_ms: float = Field(gt=0, allow_inf_nan=False)
-    measured_ms: float | None = Field(None, gt=0, allow_inf_nan=False)
-    margin: float | None = Field(None, ge=0, allow_inf_nan=False)
-    anchors: list[Anchor] = []
+    dtype: str = Field("float32", max_length=100)
+    budget_ms: Milliseconds
+    predicted_ms: Milliseconds
+    measured_ms: Milliseconds | None = None
+    margin: float | None = Field(None, ge=0, le=10, allow_inf_nan=False)
+    anchors: list[Anchor] = Field([], max_length=10_000)
 
 
 class _Document(BaseModel):
@@ -48,7 +52,7 @@ class _Document(BaseModel):
     format: Literal["architecture/1"]
     space: str
     space_args: dict[str, Any]
-    ops: list[str]
+    ops: Names
     fingerprint: str | None = None
     target: Target | None = None
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxyless.errors import InputError
-from proxyless.space.cost import divisible
+from proxyless.errors import InputError, shown
+from proxyless.space.cost import divisible, layer_cost, network_cost
 from proxyless.space.space import Layer, Space
 from proxyless.space.spec import SKIP, LayerSpec, Op, Shape
 
@@ -28,6 +28,8 @@ def scaled(width: int, width_mult: float) -> int:
     return width if width_mult == 1.0 else divisible(width * width_mult)
 
 
+MAX_PARAMS = 10**9
+"""Of the largest network of a space: 4 GB as float32."""
 MIN_WIDTH_MULT, MAX_WIDTH_MULT = 0.05, 10.0
 
 
@@ -35,7 +37,8 @@ def check_width_mult(name: str, width_mult: float) -> None:
     """Raise InputError unless every width can be multiplied so."""
     if not MIN_WIDTH_MULT <= width_mult <= MAX_WIDTH_MULT:
         raise InputError(
-            f"width_mult of space {name!r} must be from {MIN_WIDTH_MULT:g} to {MAX_WIDTH_MULT:g}, got {width_mult}"
+            f"width_mult of space {name!r} must be from {MIN_WIDTH_MULT:g} to {MAX_WIDTH_MULT:g}, "
+            f"got {shown(width_mult)}"
         )
 
 
@@ -52,7 +55,7 @@ def _layer(in_shape: Shape, width: int, stride: int) -> Layer:
 def _check(name: str, low: int, high: int, **values: int) -> None:
     for argument, value in values.items():
         if not low <= value <= high:
-            raise InputError(f"{argument} of space {name!r} must be from {low} to {high}, got {value}")
+            raise InputError(f"{argument} of space {name!r} must be from {low} to {high}, got {shown(value)}")
 
 
 def chain(
@@ -90,4 +93,18 @@ def chain(
             shape = layers[-1].out_shape
     mix = LayerSpec("conv", shape, (*shape[:2], head_width), kernel=1)
     classifier = LayerSpec("classifier", mix.out_shape, (1, 1, num_classes), act="none")
-    return Space(name, dict(args), (stem_spec, first_spec), tuple(layers), (mix, classifier))
+    return _check_size(Space(name, dict(args), (stem_spec, first_spec), tuple(layers), (mix, classifier)))
+
+
+def _check_size(space: Space) -> Space:
+    """Widths that are fine one by one may be too much together."""
+    searched = ([spec for op in layer.ops if (spec := layer.spec(op))] for layer in space.layers)
+    params = network_cost(space.fixed).params + sum(
+        max(layer_cost(spec).params for spec in specs) for specs in searched
+    )
+    if params > MAX_PARAMS:
+        raise InputError(
+            f"networks of space {space.name!r} would have up to {params:,} parameters with these widths, more than "
+            f"{MAX_PARAMS:,}; take smaller widths"
+        )
+    return space

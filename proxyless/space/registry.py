@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from proxyless.errors import InputError, find_by_name
+from proxyless.errors import InputError, find_by_name, shown
 from proxyless.space.mobile import mobile
 from proxyless.space.space import Space
 from proxyless.space.tiny import tiny
@@ -23,7 +23,7 @@ def build_space(name: str, args: Mapping[str, Any] | None = None) -> Space:
     legal = inspect.signature(build).parameters
     for key, value in given.items():
         if key not in legal:
-            raise InputError(f"space {name!r} has no argument {key!r}; it has {', '.join(legal)}")
+            raise InputError(f"space {name!r} has no argument {shown(key)}; it has {', '.join(legal)}")
         _check_kind(name, key, value, legal[key].default)
     return build(**given)
 
@@ -37,4 +37,4 @@ def _check_kind(name: str, key: str, value: object, default: object) -> None:
     else:
         good, wanted = type(value) is int, "a whole number"
     if not good:
-        raise InputError(f"argument {key!r} of space {name!r} must be {wanted}, got {value!r}")
+        raise InputError(f"argument {key!r} of space {name!r} must be {wanted}, got {shown(value)}")

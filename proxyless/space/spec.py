@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from proxyless.errors import InputError
+from proxyless.errors import InputError, shown
 
 Shape = tuple[int, int, int]
 """Height, width, channels of an activation of one image."""
@@ -43,7 +43,7 @@ class Op:
             return SKIP
         match = re.fullmatch(r"k([1-9]\d?)e([1-9]\d?)", name)
         if match is None:
-            raise InputError(f"unknown operation {name!r}; expected 'skip' or kKeE such as 'k3e6'")
+            raise InputError(f"unknown operation {shown(name)}; expected 'skip' or kKeE such as 'k3e6'")
         return Op(int(match[1]), int(match[2]))
 
 

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from proxyless.config import MAX_COUNT, MAX_SEED
 from proxyless.errors import InputError
 from proxyless.files import read_model, write_json
 from proxyless.nn import build_network, load_weights
@@ -18,19 +19,24 @@ ARCHITECTURE = "architecture.json"
 DESCRIPTION = "trained.json"
 
 
+Mean = Annotated[float, Field(ge=-1e6, le=1e6)]
+Std = Annotated[float, Field(ge=1e-6, le=1e6)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class TrainedInfo(BaseModel):
     """What is needed to use and to check the weights. Accuracies are shares from 0 to 1."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     format: Literal["trained/1"] = "trained/1"
     data: str
-    limit: int | None = None
-    classes: list[str] = Field(min_length=1)
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    best_epoch: int
-    validation_accuracy: float
-    test_accuracy: float
+    limit: int | None = Field(None, gt=0, le=MAX_SEED)
+    classes: list[str] = Field(min_length=1, max_length=100_000)
+    mean: tuple[Mean, Mean, Mean]
+    std: tuple[Std, Std, Std]
+    best_epoch: int = Field(ge=0, le=MAX_COUNT)
+    validation_accuracy: Share
+    test_accuracy: Share
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,23 @@ def load_trained(folder: Path) -> Trained:
     if not (folder / DESCRIPTION).exists():
         raise InputError(f"the training in {folder} has not finished; go on with 'train ... --resume'")
     info = read_model(folder / DESCRIPTION, "trained network", TrainedInfo)
+    _check_fits(folder, architecture, info)
     network = build_network(architecture.layers)
     load_weights(folder / WEIGHTS, network)
     return Trained(architecture, network.eval(), info)
+
+
+def _check_fits(folder: Path, architecture: Architecture, info: TrainedInfo) -> None:
+    """Before memory is taken: damaged files may describe a network of gigabytes."""
+    if len(info.classes) != architecture.space.num_classes:
+        raise InputError(
+            f"{folder / DESCRIPTION} names {len(info.classes)} classes, but {folder / ARCHITECTURE} has "
+            f"{architecture.space.num_classes}; train again"
+        )
+    weights, least_bytes = folder / WEIGHTS, 4 * architecture.cost.params
+    found_bytes = weights.stat().st_size if weights.is_file() else least_bytes
+    if found_bytes < least_bytes:
+        raise InputError(
+            f"weights {weights} have {found_bytes:,} bytes, but the network of {folder / ARCHITECTURE} takes at least "
+            f"{least_bytes:,}; copy the folder again, or train again"
+        )
