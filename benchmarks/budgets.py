@@ -17,7 +17,9 @@ from typing import Any
 
 import torch
 
-from export import ModelFile, convert_all, find_formats
+from export.convert import convert_all
+from export.format import ModelFile
+from export.formats import find_formats
 from latency.deployed import measure_files
 from latency.devices import find_device
 from latency.profile import profile

@@ -19,7 +19,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from export import FORMATS, Expected, ModelFile, Reference, failed, verify
+from export.checks import Expected, failed
+from export.format import ModelFile
+from export.formats import FORMATS
+from export.verify import Reference, verify
 from latency.deployed import Conditions, measure_files
 from latency.devices import find_device
 from latency.runtimes import find_runtime

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from export.format import Dtype, Structure
+from export.dtypes import Dtype
+from export.format import Structure
 from proxyless.space import LayerSpec, network_cost
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from export.format import Dtype, Format, ModelFile
+from export.dtypes import Dtype
+from export.format import Format, ModelFile
 from export.formats import FORMATS
 from proxyless.errors import CheckError
 from proxyless.nn import build_network, load_weights

@@ -10,10 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from torch import nn
 
+from export.dtypes import Dtype
 from proxyless.errors import InputError
-
-Dtype = Literal["float32", "float16", "int8"]
-"""The numbers that a file computes with; of float16 files only the weights are stored so."""
 
 Model = Callable[[np.ndarray], np.ndarray]
 """A loaded file: logits (N, classes) of normalised float32 images (N, 3, H, W)."""

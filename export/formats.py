@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from export.format import Dtype, Format, ModelFile
+from export.dtypes import Dtype
+from export.format import Format, ModelFile
 from export.onnx import ONNX
 from export.tflite import TFLITE
 from proxyless.errors import InputError, find_by_name

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from export.format import Dtype
+from export.dtypes import Dtype
 from proxyless.config import Settings
 
 

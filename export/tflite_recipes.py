@@ -18,7 +18,8 @@ from ai_edge_quantizer.calibrator import Calibrator
 from ai_edge_quantizer.utils import qsv_utils
 from ai_edge_quantizer.utils.tfl_flatbuffer_utils import read_model
 
-from export.format import Dtype, Recipe
+from export.dtypes import Dtype
+from export.format import Recipe
 from export.silence import silence
 
 _EVERYTHING = qtyping.TFLOperationName.ALL_SUPPORTED

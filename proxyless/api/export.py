@@ -9,22 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from export import (
-    Check,
-    Expected,
-    FileReport,
-    Made,
-    ModelFile,
-    Reference,
-    all_files,
-    convert_all,
-    failed,
-    find_formats,
-    quantize,
-    verify,
-)
 from export.bundle import Contents, staged, write_bundle
+from export.checks import Check, Expected, failed
+from export.convert import convert_all
+from export.format import ModelFile
+from export.formats import all_files, find_formats
+from export.ladder import Made, quantize
 from export.settings import ExportSettings
+from export.verify import FileReport, Reference, verify
 from proxyless.api.export_latency import FileLatency, measure_all
 from proxyless.data import Batches, ImageData, ImageSplit, load_data
 from proxyless.data.base import limited

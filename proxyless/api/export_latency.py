@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export import Check, ModelFile
-from export.checks import at_most
+from export.checks import Check, at_most
+from export.format import ModelFile
 from latency.deployed import Conditions, DeployedLatency, measure_files
 from latency.devices import find_device
 from latency.runtimes import find_runtime

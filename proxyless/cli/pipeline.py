@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from export import find_formats
+from export.formats import find_formats
 from export.settings import ExportSettings
 from latency.devices import find_device
 from latency.profile import profile

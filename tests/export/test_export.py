@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from export import FORMATS, Expected, ModelFile, Reference, convert_all, failed, find_formats, verify
 from export.bundle import staged
-from export.format import Format
+from export.checks import Expected, failed
+from export.convert import convert_all
+from export.format import Format, ModelFile
+from export.formats import FORMATS, find_formats
+from export.verify import Reference, verify
 from latency.runtimes import find_runtime
 from latency.writers.graph import lower
 from proxyless.errors import InputError

@@ -8,8 +8,11 @@ import numpy as np
 import onnx
 import pytest
 
-from export import ModelFile, Reference, find_formats, quantize
+from export.format import ModelFile
+from export.formats import find_formats
+from export.ladder import quantize
 from export.settings import ExportSettings
+from export.verify import Reference
 from latency.runtimes import find_runtime
 from latency.writers.graph import lower, random_weights
 from proxyless.api.export import export, left_out

@@ -11,7 +11,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from export import FORMATS
+from export.formats import FORMATS
 from export.metadata import describe_entries, read_metadata, write_metadata
 from export.preprocess import FileInput, Preprocess
 from latency.writers.graph import lower, random_weights
