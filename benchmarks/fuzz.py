@@ -1,6 +1,6 @@
 """Do the readers refuse whatever is damaged: in one sentence, at once, and without taking memory?
 
-PYTHONPATH=. python benchmarks/fuzz.py --cases 2000
+python benchmarks/fuzz.py --cases 2000
 
 Every case is a file or folder that is wrong in some way: arbitrary bytes, arbitrary JSON, a valid document with values
 deleted, retyped or extreme, damaged text, a damaged safetensors file. A case fails when its reader raises anything

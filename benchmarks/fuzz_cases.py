@@ -14,6 +14,7 @@ import yaml
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from export.preprocess import FileInput, Preprocess
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable, Row, RuntimeInfo, SpaceInfo
 from proxyless.cli.pipeline import PipelineSettings
@@ -61,6 +62,7 @@ def readers() -> dict[str, Reader]:
         "configuration": Reader(_yaml_file("a.yaml", _pipeline()), _use_configuration),
         "settings of a search": Reader(_yaml_file("config.yaml", _run_config()), load_config),
         "settings of a training": Reader(_yaml_file("a.yaml", _train_config()), _use_training),
+        "preprocessing": Reader(_json_file("a.json", _preprocess()), _use_preprocess),
         "search result": Reader(_search_folder(), _use_result),
         "trained folder": Reader(_trained_folder(), load_trained),
     }
@@ -271,6 +273,12 @@ def _table() -> Any:
     ).model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+def _preprocess() -> Any:
+    files = {"model.onnx": FileInput(layout="NCHW"), "model.int8.tflite": FileInput(layout="NHWC", dtype="int8")}
+    third = (0.5, 0.4, 0.3)
+    return Preprocess(size=(32, 32), mean=third, std=third, files=files).model_dump(mode="json")
+
+
 def _pipeline() -> Any:
     settings = PipelineSettings(
         output=Path("runs"), space_args={"resolution": 32}, compare=[ProfileSettings(threads=2)]
@@ -298,6 +306,12 @@ def _use_table(folder: Path) -> None:
     table = LatencyTable.load(folder / "a.json")
     json.dumps([table.model_dump(mode="json"), table.target])
     table.costs(_SPACE).check_budget(1.0)
+
+
+def _use_preprocess(folder: Path) -> None:
+    found = Preprocess.load(folder / "a.json")
+    for name in found.files:
+        json.dumps(found.of_file(name).model_dump(mode="json"))
 
 
 def _use_configuration(folder: Path) -> None:

@@ -18,7 +18,7 @@ from tests.helpers import MIXED_OPS, architecture
 
 _BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 _READERS = ["architecture", "latency table", "configuration", "settings of a search", "settings of a training"]
-_READERS += ["search result", "trained folder"]
+_READERS += ["preprocessing", "search result", "trained folder"]
 
 
 @pytest.mark.parametrize("name", _READERS)

@@ -167,13 +167,18 @@ def _check_names(settings: BenchSettings, sessions: Sequence[_Session]) -> None:
     for name in settings.shapes:
         if name not in names:
             raise InputError(
-                f"no file has an input {name!r} to give a shape to; there are {', '.join(names) or 'none'}"
+                f"no file has an input {name!r} to give a shape to; the inputs are {', '.join(names) or 'not known'}"
             )
 
 
 def _refusal(file: str, runtime: Runtime, error: str) -> str:
     """What the device said of a file, as one sentence that says what to do."""
-    reason = re.sub(r"^\w+: (\[ONNXRuntimeError\] : \d+ : \w+ : )?", "", " ".join(error.split())).rstrip(".")
-    advice = "" if ";" in reason else "; check that the file is a complete model"
+    text = " ".join(error.split())
+    reason = (
+        re.sub(r"^\w+:(?: |$)(\[ONNXRuntimeError\] : \d+ : \w+ : )?", "", text).rstrip(".") or "it ran out of memory"
+    )
+    advice = "check that the file is a complete model, and one for this version"
+    if re.search("^MemoryError|bad_alloc|[Ff]ailed to allocate", text):
+        advice = "free some memory or take a smaller one"
     shown = reason if len(reason) <= 400 else reason[:397] + "..."
-    return f"{file} cannot be executed by {runtime.name}: {shown}{advice}"
+    return f"{file} cannot be executed by {runtime.name}: {shown}" + ("" if ";" in reason else f"; {advice}")
