@@ -11,9 +11,12 @@ import pytest
 
 _ROOT = Path(__file__).parents[1]
 
-_SHARED = {f"proxyless.{name}" for name in ("config", "errors", "files", "processes", "progress", "seeds")}
+_SHARED = {
+    f"proxyless.{name}" for name in ("config", "environment", "errors", "files", "processes", "progress", "seeds")
+}
 _TRAINING = {"proxyless.optim", "proxyless.checkpoint", "proxyless.fabric"}
 _ALLOWED = {
+    "proxyless.report": set(),
     "proxyless.space": set(),
     "proxyless.data": set(),
     "proxyless.nn": {"proxyless.space"},
@@ -74,3 +77,4 @@ def test_the_wheel_holds_packages_and_tables_and_nothing_else(tmp_path: Path) ->
     assert {top for top in tops if not top.endswith(".dist-info")} == {"proxyless", "latency", "export"}
     assert "latency/tables/pixel1.json" in names and "latency/devices/program.py" in names
     assert "proxyless/py.typed" in names
+    assert {f"proxyless/report/templates/{name}" for name in ("page.html.jinja", "page.css", "page.js")} <= set(names)

@@ -8,6 +8,7 @@ from proxyless.api.derive import derive_networks
 from proxyless.api.export import export
 from proxyless.api.gallery import derive_gallery, save_gallery
 from proxyless.api.predict import predict
+from proxyless.api.report import report
 from proxyless.api.search import search
 from proxyless.api.train import train
 
@@ -21,6 +22,7 @@ __all__ = [
     "export",
     "predict",
     "profile",
+    "report",
     "save_gallery",
     "search",
     "train",

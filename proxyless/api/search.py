@@ -117,10 +117,15 @@ def make_bounds(
     several = [f"latency {number} on {table.target}" for number, table in enumerate(tables, 1)]
     names = ["latency"] if len(tables) == 1 else several
     triples = zip(tables, budgets_ms, names, strict=True)
-    return (*(latency_bound(_costs(t, space), ms, name) for t, ms, name in triples), *limits.bounds(space))
+    return (*(latency_bound(searched_costs(t, space), ms, name) for t, ms, name in triples), *limits.bounds(space))
 
 
-def _costs(table: LatencyTable, space: Space) -> LayerCosts:
+def searched_costs(table: LatencyTable, space: Space) -> LayerCosts:
+    """The cost model of a space, or of the part of it that keeps a limit on memory.
+
+    Raises:
+        InputError: the table lacks a row, or was made for another version of the space.
+    """
     whole = build_space(space.name, space.args)
     kept = [[op in part.ops for op in layer.ops] for layer, part in zip(whole.layers, space.layers, strict=True)]
     return table.costs(whole).restricted(kept)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from proxyless.cli import bench, compare, derive, export, predict, profile, run, search, spaces, tables, train
+from proxyless.cli import bench, compare, derive, export, predict, profile, report, run, search, spaces, tables, train
 
 app = typer.Typer(
     name="proxyless",
@@ -28,6 +28,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     export.export,
     bench.bench,
     predict.predict,
+    report.report,
     run.run,
 )
 for _command in _COMMANDS:

@@ -16,6 +16,7 @@ from proxyless.api.derive import derive_networks
 from proxyless.api.export import Report, export
 from proxyless.api.measure import measure_networks
 from proxyless.api.refine import derive_measured
+from proxyless.api.report import PAGE, report
 from proxyless.api.search import search
 from proxyless.api.train import train
 from proxyless.cli.console import ERR, reporting
@@ -99,12 +100,16 @@ class Pipeline:
         with reporting("train", "steps") as reporter:
             info = train(found, settings.data, folder / "trained", settings.train, resume=True, reporter=reporter)
         self._say("export, verify and measure")
-        report = self._export()
+        exported = self._export()
+        compared = self._compare(networks, tables) if len(networks) > 1 else []
+        self._say("report")
+        report(folder)
         return {
             "architecture": found.document(),
             "trained": info.model_dump(),
-            "export": report,
-            "networks": self._compare(networks, tables) if len(networks) > 1 else [],
+            "export": exported,
+            "networks": compared,
+            "report": str(folder / PAGE),
         }
 
     def _say(self, stage: str) -> None:
@@ -142,8 +147,8 @@ class Pipeline:
     def _export(self) -> Report:
         folder = self.folder / "model"
         if (folder / "report.json").exists():
-            report: Report = read_json(folder / "report.json", "export report")
-            return report
+            saved: Report = read_json(folder / "report.json", "export report")
+            return saved
         with reporting("export", "steps") as reporter:
             return export(
                 self.folder / "trained", folder, self.settings.formats, settings=self.settings.export, reporter=reporter

@@ -15,7 +15,7 @@ def run(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Instead of the file's 'output'.")] = None,
     json: Json = False,
 ) -> None:
-    """Profile, search, train and export; run again, it goes on where it stopped.
+    """Profile, search, train, export and report; run again, it goes on where it stopped.
 
     Example: `proxyless run examples/demo.yaml`
     """
@@ -46,6 +46,7 @@ def _print_result(folder: Path, result: dict[str, Any]) -> None:
         ["test accuracy, PyTorch", f"{report['pytorch_accuracy']:.2%}"],
         *([f"test accuracy, {entry['file']}", f"{entry['accuracy']:.2%}"] for entry in files),
         *(["file", str(folder / entry["file"])] for entry in files),
+        ["report", result["report"]],
     ]
     print_table("Result", ("", ""), rows)
 

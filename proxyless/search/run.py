@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 from proxyless.checkpoint import load_checkpoint
 from proxyless.config import CONFIG, Settings, changed_fields, read_yaml, write_yaml
 from proxyless.data import ImageData, load_data
+from proxyless.environment import Environment
 from proxyless.errors import InputError
 from proxyless.fabric import make_fabric
 from proxyless.files import output_folder, write_json, write_text
@@ -18,7 +19,7 @@ from proxyless.search.board import BOARD, BoardReporter
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem, check_classes
-from proxyless.search.result import CHECKPOINT, LOG, RESULT, Limits, SearchResult
+from proxyless.search.result import CHECKPOINT, ENVIRONMENT, LOG, RESULT, Limits, SearchResult
 from proxyless.search.shared import SharedEvaluator, divide_training
 from proxyless.space.architecture import Milliseconds
 
@@ -107,6 +108,7 @@ def run_search(folder: Path, config: RunConfig, problem: Problem, reporter: Repo
         evaluated=[[op.name for op in problem.space.path_ops(path)] for path in search.strategy.trials],
     )
     if search.fabric.is_global_zero:
+        write_json(folder / ENVIRONMENT, Environment.now().model_dump())
         write_json(folder / RESULT, result.model_dump())
     search.fabric.barrier()
     return result

@@ -43,6 +43,7 @@ def test_everything_from_one_file_and_nothing_twice(tmp_path: Path, monkeypatch:
         *networks,
         "onnxruntime-2-threads.json",
         "onnxruntime.json",
+        "report.html",
         "search",
         "trained",
     ]

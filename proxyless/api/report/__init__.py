@@ -1,0 +1,6 @@
+"""The report: everything that the folder of a run holds, on one page."""
+
+from proxyless.api.report.collect import collect
+from proxyless.api.report.write import PAGE, report
+
+__all__ = ["PAGE", "collect", "report"]

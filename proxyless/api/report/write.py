@@ -1,0 +1,28 @@
+"""Write the page of a run."""
+
+from pathlib import Path
+
+from proxyless.api.report.collect import collect
+from proxyless.errors import InputError
+from proxyless.files import write_text
+from proxyless.report.content import Content
+
+PAGE = "report.html"
+
+
+def report(run: Path | str, output: Path | str | None = None) -> Content:
+    """Write one HTML page about the folder of `run` or `search`; it loads nothing, wherever it is opened.
+
+    output: the page; None means `report.html` in the run. Returns what the page says.
+
+    Raises:
+        InputError: not the folder of a run, a damaged file in it, or a page that cannot be written.
+    """
+    path = Path(output) if output is not None else Path(run) / PAGE
+    if path.is_dir() or path.suffix not in (".html", ".htm"):
+        raise InputError(f"a report is a file such as {PAGE}, got {path}; give -o PAGE.html")
+    content = collect(run)
+    from proxyless.report.page import render  # drawing takes a second to import
+
+    write_text(path, render(content))
+    return content

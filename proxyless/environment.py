@@ -1,0 +1,31 @@
+"""What results were made with."""
+
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from pydantic import BaseModel
+
+
+class Environment(BaseModel):
+    """Versions and the system in words. finished: when the result was there, in ISO 8601."""
+
+    proxyless: str
+    torch: str
+    numpy: str
+    python: str
+    system: str
+    machine: str
+    finished: str
+
+    @staticmethod
+    def now() -> "Environment":
+        return Environment(
+            proxyless=version("proxyless"),
+            torch=version("torch"),
+            numpy=version("numpy"),
+            python=platform.python_version(),
+            system=platform.platform(),
+            machine=platform.machine(),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        )

@@ -1,0 +1,168 @@
+"""The page's data are the run's own files; what is missing, damaged or no run at all is said."""
+
+import json
+import shlex
+from collections.abc import Callable
+from math import exp
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from proxyless.api.report import collect
+from proxyless.cli.main import app
+from proxyless.errors import InputError
+from proxyless.space import network_cost
+from tests.helpers import architecture
+from tests.report.conftest import SPACE, invoke
+
+Copy = Callable[[Path], Path]
+
+
+def test_the_layers_are_the_architectures_and_cost_what_the_table_says(searched: Path) -> None:
+    answer = collect(searched).answer
+    assert answer is not None
+    document = json.loads((searched / "architecture.json").read_text())
+    layers = architecture(" ".join(document["ops"]), SPACE).layers
+    assert answer.ops == document["ops"] == [row.choice for row in answer.layers if row.choice]
+    assert [(row.in_shape, row.out_shape, row.stride) for row in answer.layers if not row.is_skip] == [
+        (spec.in_shape, spec.out_shape, spec.stride) for spec in layers
+    ]
+    overhead_ms = json.loads((searched / "table.json").read_text())["overhead_ms"]
+    cost = network_cost(layers)
+    assert (answer.params, answer.macs, answer.overhead_ms) == (cost.params, cost.macs, overhead_ms)
+    assert answer.predicted_ms == pytest.approx(overhead_ms + cost.macs / 1e6)
+    assert answer.predicted_ms == pytest.approx(document["target"]["predicted_ms"])
+    assert [row.ms for row in answer.layers] == pytest.approx([row.macs / 1e6 for row in answer.layers])
+    shares = [row.share or 0 for row in answer.layers]
+    assert sum(shares) + overhead_ms / answer.predicted_ms == pytest.approx(1)
+
+
+def test_the_course_is_the_log_and_ends_at_the_result(searched: Path) -> None:
+    content, result = collect(searched), json.loads((searched / "result.json").read_text())
+    assert content.course is not None and content.answer is not None
+    lines = [json.loads(line) for line in (searched / "log.jsonl").read_text().splitlines()]
+    for epoch, line in zip(content.course.epochs, lines, strict=True):
+        assert (epoch.epoch, epoch.train_loss, epoch.entropy) == (line["epoch"], line["train_loss"], line["entropy"])
+        assert epoch.bounds[0].expected == line["bounds"][0]["expected"]
+    for row, log_probs in zip(content.course.epochs[-1].probabilities, result["log_probs"], strict=True):
+        assert row == pytest.approx([exp(value) for value in log_probs])
+    chosen = [
+        exp(log_probs[names.index(op)])
+        for op, names, log_probs in zip(content.answer.ops, result["ops"], result["log_probs"], strict=True)
+    ]
+    assert [row.probability for row in content.answer.layers if row.choice] == pytest.approx(chosen)
+
+
+def test_a_search_alone_names_the_commands_that_complete_it(searched: Path, complete: Path) -> None:
+    content = collect(searched)
+    assert [part.line.split()[1] for part in content.missing] == ["train", "export", "derive"]
+    assert (content.exported, content.trained, content.galleries) == (None, None, [])
+    assert collect(complete).missing == []
+
+
+def test_files_and_gallery_are_those_of_the_run(complete: Path) -> None:
+    content, report = collect(complete), json.loads((complete / "model" / "report.json").read_text())
+    assert content.exported is not None and content.trained is not None
+    entry, written = content.exported.files["onnx"], report["files"]["onnx"]
+    assert content.exported.pytorch_accuracy == report["pytorch_accuracy"]
+    assert entry.size_bytes == (complete / "model" / "model.onnx").stat().st_size
+    assert (entry.accuracy, entry.measured_ms) == (written["accuracy"], written["measured_ms"])
+    assert [check.name for check in content.exported.checks] == [check["name"] for check in report["checks"]]
+    gallery = json.loads((complete / "gallery" / "gallery.json").read_text())["networks"]
+    assert [net.file for net in content.galleries[0].networks] == [net["file"] for net in gallery]
+    assert content.question.classes == [str(label) for label in range(10)]
+    assert (
+        content.trained.test_accuracy
+        == json.loads((complete / "trained" / "trained.json").read_text())["test_accuracy"]
+    )
+
+
+def test_the_command_to_search_again_finds_the_same(searched: Path, copy: Copy) -> None:
+    run = copy(searched)
+    (again,) = (command for command in collect(run).commands if command.makes == "search")
+    invoke(" ".join(shlex.split(again.line)[1:]))
+    assert (run.with_name("run-again") / "result.json").read_text() == (run / "result.json").read_text()
+
+
+def test_an_export_report_with_more_and_with_less_is_shown(complete: Path, copy: Copy) -> None:
+    run = copy(complete)
+    path = run / "model" / "report.json"
+    document = json.loads(path.read_text())
+    document["files"] = {"onnx-int8": {"dtype": "int8", "size_bytes": 9, "new": {"a": [1]}}, "tflite": {}}
+    document["checks"] = [{"name": "size", "passed": False, "value": 3, "limit": None}]
+    path.write_text(json.dumps(document))
+    exported = collect(run).exported
+    assert exported is not None
+    assert (exported.files["onnx-int8"].dtype, exported.files["onnx-int8"].accuracy) == ("int8", None)
+    assert exported.files["tflite"].size_bytes is None and exported.checks[0].passed is False
+
+
+def test_an_older_log_shows_what_it_has(searched: Path, copy: Copy) -> None:
+    run = copy(searched)
+    (run / "log.jsonl").write_text('{"epoch": 1, "train_loss": 2.5, "expected_ms": 0.7}\n')
+    (run / "environment.json").unlink()
+    content = collect(run)
+    assert content.course is not None and content.environment == {}
+    assert (content.course.epochs[0].train_loss, content.course.epochs[0].probabilities) == (2.5, [])
+
+
+def test_an_unfinished_search_shows_its_course(searched: Path, copy: Copy) -> None:
+    run = copy(searched)
+    for name in ("result.json", "table.json", "architecture.json"):
+        (run / name).unlink()
+    content = collect(run)
+    assert content.answer is None and content.course is not None and len(content.course.epochs) == 3
+    search = content.missing[0].line
+    assert search.startswith("proxyless search ") and search.endswith("--resume")
+
+
+_FILES = (
+    "config.yaml",
+    "table.json",
+    "result.json",
+    "log.jsonl",
+    "environment.json",
+    "trained/architecture.json",
+    "trained/trained.json",
+    "trained/log.jsonl",
+    "model/architecture.json",
+    "model/report.json",
+    "gallery/gallery.json",
+)
+
+
+@pytest.mark.parametrize("damage", ['{"epoch": 1, "fil', "[1, 2]", "\xff"])
+@pytest.mark.parametrize("name", _FILES)
+def test_a_damaged_file_is_one_sentence_that_names_it(complete: Path, copy: Copy, name: str, damage: str) -> None:
+    run = copy(complete)
+    (run / name).write_bytes(damage.encode("latin-1"))
+    with pytest.raises(InputError, match=name) as caught:
+        collect(run)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("{run}/nothing", "is not a folder; give the output folder of 'run' or 'search'"),
+        ("{run}/trained", "is a trained network, not a run; give the output folder of 'run' or 'search'"),
+        ("{run}/model", "is an export, not a run; give the output folder of 'run' or 'search'"),
+        ("{run}/gallery", "is not the folder of a run (it has no config.yaml)"),
+        ("{run} -o {run}", "a report is a file such as report.html, got"),
+        ("{run} -o {run}/table.json", "a report is a file such as report.html, got"),
+        ("{run} -o /proc/report.html", "cannot write to the folder /proc"),
+    ],
+)
+def test_wrong_input_is_one_sentence(complete: Path, arguments: str, message: str) -> None:
+    before = sorted(complete.rglob("*"))
+    result = CliRunner().invoke(app, ["report", *arguments.format(run=complete).split()])
+    assert result.exit_code == 2 and message in result.stderr
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+    assert sorted(complete.rglob("*")) == before
+
+
+def test_json_is_the_data_of_the_page(searched: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["report", str(searched), "-o", str(tmp_path / "page.html"), "--json"])
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout) == collect(searched).model_dump(mode="json")

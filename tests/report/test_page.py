@@ -1,0 +1,136 @@
+"""The HTML says what the data say, escapes all of it, and refers to nothing outside of itself."""
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from proxyless.api.report import collect, report
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>'\"&{{ 7 * 7 }}"
+
+Copy = Callable[[Path], Path]
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text of a page; scripts apart."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.scripts: list[str] = []
+        self._in_script = False
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._in_script = tag == "script"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_script = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_script:
+            self.scripts.append(data)
+        else:
+            self.text += data
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.tags)
+
+
+def _page(run: Path, tmp_path: Path) -> Page:
+    report(run, tmp_path / "page.html")
+    return Page((tmp_path / "page.html").read_text())
+
+
+def make_hostile(run: Path) -> Path:
+    """Puts markup wherever a user's text can come from."""
+
+    def change(name: str, edit: Callable[[dict], object]) -> None:  # type: ignore[type-arg]
+        document = json.loads((run / name).read_text())
+        edit(document)
+        (run / name).write_text(json.dumps(document))
+
+    change("trained/trained.json", lambda d: d.update(classes=[HOSTILE, *d["classes"][1:]], data=HOSTILE))
+    change("table.json", lambda d: d["device"].update(name=HOSTILE, **{HOSTILE: HOSTILE}))
+    change("table.json", lambda d: d["runtime"].update(version=HOSTILE, delegate=HOSTILE))
+    change("gallery/gallery.json", lambda d: [net.update(target=HOSTILE, file=HOSTILE) for net in d["networks"]])
+    change("environment.json", lambda d: d.update(system=HOSTILE))
+    change("model/report.json", lambda d: d["files"].update({HOSTILE: {"file": HOSTILE, "measured_ms": 1.5}}))
+    change("model/report.json", lambda d: d["checks"].append({"name": HOSTILE, "passed": False, "value": HOSTILE}))
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    for line in lines:
+        line["warnings"] = [HOSTILE]
+        line["bounds"][0]["name"] = line["bounds"][0]["unit"] = HOSTILE
+    (run / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return run
+
+
+def test_the_shares_on_the_page_make_up_the_prediction(searched: Path, tmp_path: Path) -> None:
+    report(searched, tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text()
+    (network,) = re.findall(r'<ol class="network">(.*?)</ol>', html, re.DOTALL)
+    costs = re.findall(r'<span class="cost">([\d.e-]+) ms, ([\d.]+)%</span>', network)
+    answer = collect(searched).answer
+    assert answer is not None and answer.predicted_ms is not None and answer.overhead_ms is not None
+    assert len(costs) == len(answer.layers) == network.count('class="layer"') - bool(answer.overhead_ms)
+    rounded = 0.0005 * len(costs) + answer.overhead_ms / answer.predicted_ms
+    assert sum(float(share) for _, share in costs) == pytest.approx(100, abs=100 * rounded)
+    assert sum(float(ms) for ms, _ in costs) == pytest.approx(answer.predicted_ms - answer.overhead_ms, rel=0.005)
+    assert re.findall(r'<div class="block [^>]*>(.*?)</div>', network) == [row.name for row in answer.layers]
+
+
+def test_text_of_the_run_is_escaped_everywhere(complete: Path, copy: Copy, tmp_path: Path) -> None:
+    plain = _page(complete, tmp_path)
+    hostile = _page(make_hostile(copy(complete)), tmp_path)
+    assert [tag for tag, _ in hostile.tags].count("script") == plain.count("script")
+    assert hostile.count("img") == 0
+    assert hostile.text.count(HOSTILE) >= 10  # as text, with nothing evaluated
+    figures = [json.loads(script) for script in hostile.scripts[:-2]]
+    charts = json.dumps(figures)
+    assert "<script" not in charts and "<img" not in charts and "&lt;script" in charts
+
+
+def test_the_page_loads_nothing(complete: Path, tmp_path: Path) -> None:
+    page = _page(complete, tmp_path)
+    references = [
+        value
+        for _, attributes in page.tags
+        for name, value in attributes.items()
+        if name in ("src", "href", "srcset", "data", "action", "poster")
+    ]
+    assert references == ["data:,"]
+    (style,) = re.findall(r"<style>(.*?)</style>", (tmp_path / "page.html").read_text(), re.DOTALL)
+    assert "url(" not in style and "@import" not in style
+    (policy,) = (a["content"] for _, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None and policy.startswith("default-src 'none'; script-src 'sha256-")
+
+
+def test_every_chart_is_there_with_the_runs_figures(complete: Path, tmp_path: Path) -> None:
+    page = _page(complete, tmp_path)
+    names = [a["id"] for _, a in page.tags if a.get("class") == "chart"]
+    assert names == [
+        *("chart-latency", "chart-bounds", "chart-multiplier", "chart-entropy", "chart-loss", "chart-accuracy"),
+        *("chart-probabilities", "chart-train-loss", "chart-train-accuracy", "chart-gallery-1"),
+    ]
+    figures = dict(zip(names, map(json.loads, page.scripts[:-2]), strict=True))
+    lines = [json.loads(line) for line in (complete / "log.jsonl").read_text().splitlines()]
+    assert figures["chart-entropy"]["data"][0]["y"] == [line["entropy"] for line in lines]
+    assert figures["chart-bounds"]["data"][0]["y"] == [line["bounds"][0]["expected"] for line in lines]
+    frames = figures["chart-probabilities"]["frames"]
+    assert [frame["name"] for frame in frames] == [str(line["epoch"]) for line in lines]
+    for frame, line in zip(frames, lines, strict=True):
+        for shown, row in zip(frame["data"][0]["z"], line["probabilities"], strict=True):
+            assert [value for value in shown if value is not None] == pytest.approx(row, abs=5e-5)
+
+
+def test_what_is_not_there_is_said_with_its_command(searched: Path, tmp_path: Path) -> None:
+    page = _page(searched, tmp_path)
+    assert "Nothing has been exported yet." in page.text
+    assert f"proxyless export {searched}/trained --format onnx,tflite -o {searched}/model" in page.text
