@@ -1,6 +1,7 @@
 """Charts of what was predicted and what was measured."""
 
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 
 import plotly.graph_objects as go
 
@@ -9,6 +10,8 @@ from proxyless.report.figure import COLOURS, GREY, Chart, label, new_figure
 
 _WITHIN = 0.05
 _LINE_PX = 46
+_LEGEND_CHARACTERS = 38
+"""What a phone has room for."""
 
 
 def latency_charts(content: Content) -> Iterator[Chart]:
@@ -82,7 +85,9 @@ def gallery_chart(gallery: Gallery, number: int) -> Chart | None:
     figure = new_figure("predicted ms", "held-out accuracy, shared weights, %", height_px=360)
     for index, target in enumerate(dict.fromkeys(network.target for network in evaluated)):
         chosen = [network for network in evaluated if network.target == target]
-        _add_gallery(figure, chosen, label(target), COLOURS[index % len(COLOURS)])
+        name = "<br>".join(map(label, wrap(target, _LEGEND_CHARACTERS)))
+        _add_gallery(figure, chosen, name, COLOURS[index % len(COLOURS)])
+    figure.update_layout(showlegend=True)
     caption = (
         "The line is the Pareto front, dotted lines are the budgets. Accuracies rank networks, they promise nothing."
     )

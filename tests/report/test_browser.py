@@ -46,7 +46,7 @@ def browser() -> Iterator[webdriver.Chrome]:
         options.add_argument("--no-sandbox")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(_DRIVER))
-    driver.set_page_load_timeout(60)
+    driver.set_page_load_timeout(300)
     yield driver
     driver.quit()
 
@@ -61,7 +61,7 @@ def _open(browser: webdriver.Chrome, page: Path, width: int, height: int) -> lis
     screen = {"width": width, "height": height, "deviceScaleFactor": 2 if phone else 1, "mobile": phone}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     browser.get(page.as_uri())
-    WebDriverWait(browser, 30).until(lambda _: all(chart["area"] > 0 for chart in _run(browser, _DRAWN)))
+    WebDriverWait(browser, 120).until(lambda _: all(chart["area"] > 0 for chart in _run(browser, _DRAWN)))
     drawn: list[dict[str, Any]] = _run(browser, _DRAWN)
     return drawn
 

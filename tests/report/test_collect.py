@@ -13,8 +13,8 @@ from proxyless.api.report import collect
 from proxyless.cli.main import app
 from proxyless.errors import InputError
 from proxyless.space import network_cost
-from tests.helpers import architecture
-from tests.report.conftest import SPACE, invoke
+from tests.helpers import architecture, table_by_macs
+from tests.report.conftest import QUICK, SPACE, invoke
 
 Copy = Callable[[Path], Path]
 
@@ -78,11 +78,20 @@ def test_files_and_gallery_are_those_of_the_run(complete: Path) -> None:
     )
 
 
-def test_the_command_to_search_again_finds_the_same(searched: Path, copy: Copy) -> None:
-    run = copy(searched)
-    (again,) = (command for command in collect(run).commands if command.makes == "search")
+def test_the_command_to_search_again_finds_the_same(tmp_path: Path) -> None:
+    table_by_macs(SPACE).save(tmp_path / "a.json")
+    table_by_macs(SPACE, ms_per_mmac=2).save(tmp_path / "b.json")
+    targets = f"--table {tmp_path}/a.json --budget 60% --table {tmp_path}/b.json --budget 4ms"
+    limits = "--max-params 1M --max-memory 60kB --strategy reinforce --seed 3 --lr 0.1"
+    invoke(f"search --space tiny --data synthetic:160 {targets} {limits} {QUICK['search']} -o {tmp_path}/run")
+    content = collect(tmp_path / "run")
+    assert [target.budget_ms for target in content.question.targets] == [pytest.approx(1.78, abs=0.01), 4]
+    first, second = (target.predicted_ms or 0 for target in content.question.targets)
+    assert content.answer is not None and second == pytest.approx(2 * first, rel=0.01)
+    assert content.question.limits == {"max_params": 1e6, "max_memory_bytes": 6e4} and content.seed == 3
+    (again,) = (command for command in content.commands if command.makes == "search")
     invoke(" ".join(shlex.split(again.line)[1:]))
-    assert (run.with_name("run-again") / "result.json").read_text() == (run / "result.json").read_text()
+    assert (tmp_path / "run-again" / "result.json").read_text() == (tmp_path / "run" / "result.json").read_text()
 
 
 def test_an_export_report_with_more_and_with_less_is_shown(complete: Path, copy: Copy) -> None:

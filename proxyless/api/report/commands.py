@@ -1,6 +1,7 @@
 """The commands that make what a run does not have yet, and those that make it again."""
 
 import shlex
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,7 @@ def missing_parts(folders: RunFolders, profiled: bool, has_gallery: bool) -> lis
 def reproduction(folders: RunFolders) -> list[Command]:
     """From the settings that lie in the run to the same run in another folder."""
     if folders.config.is_pipeline:
-        again = folders.root.with_name(f"{folders.root.resolve().name}-again")
-        return [Command(makes="all of it", line=_line("run", _config_file(folders), "-o", again))]
+        return [Command(makes="all of it", line=_line("run", _config_file(folders), "-o", _again(folders)))]
     return [
         Command(makes="search", line=_search(folders, again=True)),
         Command(makes="trained network", line=_train(folders)),
@@ -49,19 +49,14 @@ def _config_file(folders: RunFolders) -> Path:
 
 def _search(folders: RunFolders, again: bool = False) -> str:
     """The search with every setting that is not the default; to go on with it, or `again` in another folder."""
-    config, tables = folders.search_config, sorted(folders.search.glob("table*.json"))
+    config = folders.search_config
+    tables = [*folders.tables, *repeat("TABLE.json", len(config.targets))]  # an unfinished search has no copies yet
     targets = [
-        (
-            "--table",
-            tables[number] if number < len(tables) else "TABLE.json",
-            "--budget",
-            f"{format_float_positional(target.budget_ms)}ms",
-        )
-        for number, target in enumerate(config.targets)
+        ("--table", table, "--budget", f"{format_float_positional(target.budget_ms)}ms")
+        for table, target in zip(tables, config.targets, strict=False)
     ]
-    limits = [
-        (f"--{name.removesuffix('_bytes')}", value) for name, value in config.limits.model_dump().items() if value
-    ]
+    bounds = config.limits.model_dump().items()
+    limits = [(f"--{name.removesuffix('_bytes')}", value) for name, value in bounds if value]
     place = ("-o", _again(folders)) if again else ("-o", folders.search, "--resume")
     words = [word for group in (*targets, *limits, *_flags(config.search or {}), place) for word in group]
     return _line("search", "--space", config.space, "--data", config.data, *words)

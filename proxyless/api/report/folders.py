@@ -6,11 +6,13 @@ trained and exported from it is found when it was written into sub-folders of th
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, Field
 
+from proxyless.api.search import numbered
 from proxyless.config import CONFIG, Settings, read_yaml
 from proxyless.errors import InputError
 from proxyless.search.result import RESULT, Limits
@@ -56,6 +58,12 @@ class RunFolders:
         """The settings of the search, with everything resolved; before it begins, those of the run."""
         path = self.search / CONFIG
         return read_yaml(path, SavedConfig) if path.exists() else self.config
+
+    @cached_property
+    def tables(self) -> list[Path]:
+        """Those that were searched with, in the order of their budgets."""
+        paths = (self.search / numbered("table", number) for number in count(1))
+        return list(takewhile(Path.exists, paths))
 
     @property
     def trained(self) -> Path:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from latency.table import LatencyTable
 from proxyless.api.report.folders import RunFolders
-from proxyless.api.search import limited_space, numbered
+from proxyless.api.search import limited_space
 from proxyless.environment import Environment
 from proxyless.errors import InputError
 from proxyless.files import first_problem, read_json, read_model
@@ -48,10 +48,7 @@ def read_environment(folders: RunFolders) -> dict[str, str]:
 
 def read_tables(folders: RunFolders) -> list[LatencyTable]:
     """The tables that were searched with; before the search has finished, those that were profiled for it."""
-    paths: list[Path] = []
-    while (path := folders.search / numbered("table", len(paths) + 1)).exists():
-        paths.append(path)
-    return [LatencyTable.load(path) for path in paths or list(_profiled(folders.root))]
+    return [LatencyTable.load(path) for path in folders.tables or list(_profiled(folders.root))]
 
 
 def _profiled(folder: Path) -> Iterator[Path]:
