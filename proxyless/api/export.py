@@ -78,7 +78,7 @@ def export(
 
 def left_out(report: Report) -> str | None:
     """What to tell a user about files that lost too much accuracy; None where there are none."""
-    if not report["left_out"]:
+    if not report.get("left_out"):
         return None
     lost = [
         f"{name} loses "
