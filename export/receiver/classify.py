@@ -1,6 +1,6 @@
 """Name what images show: python classify.py [MODEL] IMAGE...
 
-Needs Python 3.8 with numpy, Pillow and a runtime: onnxruntime for .onnx, ai-edge-litert or tflite-runtime for .tflite.
+Needs numpy, Pillow and onnxruntime (for .onnx), or ai-edge-litert or tflite-runtime (for .tflite).
 Without MODEL, the first file here whose runtime is installed. labels.txt and preprocess.json lie beside this program.
 """
 
@@ -13,45 +13,30 @@ from typing import Any, Callable, Sequence, Tuple
 
 import numpy as np
 from PIL import Image, ImageOps
-from PIL.JpegImagePlugin import JpegImageFile
 
 Network = Tuple[Callable[[np.ndarray], np.ndarray], Sequence[Any]]  # float32 images to logits, and the images' shape
 
-MAX_PIXELS = 89_478_485  # of one image in memory, as Pillow: a third of a gigabyte
 
-
-def read_image(path: Path, height: int, width: int) -> np.ndarray:
-    """An image as uint8 (height, width, 3): upright, RGB, the shorter side resized, the centre cropped."""
-    with path.open("rb") as file:
-        is_jpeg = file.read(3) == b"\xff\xd8\xff"
-    with JpegImageFile(path) if is_jpeg else Image.open(path) as image:  # open() refuses what draft() makes small
-        pixels = image.width * image.height
-        image.draft(None, (2 * width, 2 * height))  # a large JPEG is decoded at a fraction of its size
-        if not image.info.get("progressive"):  # all of which is kept in memory in any case
-            pixels = image.width * image.height
-        if pixels > MAX_PIXELS:
-            raise ValueError(f"it has {pixels} pixels, more than {MAX_PIXELS}; make it smaller")
-        ImageOps.exif_transpose(image, in_place=True)
-        upright: Image.Image = image
-        if upright.mode.startswith("I"):  # 16 bits per pixel, of which convert() would keep the lower eight
-            upright = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
-        if "transparency" in upright.info:
-            upright = upright.convert("RGBA")
-        upright = upright.convert("RGB")
-        if upright.size != (width, height):
-            upright = ImageOps.fit(upright, (width, height), Image.Resampling.BILINEAR)
-        return np.asarray(upright)
+def fit(image: Image.Image, height: int, width: int) -> np.ndarray:
+    """uint8 (height, width, 3): upright, RGB, the shorter side resized, the centre cropped."""
+    image.draft(None, (2 * width, 2 * height))  # a large JPEG is decoded at a fraction of its size
+    upright: Image.Image = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I"):  # 16 bits per pixel, of which convert() would keep the lower eight
+        upright = Image.fromarray((np.asarray(upright).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    if "transparency" in upright.info:
+        upright = upright.convert("RGBA")
+    return np.asarray(ImageOps.fit(upright.convert("RGB"), (width, height), Image.Resampling.BILINEAR))
 
 
 def prepare(image: np.ndarray, mean: Sequence[float], std: Sequence[float], shape: Sequence[Any]) -> np.ndarray:
     """Normalised float32 images (1, height, width, 3), or (1, 3, height, width) where that is the network's shape."""
-    values: np.ndarray = (image / np.float32(255) - np.array(mean, np.float32)) / np.array(std, np.float32)
-    return np.ascontiguousarray(values if shape[-1] == 3 else values.transpose(2, 0, 1))[None]
+    values = (image / np.float32(255) - np.array(mean, np.float32)) / np.array(std, np.float32)
+    return np.ascontiguousarray((values if shape[-1] == 3 else values.transpose(2, 0, 1))[None])
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits.astype(np.float64) - logits.max())
-    return np.asarray(powers / powers.sum())
+    powers: np.ndarray = np.exp(logits.astype(np.float64) - logits.max())
+    return powers / powers.sum()
 
 
 def load_onnx(path: Path, threads: int = 1) -> Network:
@@ -101,22 +86,20 @@ def load_first(paths: Sequence[Path]) -> Network:
 
 
 def main(arguments: list[str]) -> int:
-    if not arguments:
-        sys.exit(__doc__)
-    folder = Path(__file__).resolve().parent
+    folder, failures = Path(__file__).resolve().parent, 0
     labels = (folder / "labels.txt").read_text(encoding="utf-8").split("\n")
     description = json.loads((folder / "preprocess.json").read_text(encoding="utf-8"))
     given = Path(arguments[0]).suffix in LOADERS
     run, shape = load_first([Path(arguments.pop(0))] if given else [folder / name for name in description["files"]])
-    failures = 0
     for name in arguments:
         try:
-            image = read_image(Path(name), *description["size"])
+            with Image.open(name) as image:
+                pixels = fit(image, *description["size"])
         except Exception as error:  # decoders raise almost anything for a damaged file
             print(f"{name} is not a readable image: {error}", file=sys.stderr)
             failures = 1
             continue
-        shares = probabilities(run(prepare(image, description["mean"], description["std"], shape))[0])
+        shares = probabilities(run(prepare(pixels, description["mean"], description["std"], shape))[0])
         print(name)
         for index in np.argsort(-shares, kind="stable")[:5]:
             print(f"{shares[index]:8.2%}  {labels[index]}")
@@ -124,4 +107,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]) if sys.argv[1:] else __doc__)

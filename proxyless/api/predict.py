@@ -3,7 +3,6 @@
 import json
 import os
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,9 @@ from pydantic import ValidationError
 
 from export.metadata import LABELS, PREPROCESSING, read_metadata
 from export.preprocess import Preprocess
-from export.receiver.classify import LOADERS, prepare, probabilities, read_image
+from export.receiver.classify import LOADERS, prepare, probabilities
 from latency.deployed import runtime_of
+from proxyless.api.images import one_line, read_image
 from proxyless.errors import InputError
 from proxyless.files import first_problem
 
@@ -50,7 +50,8 @@ class Classifier:
         Raises:
             InputError: not an image, a damaged one, or one that is too large.
         """
-        prepared = prepare(_read(image, self.preprocess), self.preprocess.mean, self.preprocess.std, self.shape)
+        how = self.preprocess
+        prepared = prepare(read_image(image, *how.size), how.mean, how.std, self.shape)
         start = time.perf_counter()
         logits = self.run(prepared)
         ms = 1000 * (time.perf_counter() - start)
@@ -82,7 +83,7 @@ def load_classifier(path: Path, threads: int = 1) -> Classifier:
     try:
         run, shape = LOADERS[path.suffix](path, threads)
     except Exception as error:
-        raise InputError(f"{path} cannot be loaded ({_one_line(error)}); export it again") from None
+        raise InputError(f"{path} cannot be loaded ({one_line(error)}); export it again") from None
     classifier = Classifier(path, runtime.name, labels, preprocess, run, shape)
     _check(classifier)
     return classifier
@@ -111,19 +112,6 @@ def _images_in(folder: Path) -> list[Path]:
     readable = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
     files = [Path(root, name) for root, _, names in os.walk(folder) for name in names]
     return sorted(file for file in files if file.suffix.lower() in readable and file.is_file())
-
-
-def _read(path: Path, preprocess: Preprocess) -> np.ndarray:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what Pillow reads in spite of a fault
-            return read_image(path, *preprocess.size)
-    except Exception as error:  # decoders raise almost anything for a damaged file
-        raise InputError(f"{path} is not a readable image ({_one_line(error)})") from None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _description(path: Path) -> tuple[list[str], Preprocess]:
@@ -167,7 +155,7 @@ def _check(classifier: Classifier) -> None:
     try:
         logits = classifier.run(np.zeros([1, *shape[1:]], np.float32))
     except Exception as error:
-        raise InputError(f"{path} cannot be run on one image ({_one_line(error)}); export it again") from None
+        raise InputError(f"{path} cannot be run on one image ({one_line(error)}); export it again") from None
     count = len(classifier.labels)
     if logits.shape != (1, count):
         raise InputError(
