@@ -6,7 +6,7 @@ from typing import Any, Literal, Self, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from proxyless.errors import InputError
+from proxyless.errors import InputError, one_line
 from proxyless.files import first_problem, read_text, write_text
 
 MAX_SETTINGS_BYTES = 2**16
@@ -92,8 +92,8 @@ def parse_yaml(path: Path, kind: str, limit_bytes: int) -> Any:
     try:
         return yaml.load(text, _Loader)  # noqa: S506
     except Exception as error:  # PyYAML passes on whatever its conversions of numbers, dates and tags raise
-        reason = " ".join(f"{error}".split()) or type(error).__name__
-        raise InputError(f"{kind} {path} cannot be read as YAML: {reason[:300]}; correct it") from None
+        reason = one_line(str(error)) or type(error).__name__
+        raise InputError(f"{kind} {path} cannot be read as YAML: {reason}; correct it") from None
 
 
 def read_yaml(path: Path, model: type[AnySettings]) -> AnySettings:

@@ -51,3 +51,12 @@ def shown(value: object) -> str:
     """A value in a message: on one line and short, however long, deep or unprintable it is."""
     text = _SHORT.repr(value)
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 3] + "..."
+
+
+_LINE_CHARACTERS = 400
+
+
+def one_line(text: str) -> str:
+    """What a library says, in a message: on one line, printable and not too long."""
+    line = "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
+    return line if len(line) <= _LINE_CHARACTERS else line[: _LINE_CHARACTERS - 3] + "..."

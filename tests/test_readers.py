@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from proxyless.config import read_yaml
-from proxyless.errors import InputError, shown
+from proxyless.errors import InputError, one_line, shown
 from proxyless.files import MAX_JSON_BYTES, read_json, write_json
 from proxyless.nn import build_network, save_weights
 from proxyless.space import Architecture, build_space, tiny
@@ -134,4 +134,5 @@ def test_values_in_messages_are_short_and_on_one_line() -> None:
     for value in ("x\ny", "\ud800", 16**6000, nested, list(range(10**6)), {"a" * 10**6: 1}):
         text = shown(value)
         assert len(text) <= 60 and text.isprintable()
+    assert one_line("a\n b\x00" + "c" * 1000) == "a b?" + "c" * 393 + "..."
     assert shown([24, 40, 80]) == "[24, 40, 80]" and shown(1e308) == "1e+308"

@@ -15,7 +15,7 @@ from latency.measurement import Measurement
 from latency.runtimes import Runtime
 from latency.settings import BenchSettings
 from latency.timing import Samples, make_schedule, time_models
-from proxyless.errors import InputError
+from proxyless.errors import InputError, one_line
 
 PORTIONS = 4
 """Turns that every process gets, where the files do not share one: drift then hits all of them about alike."""
@@ -173,12 +173,10 @@ def _check_names(settings: BenchSettings, sessions: Sequence[_Session]) -> None:
 
 def _refusal(file: str, runtime: Runtime, error: str) -> str:
     """What the device said of a file, as one sentence that says what to do."""
-    text = " ".join(error.split())
-    reason = (
-        re.sub(r"^\w+:(?: |$)(\[ONNXRuntimeError\] : \d+ : \w+ : )?", "", text).rstrip(".") or "it ran out of memory"
-    )
+    text = one_line(error)
+    detail = re.sub(r"^\w+:(?: |$)(\[ONNXRuntimeError\] : \d+ : \w+ : )?", "", text).rstrip(".")
+    reason = detail or "it ran out of memory"
     advice = "check that the file is a complete model, and one for this version"
     if re.search("^MemoryError|bad_alloc|[Ff]ailed to allocate", text):
         advice = "free some memory or take a smaller one"
-    shown = reason if len(reason) <= 400 else reason[:397] + "..."
-    return f"{file} cannot be executed by {runtime.name}: {shown}" + ("" if ";" in reason else f"; {advice}")
+    return f"{file} cannot be executed by {runtime.name}: {reason}" + ("" if ";" in reason else f"; {advice}")

@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from proxyless.errors import InputError
+from proxyless.errors import InputError, one_line
 from proxyless.files import atomic
 
 
@@ -30,8 +30,9 @@ def load_weights(path: Path, network: nn.Module) -> None:
         _check_types(path, state, network)
         network.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(f"weights {path} cannot be used: {reason}; copy them again, or train again") from None
+        raise InputError(
+            f"weights {path} cannot be used: {one_line(str(error))}; copy them again, or train again"
+        ) from None
     if not all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values()):
         raise InputError(f"weights {path} are not all finite numbers; train again")
 
