@@ -103,7 +103,6 @@ class LatencyFigure(Part):
     label: str
     runtime: str
     ms: float
-    iqr_ms: float | None
     on_target: bool
 
 

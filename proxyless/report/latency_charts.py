@@ -32,7 +32,6 @@ def _latencies(latencies: Sequence[LatencyFigure], targets: Sequence[TargetFacts
         figure.add_scatter(
             x=[each.ms for _, each in chosen],
             y=[row for row, _ in chosen],
-            error_x={"type": "data", "array": [(each.iqr_ms or 0) / 2 for _, each in chosen], "color": GREY},
             mode="markers",
             name=name,
             marker={"size": 11, "color": COLOURS[0] if on_target else GREY},
@@ -40,14 +39,15 @@ def _latencies(latencies: Sequence[LatencyFigure], targets: Sequence[TargetFacts
             hovertemplate="%{x:.4g} ms<br>%{customdata}<extra></extra>",
         )
     for row, each in rows:
-        text = label(f"{each.label}, {each.runtime}: {each.ms:.3g} ms")
+        place = "" if each.on_target else f" on {each.runtime}"
+        text = label(f"{each.label}{place}: {each.ms:.3g} ms")
         figure.add_annotation(xref="paper", x=0, y=row, xanchor="left", yshift=14, text=text, showarrow=False)
     if targets and targets[0].budget_ms:
         figure.add_vline(x=targets[0].budget_ms, line={"color": COLOURS[4], "dash": "dot"})
         figure.add_scatter(x=[None], y=[None], mode="lines", name="budget", line={"color": COLOURS[4], "dash": "dot"})
     figure.update_yaxes(range=[len(latencies) - 0.5, -0.8], showticklabels=False, dtick=1)
     figure.update_xaxes(rangemode="tozero")
-    caption = "Bars are half an interquartile range to either side. The budget holds on the target's runtime only."
+    caption = "The budget holds on the target's runtime only."
     return Chart("latency", "Predicted and measured latency", caption, figure, wide=True)
 
 

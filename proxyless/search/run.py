@@ -108,7 +108,8 @@ def run_search(folder: Path, config: RunConfig, problem: Problem, reporter: Repo
         evaluated=[[op.name for op in problem.space.path_ops(path)] for path in search.strategy.trials],
     )
     if search.fabric.is_global_zero:
-        write_json(folder / ENVIRONMENT, Environment.now().model_dump())
+        if not (folder / RESULT).exists():  # a finished search that is resumed computes nothing
+            write_json(folder / ENVIRONMENT, Environment.now().model_dump())
         write_json(folder / RESULT, result.model_dump())
     search.fabric.barrier()
     return result

@@ -78,11 +78,10 @@ def test_the_shares_on_the_page_make_up_the_prediction(searched: Path, tmp_path:
     (network,) = re.findall(r'<ol class="network">(.*?)</ol>', html, re.DOTALL)
     costs = re.findall(r'<span class="cost">([\d.e-]+) ms, ([\d.]+)%</span>', network)
     answer = collect(searched).answer
-    assert answer is not None and answer.predicted_ms is not None and answer.overhead_ms is not None
-    assert len(costs) == len(answer.layers) == network.count('class="layer"') - bool(answer.overhead_ms)
-    rounded = 0.0005 * len(costs) + answer.overhead_ms / answer.predicted_ms
-    assert sum(float(share) for _, share in costs) == pytest.approx(100, abs=100 * rounded)
-    assert sum(float(ms) for ms, _ in costs) == pytest.approx(answer.predicted_ms - answer.overhead_ms, rel=0.005)
+    assert answer is not None and answer.overhead_ms is not None
+    assert len(costs) == len(answer.layers) + bool(answer.overhead_ms) == network.count('class="layer"')
+    assert sum(float(share) for _, share in costs) == pytest.approx(100, abs=0.05 * len(costs))
+    assert sum(float(ms) for ms, _ in costs) == pytest.approx(answer.predicted_ms, rel=0.005)
     assert re.findall(r'<div class="block [^>]*>(.*?)</div>', network) == [row.name for row in answer.layers]
 
 

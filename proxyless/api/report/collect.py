@@ -122,12 +122,11 @@ def _latencies(network: Architecture | None, exported: Exported | None) -> list[
         on_target = target is not None and entry.at_profiled_speed_ms is not None
         name, runtime = entry.file or kind, entry.runtime or "?"
         if entry.measured_ms is not None:
-            figures.append(_figure(f"{name}, measured", runtime, entry.measured_ms, entry.iqr_ms, on_target))
+            figures.append(_figure(f"{name}, measured", runtime, entry.measured_ms, on_target))
         if entry.at_profiled_speed_ms is not None:
-            label = f"{name}, at the speed of the profile"
-            figures.append(_figure(label, runtime, entry.at_profiled_speed_ms, None, on_target))
+            figures.append(_figure(f"{name}, at profiled speed", runtime, entry.at_profiled_speed_ms, on_target))
     return sorted(figures, key=lambda figure: not figure.on_target)
 
 
-def _figure(label: str, runtime: str, ms: float, iqr_ms: float | None = None, on_target: bool = True) -> LatencyFigure:
-    return LatencyFigure(label=label, runtime=runtime, ms=ms, iqr_ms=iqr_ms, on_target=on_target)
+def _figure(label: str, runtime: str, ms: float, on_target: bool = True) -> LatencyFigure:
+    return LatencyFigure(label=label, runtime=runtime, ms=ms, on_target=on_target)
