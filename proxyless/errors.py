@@ -56,6 +56,11 @@ def shown(value: object) -> str:
 _LINE_CHARACTERS = 400
 
 
+def said(error: Exception) -> str:
+    """What an error of a library says, or else what it is, for a message."""
+    return one_line(str(error)) or type(error).__name__
+
+
 def one_line(text: str) -> str:
     """What a library says, in a message: on one line, printable and not too long."""
     line = "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))

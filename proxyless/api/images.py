@@ -8,7 +8,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from export.receiver.classify import fit
-from proxyless.errors import InputError
+from proxyless.errors import InputError, said
 
 MAX_PIXELS = 89_478_485
 """Of one image in memory, as in Pillow: a third of a gigabyte."""
@@ -27,12 +27,7 @@ def read_image(path: Path, height: int, width: int) -> np.ndarray:
             with _open(path) as image:
                 return fit(image, height, width)
     except Exception as error:  # decoders raise almost anything for a damaged file
-        raise InputError(f"{path} is not a readable image ({one_line(error)})") from None
-
-
-def one_line(error: Exception) -> str:
-    """What an error says, or else what it is."""
-    return " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path} is not a readable image ({said(error)})") from None
 
 
 def _open(path: Path) -> Image.Image:

@@ -16,8 +16,8 @@ from export.metadata import LABELS, PREPROCESSING, read_metadata
 from export.preprocess import Preprocess
 from export.receiver.classify import LOADERS, prepare, probabilities
 from latency.deployed import runtime_of
-from proxyless.api.images import one_line, read_image
-from proxyless.errors import InputError
+from proxyless.api.images import read_image
+from proxyless.errors import InputError, said
 from proxyless.files import first_problem
 
 Run = Any
@@ -83,7 +83,7 @@ def load_classifier(path: Path, threads: int = 1) -> Classifier:
     try:
         run, shape = LOADERS[path.suffix](path, threads)
     except Exception as error:
-        raise InputError(f"{path} cannot be loaded ({one_line(error)}); export it again") from None
+        raise InputError(f"{path} cannot be loaded ({said(error)}); export it again") from None
     classifier = Classifier(path, runtime.name, labels, preprocess, run, shape)
     _check(classifier)
     return classifier
@@ -155,7 +155,7 @@ def _check(classifier: Classifier) -> None:
     try:
         logits = classifier.run(np.zeros([1, *shape[1:]], np.float32))
     except Exception as error:
-        raise InputError(f"{path} cannot be run on one image ({one_line(error)}); export it again") from None
+        raise InputError(f"{path} cannot be run on one image ({said(error)}); export it again") from None
     count = len(classifier.labels)
     if logits.shape != (1, count):
         raise InputError(
