@@ -33,8 +33,16 @@ def test_the_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             arguments += ["--calibrate", "5"]
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, f"{command}: {result.stderr}"
-    for name in ("model.onnx", "model.tflite", "architecture.json", "labels.txt", "preprocess.json", "report.json"):
-        assert (tmp_path / "model" / name).stat().st_size > 0
+    for name in (
+        "model.onnx",
+        "model.tflite",
+        "architecture.json",
+        "labels.txt",
+        "preprocess.json",
+        "report.json",
+        "classify.py",
+    ):
+        assert (tmp_path / "run" / "model" / name).stat().st_size > 0
 
 
 @pytest.mark.slow

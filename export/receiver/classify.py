@@ -30,16 +30,14 @@ def fit(image: Image.Image, height: int, width: int) -> np.ndarray:
 
 def prepare(image: np.ndarray, mean: Sequence[float], std: Sequence[float], shape: Sequence[Any]) -> np.ndarray:
     """Normalised float32 images (1, height, width, 3), or (1, 3, height, width) where that is the network's shape."""
-    values: np.ndarray = (image / np.float32(255) - np.array(mean, np.float32)) / np.array(std, np.float32)
-    if shape[-1] != 3:
-        values = values.transpose(2, 0, 1)
-    ready: np.ndarray = np.ascontiguousarray(values[None])
-    return ready
+    values = (image / np.float32(255) - np.array(mean, np.float32)) / np.array(std, np.float32)
+    return np.ascontiguousarray(values if shape[-1] == 3 else values.transpose(2, 0, 1))[None]
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
-    powers: np.ndarray = np.exp(logits.astype(np.float64) - logits.max())
-    return powers / powers.sum()
+    powers = np.exp(logits.astype(np.float64) - logits.max())
+    shares: np.ndarray = powers / powers.sum()
+    return shares
 
 
 def load_onnx(path: Path, threads: int = 1) -> Network:

@@ -1,6 +1,7 @@
 """Derivation with the stopwatch: of the networks around a budget, the most probable one that keeps it when measured."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,9 @@ _FIRST = (0.88, 0.94, 1.0, 1.06)
 
 _SECOND = (0.97, 1.0, 1.03)
 """Predictions relative to what then seems right: single networks err by a few per cent, to either side."""
+
+_TRIES = 3
+"""How often what seems right is corrected, with more networks each time, while none keeps the budget and uses it."""
 
 _MOST, _LEAST = 0.985, 0.96
 """Shares of the budget between which a measured network is taken. The measurement repeats within about 1 %."""
@@ -70,7 +74,7 @@ def refined_path(
     """The most probable network whose measured latency keeps the budget, and that latency in ms.
 
     A few networks around the budget tell by how much the table errs there; the candidates are then the best ones
-    for what seems right.
+    for what seems right, which is corrected where none of them keeps the budget and uses it.
     bounds: that of latency first; the others are kept exactly.
 
     Raises:
@@ -81,12 +85,23 @@ def refined_path(
 
     def measure(limits_ms: Sequence[float], each: int) -> None:
         paths = [path for limit_ms in limits_ms for path in _candidates(result, limit_ms, bounds, each)]
-        measured.update(_measure(result, table, [path for path in dict.fromkeys(paths) if path not in measured]))
+        fresh = [path for path in dict.fromkeys(paths) if path not in measured]
+        if fresh:
+            measured.update(_measure(result, table, fresh))
 
     measure([budget_ms * share for share in _FIRST], 1)
-    error = float(np.median([ms / bounds[0].cost(path) for path, ms in measured.items()]))
-    measure([budget_ms / error * _MOST * share for share in _SECOND], 4)
+    for attempt in range(_TRIES):
+        error = _error(measured, budget_ms, bounds[0])
+        measure([budget_ms / error * _MOST * share for share in _SECOND], 4 * (attempt + 1))
+        if any(_LEAST * budget_ms <= ms <= _MOST * budget_ms for ms in measured.values()):
+            break
     return _choose(result, measured, budget_ms)
+
+
+def _error(measured: Mapping[_Path, float], budget_ms: float, latency: Bound) -> float:
+    """Measured over predicted latency, of the networks that came nearest to the budget."""
+    nearest = sorted(measured, key=lambda path: abs(math.log(measured[path] / budget_ms)))[: len(_FIRST)]
+    return float(np.median([measured[path] / latency.cost(path) for path in nearest]))
 
 
 def _candidates(result: SearchResult, limit_ms: float, bounds: Sequence[Bound], count: int) -> list[_Path]:

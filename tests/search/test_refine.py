@@ -54,6 +54,20 @@ def test_a_budget_is_kept_and_used_though_predictions_err(
     assert 0.95 * budget_ms <= measured_ms <= budget_ms
 
 
+@pytest.mark.parametrize("budget_ms", [3.0, 6.0, 9.0])
+def test_a_budget_is_used_though_large_networks_are_much_slower_than_predicted(
+    budget_ms: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(table: object, space: Space, networks: dict[str, Architecture]) -> dict[str, float]:
+        found = {name: _real_ms(network.ops, 1.0) for name, network in networks.items()}
+        return {name: ms * (ms / 4) ** 0.6 for name, ms in found.items()}
+
+    monkeypatch.setattr(refine, "measure_networks", measure)
+    bounds = [latency_bound(_TABLE.costs(_SPACE), budget_ms)]
+    _, measured_ms = refine.refined_path(_result(), _TABLE, budget_ms, bounds)
+    assert 0.95 * budget_ms <= measured_ms <= budget_ms
+
+
 def test_nothing_is_promised_where_everything_is_slower_than_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refine, "measure_networks", lambda table, space, nets: dict.fromkeys(nets, 20.0))
     with pytest.raises(CheckError, match=r"networks around 6 ms the fastest took 20 ms when measured, and 98\.5% of"):
