@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from proxyless.space import Architecture
 Report = dict[str, Any]
 
 _OURS = {"architecture.json", "labels.txt", "preprocess.json", "report.json"}
-_OURS |= {"README.md", "classify.py", "model.py", "weights.safetensors"}
+_OURS |= {"README.md", "classify.py", "model.py", "weights.safetensors", "__pycache__"}
 _OURS |= {file.file_name for file in all_files(list(FORMATS.values()), ("float16", "int8"))}
 
 
@@ -32,25 +32,34 @@ def staged(folder: Path) -> Iterator[Path]:
     Raises:
         InputError: the place cannot be written to, or holds something that is not an export.
     """
+    folder = folder.resolve()  # of a link, what it points to is replaced
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; choose a folder to export to")
     foreign = sorted(path.name for path in folder.iterdir() if path.name not in _OURS) if folder.exists() else []
     if foreign:
         raise InputError(f"{folder} holds {foreign[0]!r}, which is not of an export; choose an empty or a new folder")
-    parent = output_folder(folder.absolute().parent)
+    parent = output_folder(folder.parent)
     stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=parent))
     try:
         yield stage
         stage.chmod(0o755)
-        if folder.exists():
-            old = stage.with_name(stage.name + "-old")
-            folder.replace(old)
-            stage.replace(folder)
-            shutil.rmtree(old)
-        else:
-            stage.replace(folder)
+        _replace(folder, stage)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+
+
+def _replace(folder: Path, stage: Path) -> None:
+    if not folder.exists():
+        stage.replace(folder)
+        return
+    old = stage.with_name(stage.name + "-old")
+    folder.replace(old)
+    try:
+        stage.replace(folder)
+    except OSError:
+        old.replace(folder)
+        raise
+    shutil.rmtree(old)
 
 
 @dataclass(frozen=True)
@@ -88,10 +97,10 @@ def write_bundle(stage: Path, contents: Contents, weights: Path, report: Report)
     weights: of the trained network.
     """
     architecture, preprocess = contents.architecture, contents.preprocess(stage)
-    architecture.save(stage / "architecture.json")
-    write_text(stage / "labels.txt", "".join(f"{name}\n" for name in contents.classes))
+    _public_architecture(architecture).save(stage / "architecture.json")
+    write_text(stage / "labels.txt", "".join(f"{' '.join(name.splitlines())}\n" for name in contents.classes))
     preprocess.save(stage / "preprocess.json")
-    write_json(stage / "report.json", report)
+    write_json(stage / "report.json", _public_report(report))
     write_classify(stage)
     write_model(stage, architecture)
     shutil.copyfile(weights, stage / "weights.safetensors")
@@ -102,7 +111,28 @@ def write_bundle(stage: Path, contents: Contents, weights: Path, report: Report)
 
 
 def _row(entry: dict[str, Any]) -> FileRow:
-    """Of the place where it was measured there is what kind it is: host names stay private."""
-    kind = entry["measured_on"].partition(":")[0]
-    place = entry["runtime"] if kind == "local" else f"{entry['runtime']}, {kind}"
-    return FileRow(entry["file"], entry["accuracy"], entry["size_bytes"], entry["measured_ms"], place)
+    threads = "1 thread" if entry["threads"] == 1 else f"{entry['threads']} threads"
+    kind = _kind(entry["measured_on"])
+    place = f"{entry['runtime']}, {threads}" + ("" if kind == "local" else f", {kind}")
+    ms = entry["measured_ms"] / entry["batch"]
+    return FileRow(entry["file"], entry["accuracy"], entry["size_bytes"], ms, place)
+
+
+def _kind(device: str) -> str:
+    """Of a device what kind it is: names of hosts and users stay private."""
+    return device.partition(":")[0]
+
+
+def _public_architecture(architecture: Architecture) -> Architecture:
+    """Without a target that only its owner can reach."""
+    target = architecture.target
+    return architecture if target is None or target.device == "local" else replace(architecture, target=None)
+
+
+def _public_report(report: Report) -> Report:
+    """Without names of hosts and users, and without paths."""
+    kind, _, place = report["data"].partition(":")
+    target = report["target"] and {**report["target"], "device": _kind(report["target"]["device"])}
+    files = {name: {**entry, "measured_on": _kind(entry["measured_on"])} for name, entry in report["files"].items()}
+    data = f"{kind}:{Path(place).name}" if place and kind != "hf" else report["data"]
+    return {**report, "data": data, "target": target, "files": files}

@@ -70,7 +70,7 @@ class Expected:
     """What a network asks of its files.
 
     strided: convolutions with a stride and a kernel; each may need one explicit padding, nothing else does.
-    channels: outputs of all convolutions.
+    channels: outputs of all convolutions. end_parameters: of the first and the last layer.
     """
 
     convolutions: int
@@ -78,6 +78,7 @@ class Expected:
     strided: int
     channels: int
     parameters: int
+    end_parameters: int
 
     @staticmethod
     def of(layers: Sequence[LayerSpec]) -> "Expected":
@@ -91,11 +92,14 @@ class Expected:
             strided=sum(spec.stride > 1 and spec.kernel > 1 for spec in layers),
             channels=inner + sum(spec.out_shape[2] for spec in layers),
             parameters=network_cost(layers).params,
+            end_parameters=network_cost([layers[0], layers[-1]]).params,
         )
 
-    def size_limit_bytes(self, dtype: Dtype, operators: int) -> float:
-        """Of a file without waste: the values, their scales and biases, and the description of the operators."""
-        return 1.1 * LIMITS[dtype].bytes_per_value * self.parameters + 32 * self.channels + 1024 * operators + 4096
+    def size_limit_bytes(self, dtype: Dtype, found: Structure, *, ends_in_float: bool, metadata: int) -> float:
+        """Of a file without waste: the values, their scales and biases, the operators, and the metadata."""
+        size = LIMITS[dtype].bytes_per_value
+        values = size * self.parameters + ((4 - size) * self.end_parameters if ends_in_float else 0)
+        return 1.1 * values + 32 * self.channels + 1024 * found.operators.total() + 2 * metadata + 4096
 
 
 def structure_checks(

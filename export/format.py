@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from torch import nn
@@ -98,6 +98,3 @@ class ModelFile:
     def file_name(self) -> str:
         kind = "" if self.dtype == "float32" else f".{self.dtype}"
         return f"model{kind}{self.format.suffix}"
-
-    def description(self) -> dict[str, Any]:
-        return {"layout": self.format.layout, "runtime": self.format.runtime, "dtype": self.dtype}

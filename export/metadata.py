@@ -30,7 +30,7 @@ def describe_entries(
     """The entries of one file. Of the device there is what kind it is: host names and paths stay private."""
     entries = {
         "producer": f"proxyless {version('proxyless')}",
-        LABELS: json.dumps(list(labels)),
+        LABELS: json.dumps(list(labels), ensure_ascii=False),
         PREPROCESSING: preprocess.of_file(file_name).model_dump_json(),
     }
     if target is not None:
@@ -55,7 +55,7 @@ def write_metadata(path: Path, entries: Mapping[str, str]) -> None:
         onnx.helper.set_model_props(model, known)
         content = model.SerializeToString()
     else:
-        content = _with_json(path, json.dumps(known).encode())
+        content = _with_json(path, json.dumps(known, ensure_ascii=False).encode())
     with atomic(path) as temporary:
         temporary.write_bytes(content)
 

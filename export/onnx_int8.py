@@ -24,7 +24,8 @@ def make(source: Path, target: Path, images: np.ndarray, method: CalibrationMeth
     ends_in_float: keep the first and the last layer as they are.
     """
     if method != CalibrationMethod.MinMax:
-        images = images[: max(1, _MAX_COLLECTED_BYTES // _activation_bytes(source))]
+        count = max(1, min(len(images), _MAX_COLLECTED_BYTES // _activation_bytes(source)))
+        images = images[np.linspace(0, len(images) - 1, count).astype(int)]  # they may be in the order of the classes
     graph = onnx.load(source).graph
     layers = [node.name for node in graph.node if node.op_type in _LAYERS]
     with silence():

@@ -97,7 +97,7 @@ def _quantized(values: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
     if not np.issubdtype(tensor["dtype"], np.integer):
         return values
     (scale, zero), limits = tensor["quantization"], np.iinfo(tensor["dtype"])
-    rounded: np.ndarray = np.clip(np.round(values / scale + zero), limits.min, limits.max).astype(tensor["dtype"])
+    rounded: np.ndarray = np.clip(np.rint(values / scale) + zero, limits.min, limits.max).astype(tensor["dtype"])
     return rounded
 
 

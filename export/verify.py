@@ -9,6 +9,7 @@ import numpy as np
 
 from export.checks import LIMITS, SAME, Check, Expected, at_least, at_most, structure_checks
 from export.format import Format, Model, ModelFile
+from export.metadata import read_metadata
 
 _SINGLE_IMAGES = 8
 """Images that are run one at a time too."""
@@ -84,12 +85,15 @@ def verify(
     """
     found = file.format.structure(path)
     logits = evaluate(file.format, path, reference)
+    float_layers = _float_layers(file, recipe)
+    metadata = sum(len(text.encode()) for text in read_metadata(path).values())
+    size_limit = expected.size_limit_bytes(file.dtype, found, ends_in_float=bool(float_layers), metadata=metadata)
     checks = [
         Check("valid, and loads", True, 1, 1),
-        *structure_checks(found, expected, file.format.unwanted, _float_layers(file, recipe)),
-        *_numeric_checks(file, logits, reference, max_loss_points),
+        *structure_checks(found, expected, file.format.unwanted, float_layers),
+        *numeric_checks(file, logits, reference, max_loss_points),
         *_repeat_checks(file.format, path, logits, reference),
-        at_most("size", path.stat().st_size, expected.size_limit_bytes(file.dtype, found.operators.total()), " bytes"),
+        at_most("size", path.stat().st_size, size_limit, " bytes"),
     ]
     return FileReport(
         file=path.name,
@@ -119,9 +123,13 @@ def _float_layers(file: ModelFile, recipe: str | None) -> int | None:
     return next((entry.float_layers for entry in file.format.recipes["int8"] if entry.name == recipe), 0)
 
 
-def _numeric_checks(
+def numeric_checks(
     file: ModelFile, logits: np.ndarray, reference: Reference, max_loss_points: float | None
 ) -> list[Check]:
+    """Whether logits (N, classes) are what PyTorch computes, as far as the dtype allows.
+
+    max_loss_points: instead of the limit of the dtype.
+    """
     limits = LIMITS[file.dtype]
     error = float(np.abs(logits - reference.logits).max())
     agreement = share(logits.argmax(1) == reference.logits.argmax(1))

@@ -91,7 +91,10 @@ def main(arguments: list[str]) -> int:
     labels = (folder / "labels.txt").read_text(encoding="utf-8").split("\n")
     description = json.loads((folder / "preprocess.json").read_text(encoding="utf-8"))
     given = Path(arguments[0]).suffix in LOADERS
-    run, shape = load_first([Path(arguments.pop(0))] if given else [folder / name for name in description["files"]])
+    files = [Path(arguments.pop(0))] if given else [folder / name for name in description["files"]]
+    if not arguments or not any(file.exists() for file in files):
+        sys.exit(__doc__ if not arguments else f"{files[0]} is not there")
+    run, shape = load_first(files)
     for name in arguments:
         try:
             with Image.open(name) as image:

@@ -24,7 +24,7 @@ OnVisit = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class FileLatency:
+class BenchResult:
     """What was measured of a file with so many threads.
 
     runtime: with its version. peak_bytes: resident memory that loading and running the file added to the bare
@@ -92,15 +92,15 @@ class _Session:
             "inputs": events.get("loaded", {}).get("inputs", {}),
         }
 
-    def figures(self, file: str) -> FileLatency:
+    def figures(self, file: str) -> BenchResult:
         told, version = self.told[file], str(self.samples.environment["runtime"])
         measured = self.samples.measurements()[file]
-        return FileLatency(file, version, self.job.threads, measured, told["peak_bytes"], told["inputs"])
+        return BenchResult(file, version, self.job.threads, measured, told["peak_bytes"], told["inputs"])
 
 
 def bench(
     models: Sequence[Path | str], settings: BenchSettings | None = None, on_visit: OnVisit = lambda done, total: None
-) -> list[FileLatency]:
+) -> list[BenchResult]:
     """Measure files; for each of them one result per number of threads.
 
     Files of one runtime share a process, and are visited in a new random order in every round. Others cannot: their

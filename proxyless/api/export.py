@@ -77,18 +77,18 @@ def export(
 
 
 def left_out(report: Report) -> str | None:
-    """What to tell a user about files that lost too much accuracy; None where there are none."""
+    """What to tell a user about files that are too far from PyTorch; None where there are none."""
     if not report.get("left_out"):
         return None
-    lost = [
-        f"{name} loses "
-        + ", ".join(f"{attempt['loss_points']:.2f} ({attempt['recipe']})" for attempt in entry["attempts"])
-        for name, entry in report["left_out"].items()
-    ]
+    reasons = [f"{name} ({_reasons(entry['attempts'])})" for name, entry in report["left_out"].items()]
     return (
-        f"left out: {'; '.join(lost)} points of accuracy, and {report['max_int8_loss']:g} are allowed; the other files "
-        "are written; calibrate on more images, train longer, or allow more with --max-int8-loss"
+        f"left out with every recipe: {'; '.join(reasons)}; the other files are written; train longer, and for int8 "
+        "calibrate on more images or allow more with --max-int8-loss"
     )
+
+
+def _reasons(attempts: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{attempt['recipe']}: {'; '.join(attempt['failed'])}" for attempt in attempts)
 
 
 def _steps(reporter: Reporter, total: int) -> Callable[[str], None]:

@@ -15,7 +15,7 @@ from proxyless.space import Architecture, Target
 
 @dataclass(frozen=True)
 class FileLatency:
-    """How fast a file is. at_profiled_speed_ms: None where the speed of the profile is not known.
+    """How fast a file is, per call with `batch` images. at_profiled_speed_ms: None where that speed is not known.
 
     is_target: whether it is the file that the budget is for.
     """
@@ -25,10 +25,12 @@ class FileLatency:
     measured_on: str
     at_profiled_speed_ms: float | None
     is_target: bool
+    threads: int
+    batch: int
     checks: tuple[Check, ...]
 
     def document(self) -> dict[str, Any]:
-        names = ("measured_ms", "iqr_ms", "measured_on", "at_profiled_speed_ms", "is_target")
+        names = ("measured_ms", "iqr_ms", "measured_on", "at_profiled_speed_ms", "is_target", "threads", "batch")
         return {name: getattr(self, name) for name in names}
 
 
@@ -50,8 +52,9 @@ def _measure(files: Mapping[ModelFile, Path], runtime: str, architecture: Archit
     here = target if target is not None and target.runtime == runtime else None
     device = here.device if here else "local"
     named = {file.name: path for file, path in files.items()}
-    measured = measure_files(named, find_device(device), _conditions(runtime, architecture, here))
-    return {file: _file_latency(file, measured[file.name], device, here) for file in files}
+    conditions = _conditions(runtime, architecture, here)
+    measured = measure_files(named, find_device(device), conditions)
+    return {file: _file_latency(file, measured[file.name], device, here, conditions) for file in files}
 
 
 def _conditions(runtime: str, architecture: Architecture, target: Target | None) -> Conditions:
@@ -70,7 +73,9 @@ def _conditions(runtime: str, architecture: Architecture, target: Target | None)
     )
 
 
-def _file_latency(file: ModelFile, latency: DeployedLatency, device: str, target: Target | None) -> FileLatency:
+def _file_latency(
+    file: ModelFile, latency: DeployedLatency, device: str, target: Target | None, conditions: Conditions
+) -> FileLatency:
     """target: of the conditions under which it was measured, if they are a target's."""
     is_target = target is not None and target.dtype == file.dtype
     return FileLatency(
@@ -79,6 +84,8 @@ def _file_latency(file: ModelFile, latency: DeployedLatency, device: str, target
         measured_on=device,
         at_profiled_speed_ms=latency.at_profiled_speed_ms if target else None,
         is_target=is_target,
+        threads=conditions.threads,
+        batch=conditions.batch,
         checks=tuple(_checks(file, latency.at_profiled_speed_ms, target)) if target and is_target else (),
     )
 
@@ -87,6 +94,6 @@ def _checks(file: ModelFile, value: float, target: Target) -> list[Check]:
     checks = [at_most(f"{file.file_name}: latency at the speed of the profile", value, target.budget_ms, " ms")]
     if target.margin is not None:
         expected = target.measured_ms or target.predicted_ms
-        name = f"{file.file_name}: latency above what was predicted"
+        name = f"{file.file_name}: latency above what was {'measured' if target.measured_ms else 'predicted'} before"
         checks.append(at_most(name, 100 * (value / expected - 1), 100 * target.margin, " %"))
     return checks

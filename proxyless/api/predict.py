@@ -79,6 +79,7 @@ def load_classifier(path: Path, threads: int = 1) -> Classifier:
     if path.suffix not in LOADERS:
         raise InputError(f"{path} has an unknown suffix; give a file ending in {' or '.join(LOADERS)}")
     runtime = runtime_of(path)
+    runtime.require()
     labels, preprocess = _description(path)
     try:
         run, shape = LOADERS[path.suffix](path, threads)

@@ -90,10 +90,15 @@ def refined_path(
             measured.update(_measure(result, table, fresh))
 
     measure([budget_ms * share for share in _FIRST], 1)
+    if not measured:
+        raise InputError(
+            f"no network keeps the other limits within {budget_ms:.4g} ms; ask for a larger budget or looser limits"
+        )
     for attempt in range(_TRIES):
         error = _error(measured, budget_ms, bounds[0])
         measure([budget_ms / error * _MOST * share for share in _SECOND], 4 * (attempt + 1))
-        if any(_LEAST * budget_ms <= ms <= _MOST * budget_ms for ms in measured.values()):
+        least_ms = _LEAST * budget_ms if result.allowances_are_used else 0.0
+        if any(least_ms <= ms <= _MOST * budget_ms for ms in measured.values()):
             break
     return _choose(result, measured, budget_ms)
 

@@ -88,8 +88,15 @@ def print_report(output: Path, report: dict[str, Any]) -> None:
             ("runtime", "dtype", "budget ms", "predicted ms"),
             [[target["runtime"], target["dtype"], f"{target['budget_ms']:.4g}", f"{target['predicted_ms']:.4g}"]],
         )
-        if not report["budget_checked"]:
-            OUT.print(f"the budget was not checked: no {target['dtype']} file of this export runs on its runtime")
+    say_unchecked(report)
+
+
+def say_unchecked(report: dict[str, Any]) -> None:
+    """Say so when the budget was not checked on any file."""
+    target = report["target"]
+    if target and not report["budget_checked"]:
+        kind = f"{target.get('dtype', 'float32')} file of this export runs on {target['runtime']}"
+        OUT.print(f"the budget was not checked: no {kind}", highlight=False)
 
 
 def _row(entry: dict[str, Any]) -> list[str]:

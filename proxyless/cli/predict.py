@@ -1,9 +1,6 @@
 """`proxyless predict`"""
 
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,10 +31,11 @@ def predict(
     for name, value in (("top", top), ("threads", threads)):
         if value < 1:
             raise InputError(f"{name} must be at least 1, got {value}")
+    from export.silence import silence
     from proxyless.api.predict import find_images, load_classifier
 
     files = find_images(images)
-    with _without_greetings():
+    with silence():  # runtimes greet on standard error
         classifier = load_classifier(model, threads)
     predictions, problems = _classify(classifier, files, top)
     if json:
@@ -46,19 +44,6 @@ def predict(
         _print(classifier, threads, predictions)
     if problems:
         raise typer.Exit(FAILED)
-
-
-@contextmanager
-def _without_greetings() -> Iterator[None]:
-    """Runtimes write past Python to standard error what they have loaded; what goes wrong they raise."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _classify(classifier: "Classifier", files: list[Path], top: int) -> "tuple[list[Prediction], dict[Path, str]]":

@@ -19,7 +19,7 @@ def run(
 
     Example: `proxyless run examples/demo.yaml`
     """
-    from proxyless.cli.export import require_all
+    from proxyless.cli.export import require_all, say_unchecked
     from proxyless.cli.pipeline import Pipeline, PipelineSettings
     from proxyless.config import read_yaml
 
@@ -33,6 +33,7 @@ def run(
         _print_result(settings.output / "model", result)
         if result["networks"]:
             _print_networks(result["networks"])
+        say_unchecked(result["export"])
     require_all(result["export"])
 
 
@@ -52,8 +53,9 @@ def _print_result(folder: Path, result: dict[str, Any]) -> None:
 
 
 def _kind(entry: dict[str, Any]) -> str:
-    """Runtime, and the numbers where they are not float32."""
-    return entry["runtime"] if entry["dtype"] == "float32" else f"{entry['runtime']} {entry['dtype']}"
+    """Runtime, and the numbers where they are not float32; reports from before other dtypes do not say."""
+    dtype = entry.get("dtype", "float32")
+    return entry["runtime"] if dtype == "float32" else f"{entry['runtime']} {dtype}"
 
 
 def _runtime(target: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from latency.devices.base import OnEvent
 from latency.measurement import Measurement
 from latency.runtimes import RUNTIMES
 from latency.settings import BenchSettings
-from proxyless.api.bench import PORTIONS, FileLatency, bench
+from proxyless.api.bench import PORTIONS, BenchResult, bench
 from proxyless.cli.main import app
 from proxyless.errors import InputError
 
@@ -245,7 +245,7 @@ def test_files_that_share_a_process_are_not_interrupted(tmp_path: Path, monkeypa
 
 def test_percentiles_are_over_all_runs() -> None:
     rounds = tuple((float(10 * number + 1), float(10 * number + 2)) for number in range(50))
-    document = FileLatency("m.onnx", "fake 1", 1, Measurement(rounds), None, {}).document()
+    document = BenchResult("m.onnx", "fake 1", 1, Measurement(rounds), None, {}).document()
     assert (document["min_ms"], document["n"]) == (1.0, 100)
     ordered = sorted(ms for samples in rounds for ms in samples)
     for share in (50, 90, 99):

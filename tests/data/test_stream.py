@@ -168,12 +168,13 @@ def test_memory_stays_bounded(tmp_path: Path, kind: str) -> None:
 
 
 _ENDLESS = """
-import sys, torch
+import signal, sys, torch
 import proxyless.data.part
 from proxyless.data import Batches, load_data
 proxyless.data.part.MEMORY_SHARE = 0.0
 data = load_data(sys.argv[1], 256)
 batches = Batches(data, data.train, 4, torch.device("cpu"))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background process of a shell starts with it ignored
 for epoch in range(10**6):
     torch.manual_seed(epoch)
     for step, (images, labels) in enumerate(batches.shuffled(0, "train", epoch)):
