@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
+from export.checks import Check
 from export.format import ModelFile
 from export.formats import find_formats
 from export.ladder import quantize
@@ -65,7 +66,7 @@ def _reference(logits: np.ndarray) -> Reference:
 def test_recipes_are_tried_in_order_until_one_loses_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (format_,) = find_formats(["onnx"])
     names = [recipe.name for recipe in format_.recipes["int8"]]
-    losses = iter([5.0, 3.0, 0.5])
+    passes = iter([False, False, True])
     made: list[str] = []
 
     def make(file: ModelFile, recipe: str, source: Path, target: Path, images: np.ndarray) -> None:
@@ -74,14 +75,15 @@ def test_recipes_are_tried_in_order_until_one_loses_little(tmp_path: Path, monke
 
     monkeypatch.setattr("export.ladder.make_file", make)
     monkeypatch.setattr("export.ladder.evaluate", lambda *_: np.zeros((1, 2)))
-    monkeypatch.setattr(Reference, "loss_points", lambda *_: next(losses))
+    monkeypatch.setattr("export.ladder.numeric_checks", lambda *_: [Check("agreement", next(passes), 0.5, 0.9)])
     file = ModelFile(format_, "int8")
     found = quantize(file, tmp_path, np.zeros((1, 3, 32, 32), np.float32), _reference(np.ones((1, 2))), 1.0)
     assert found.kept and made == names[:3] and found.recipe == names[2]
     assert (tmp_path / file.file_name).exists()
-    losses = iter([5.0] * len(names))
+    passes = iter([False] * len(names))
     found = quantize(file, tmp_path, np.zeros((1, 3, 32, 32), np.float32), _reference(np.ones((1, 2))), 1.0)
     assert not found.kept and [attempt.recipe for attempt in found.attempts] == names
+    assert {attempt.failed for attempt in found.attempts} == {("agreement: FAILED (0.5, limit 0.9)",)}
     assert not (tmp_path / file.file_name).exists()
 
 
@@ -99,7 +101,7 @@ def test_a_bad_int8_file_is_left_out_and_the_float_file_stays(
     monkeypatch.setattr("export.ladder.make_file", make)
     report = export(trained, tmp_path / "model", ["onnx"], settings=ExportSettings(int8=True))
     message = left_out(report)
-    assert message is not None and "model.int8.onnx loses" in message and "1 are allowed" in message
+    assert message is not None and "model.int8.onnx (range: " in message and "accuracy lost: FAILED" in message
     assert (tmp_path / "model" / "model.onnx").exists() and not (tmp_path / "model" / "model.int8.onnx").exists()
 
 
