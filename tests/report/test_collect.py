@@ -5,8 +5,10 @@ import shlex
 from collections.abc import Callable
 from math import exp
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from proxyless.api.report import collect
@@ -92,6 +94,27 @@ def test_the_command_to_search_again_finds_the_same(tmp_path: Path) -> None:
     (again,) = (command for command in content.commands if command.makes == "search")
     invoke(" ".join(shlex.split(again.line)[1:]))
     assert (tmp_path / "run-again" / "result.json").read_text() == (tmp_path / "run" / "result.json").read_text()
+
+
+def _change(path: Path, **values: Any) -> None:
+    """Change fields of a JSON or YAML file; those that are None are removed."""
+    document = {**yaml.safe_load(path.read_text()), **values}
+    path.write_text(json.dumps({name: value for name, value in document.items() if value is not None}))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_the_answer_is_the_network_of_the_tables_dtype(searched: Path, copy: Copy, dtype: str) -> None:
+    run = copy(searched)
+    target = json.loads((run / "architecture.json").read_text())["target"]
+    chosen = {"float32": "k3e3", "int8": "k7e6"}
+    for kind, op in chosen.items():
+        name = "network-litert.json" if kind == "float32" else "network-litert-int8.json"
+        path = run / name
+        path.write_text((run / "architecture.json").read_text())
+        _change(path, ops=[op] * len(SPACE.layers), target={**target, "dtype": kind})
+    _change(run / "table.json", dtype=dtype)
+    answer = collect(run).answer
+    assert answer is not None and set(answer.ops) == {chosen[dtype]}
 
 
 def test_an_export_report_with_more_and_with_less_is_shown(complete: Path, copy: Copy) -> None:

@@ -76,8 +76,9 @@ def is_for(network: Architecture, table: LatencyTable | None) -> bool:
     if target is None or table is None:
         return False
     runtime = table.runtime
-    mine = (target.device, target.runtime, target.threads, target.delegate, target.batch)
-    return mine == (str(table.device["name"]), runtime.name, runtime.threads, runtime.delegate, table.batch)
+    mine = (target.device, target.runtime, target.threads, target.delegate, target.batch, target.dtype)
+    device = str(table.device["name"])
+    return mine == (device, runtime.name, runtime.threads, runtime.delegate, table.batch, table.dtype)
 
 
 def read_course(folders: RunFolders, result: SearchResult | None, space: Space) -> Course | None:
