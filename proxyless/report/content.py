@@ -98,7 +98,7 @@ class Answer(Part):
 
 
 class LatencyFigure(Part):
-    """One latency of the network or of a file of it. on_target: on the runtime that the budget is for."""
+    """One latency of the network or of a file of it. on_target: with the runtime and dtype that the budget is for."""
 
     label: str
     runtime: str
@@ -122,7 +122,7 @@ class TrainedFacts(Part):
 
 
 class ExportedFile(Part):
-    """One file of an export, as its `report.json` describes it."""
+    """One file of an export, as its `report.json` describes it. is_target: whether the budget is for it."""
 
     file: str | None = None
     dtype: str | None = None
@@ -135,7 +135,15 @@ class ExportedFile(Part):
     iqr_ms: float | None = None
     at_profiled_speed_ms: float | None = None
     measured_on: str | None = None
+    is_target: bool | None = None
     operators: dict[str, int] | None = None
+
+    @property
+    def on_target(self) -> bool:
+        """Whether the budget is for it. Older reports do not say: their targets computed in float32."""
+        if self.is_target is not None:
+            return self.is_target
+        return self.dtype in (None, "float32") and self.at_profiled_speed_ms is not None
 
 
 class Check(Part):
@@ -148,13 +156,42 @@ class Check(Part):
     unit: str | None = None
 
 
+class Attempt(Part):
+    """A way to make a file, and the percentage points of accuracy that the file lost."""
+
+    recipe: str
+    loss_points: float
+
+
+class LeftOut(Part):
+    """A file that is not in the export, since it lost too much accuracy however it was made."""
+
+    attempts: list[Attempt] = []
+
+
+class ExportTarget(Part):
+    """What the budget is for."""
+
+    runtime: str
+    dtype: str = "float32"
+
+
 class Exported(Part):
-    """What `report.json` says. files: by kind."""
+    """What `report.json` says. files: by kind. left_out: by file name. max_int8_loss: in percentage points."""
 
     data: str | None = None
     pytorch_accuracy: float | None = None
+    target: ExportTarget | None = None
+    budget_checked: bool | None = None
     files: dict[str, ExportedFile] = {}
+    left_out: dict[str, LeftOut] = {}
+    calibration_images: int | None = None
+    max_int8_loss: float | None = None
     checks: list[Check] = []
+
+    def allowed_loss_points(self, file_name: str) -> float | None:
+        """What a file may lose; a report says so of int8 files only."""
+        return self.max_int8_loss if ".int8." in file_name else None
 
 
 class BoundState(Part):

@@ -27,7 +27,7 @@ def _latencies(latencies: Sequence[LatencyFigure], targets: Sequence[TargetFacts
     """A line per latency, from the top; its name stands above it, where a phone has room."""
     figure = new_figure("milliseconds", "", height_px=90 + _LINE_PX * len(latencies))
     rows = list(enumerate(latencies))
-    for on_target, name in ((True, "on the target"), (False, "elsewhere")):
+    for on_target, name in ((True, "what the budget is for"), (False, "others")):
         chosen = [(row, each) for row, each in rows if each.on_target is on_target]
         figure.add_scatter(
             x=[each.ms for _, each in chosen],
@@ -47,7 +47,7 @@ def _latencies(latencies: Sequence[LatencyFigure], targets: Sequence[TargetFacts
         figure.add_scatter(x=[None], y=[None], mode="lines", name="budget", line={"color": COLOURS[4], "dash": "dot"})
     figure.update_yaxes(range=[len(latencies) - 0.5, -0.8], showticklabels=False, dtick=1)
     figure.update_xaxes(rangemode="tozero")
-    caption = "The budget holds on the target's runtime only."
+    caption = "The budget holds with the target's runtime and dtype only."
     return Chart("latency", "Predicted and measured latency", caption, figure, wide=True)
 
 

@@ -36,6 +36,7 @@ def _items(value: Mapping[str, Any]) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "ms": _or_dash(lambda value: f"{value:.3g} ms"),
     "number": _or_dash(_short),
+    "points": _or_dash(lambda value: f"{value:.2f}"),
     "percent": _or_dash(lambda value: f"{value:.2%}"),
     "share": _or_dash(lambda value: f"{value:.1%}"),
     "bytes": _or_dash(_bytes),

@@ -102,6 +102,33 @@ def _change(path: Path, **values: Any) -> None:
     path.write_text(json.dumps({name: value for name, value in document.items() if value is not None}))
 
 
+_FLOAT: dict[str, Any] = {"file": "model.onnx", "dtype": "float32", "measured_ms": 8, "at_profiled_speed_ms": 7}
+_INT8: dict[str, Any] = {"file": "model.int8.onnx", "dtype": "int8", "measured_ms": 3, "at_profiled_speed_ms": 2}
+
+
+@pytest.mark.parametrize(
+    ("entries", "on_target"),
+    [
+        ([_FLOAT | {"is_target": True}, _INT8 | {"is_target": False}], [8, 7]),
+        ([_FLOAT | {"is_target": False}, _INT8 | {"is_target": True}], [3, 2]),
+        ([_FLOAT | {"is_target": False}, _INT8 | {"is_target": False}], []),
+        ([_FLOAT, _INT8], [8, 7]),  # older reports say neither this nor, before that, the dtype
+        ([_FLOAT | {"dtype": None}], [8, 7]),
+        ([_FLOAT | {"at_profiled_speed_ms": None}], []),
+    ],
+)
+def test_on_target_is_what_the_budget_is_for(
+    complete: Path, copy: Copy, entries: list[dict[str, Any]], on_target: list[float]
+) -> None:
+    run = copy(complete)
+    _change(run / "model" / "report.json", files={f"file{number}": entry for number, entry in enumerate(entries)})
+    latencies = [figure for figure in collect(run).latencies if "model." in figure.label]
+    assert [figure.ms for figure in latencies if figure.on_target] == on_target
+    assert len(latencies) == sum(
+        entry[name] is not None for entry in entries for name in ("measured_ms", "at_profiled_speed_ms")
+    )
+
+
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
 def test_the_answer_is_the_network_of_the_tables_dtype(searched: Path, copy: Copy, dtype: str) -> None:
     run = copy(searched)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxyless.api.report import collect, report
+from proxyless.report.words import DASH
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>'\"&{{ 7 * 7 }}"
 
@@ -63,6 +64,9 @@ def make_hostile(run: Path) -> Path:
     change("gallery/gallery.json", lambda d: [net.update(target=HOSTILE, file=HOSTILE) for net in d["networks"]])
     change("environment.json", lambda d: d.update(system=HOSTILE))
     change("model/report.json", lambda d: d["files"].update({HOSTILE: {"file": HOSTILE, "measured_ms": 1.5}}))
+    lost = {"attempts": [{"recipe": HOSTILE, "loss_points": 5}]}
+    target = {"runtime": HOSTILE, "dtype": HOSTILE}
+    change("model/report.json", lambda d: d.update(left_out={HOSTILE: lost}, budget_checked=False, target=target))
     change("model/report.json", lambda d: d["checks"].append({"name": HOSTILE, "passed": False, "value": HOSTILE}))
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     for line in lines:
@@ -133,3 +137,67 @@ def test_what_is_not_there_is_said_with_its_command(searched: Path, tmp_path: Pa
     page = _page(searched, tmp_path)
     assert "Nothing has been exported yet." in page.text
     assert f"proxyless export {searched}/trained --format onnx,tflite -o {searched}/model" in page.text
+
+
+_MEASURED = {"runtime": "litert", "measured_ms": 9, "at_profiled_speed_ms": 8}
+
+
+def test_the_headline_latency_is_of_the_file_that_the_budget_is_for(complete: Path, copy: Copy, tmp_path: Path) -> None:
+    run = copy(complete)
+    path = run / "model" / "report.json"
+    files = {
+        "tflite": {**_MEASURED, "file": "model.tflite", "dtype": "float32", "is_target": True},
+        "tflite-int8": {**_MEASURED, "file": "model.int8.tflite", "dtype": "int8", "at_profiled_speed_ms": 2.5},
+    }
+    files["tflite-int8"]["is_target"] = False
+    path.write_text(json.dumps({**json.loads(path.read_text()), "files": files}))
+    report(run, tmp_path / "page.html")
+    tiles = re.findall(r'<div class="tile"><b>(.*?)</b>(.*?)</div>', (tmp_path / "page.html").read_text())
+    assert tiles[2] == ("8 ms", "model.tflite, at profiled speed")
+
+
+def test_files_that_lost_too_much_are_said_with_every_attempt(complete: Path, copy: Copy, tmp_path: Path) -> None:
+    assert "Left out" not in _page(complete, tmp_path).text
+    run = copy(complete)
+    path = run / "model" / "report.json"
+    attempts = [{"recipe": "per tensor", "loss_points": 12.348}, {"recipe": "per channel", "loss_points": 3.5}]
+    lost = {"model.int8.onnx": {"attempts": attempts, "kept": False}}
+    lost["model.float16.tflite"] = {"attempts": attempts[1:], "kept": False}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "left_out": lost, "max_int8_loss": 1.5}))
+    _page(run, tmp_path)
+    html = (tmp_path / "page.html").read_text()
+    assert "These files are not in the export: however they were made, they lost more accuracy than is allowed." in html
+    (table,) = re.findall(r"<h3>Left out</h3>(.*?)</table>", html, re.DOTALL)
+    assert [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr>(<td.*?)</tr>", table)] == [
+        ["model.int8.onnx", "per tensor", "12.35", "1.5"],
+        ["model.int8.onnx", "per channel", "3.50", "1.5"],
+        ["model.float16.tflite", "per channel", "3.50", DASH],  # the limit that the report has is of int8
+    ]
+
+
+_TARGET = {"runtime": "litert", "dtype": "int8"}
+
+
+@pytest.mark.parametrize(
+    ("checked", "target", "sentence"),
+    [
+        (True, _TARGET, "The budget was checked on model.int8.tflite."),
+        (False, _TARGET, "The budget was not checked: no int8 file of this export runs on litert."),
+        (False, None, "No budget was checked: the network was exported without a target."),
+        (None, _TARGET, "The export does not say whether the budget was checked."),
+    ],
+)
+def test_the_page_says_whether_the_budget_was_checked(
+    complete: Path, copy: Copy, tmp_path: Path, checked: bool | None, target: dict[str, str] | None, sentence: str
+) -> None:
+    run = copy(complete)
+    path = run / "model" / "report.json"
+    files = {
+        "tflite": {**_MEASURED, "file": "model.tflite", "dtype": "float32", "is_target": False},
+        "tflite-int8": {**_MEASURED, "file": "model.int8.tflite", "dtype": "int8", "is_target": bool(checked)},
+    }
+    document = {**json.loads(path.read_text()), "files": files, "target": target, "budget_checked": checked}
+    if checked is None:
+        del document["budget_checked"]
+    path.write_text(json.dumps(document))
+    assert sentence in _page(run, tmp_path).text

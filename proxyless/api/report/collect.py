@@ -111,7 +111,7 @@ def _target(table: LatencyTable, budget_ms: float | None, space: Space, network:
 
 
 def _latencies(network: Architecture | None, exported: Exported | None) -> list[LatencyFigure]:
-    """Predicted and measured, of the network and of its files; those on the target first."""
+    """Predicted and measured, of the network and of its files; those that the budget is for first."""
     target = network.target if network else None
     figures = []
     if target:
@@ -119,7 +119,7 @@ def _latencies(network: Architecture | None, exported: Exported | None) -> list[
         if target.measured_ms:
             figures.append(_figure("measured before training", target.runtime, target.measured_ms))
     for kind, entry in (exported.files if exported else {}).items():
-        on_target = target is not None and entry.at_profiled_speed_ms is not None
+        on_target = target is not None and entry.on_target
         name, runtime = entry.file or kind, entry.runtime or "?"
         if entry.measured_ms is not None:
             figures.append(_figure(f"{name}, measured", runtime, entry.measured_ms, on_target))
