@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from proxyless.api.report import collect
@@ -102,6 +103,112 @@ def _change(path: Path, **values: Any) -> None:
     path.write_text(json.dumps({name: value for name, value in document.items() if value is not None}))
 
 
+def _commands(run: Path) -> dict[str, list[str]]:
+    """The words of the commands that make a run again, by what they make."""
+    return {each.makes: shlex.split(each.line)[1:] for each in collect(run).commands}
+
+
+def _parsed(words: list[str]) -> dict[str, Any]:
+    """What the command understands."""
+    command = get_command(app).commands[words[0]]  # type: ignore[attr-defined]
+    params: dict[str, Any] = command.make_context(words[0], words[1:]).params
+    return params
+
+
+def test_the_commands_make_the_same_network_in_another_folder(complete: Path, copy: Copy) -> None:
+    run = copy(complete)
+    again = run.with_name("run-again")
+    commands = _commands(run)
+    assert list(commands) == ["search", "trained network", "exported files"]
+    invoke(shlex.join(commands["search"]))
+    invoke(shlex.join(commands["trained network"]))
+    for name in ("result.json", "trained/config.yaml", "trained/trained.json"):
+        assert (again / name).read_text() == (run / name).read_text()
+    assert commands["exported files"] == shlex.split(f"export {again}/trained --format onnx -o {again}/model")
+
+
+def test_the_training_again_has_every_setting_of_the_training(complete: Path, copy: Copy) -> None:
+    run = copy(complete)
+    asked: dict[str, Any] = {
+        "epochs": 7,
+        "warmup_epochs": 1,
+        "lr": 1e-5,
+        "weight_decay": 0.001,
+        "seed": 5,
+        "limit": 100,
+    }
+    asked |= {"batch_size": 8, "validation": 0.25, "device": "cpu", "precision": "bf16-mixed", "compile": True}
+    _change(run / "trained" / "config.yaml", data="digits", train=asked)
+    params = _parsed(_commands(run)["trained network"])
+    again = run.with_name("run-again")
+    assert (params["network"], params["output"], params["data"]) == (again, again / "trained", "digits")
+    assert {name: params["compiled" if name == "compile" else name] for name in asked} == asked
+
+
+@pytest.mark.parametrize("given", [".", "../run", "trained/.."])
+def test_the_other_folder_lies_beside_the_run(
+    complete: Path, copy: Copy, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    run = copy(complete)
+    monkeypatch.chdir(run)
+    outputs = [_parsed(words)["output"].resolve() for words in _commands(Path(given)).values()]
+    again = run.with_name("run-again")
+    assert outputs == [again, again / "trained", again / "model"]
+
+
+def test_another_network_that_was_trained_is_trained_again(complete: Path, copy: Copy) -> None:
+    run = copy(complete)
+    _change(run / "trained" / "architecture.json", target=None)
+    params = _parsed(_commands(run)["trained network"])
+    assert (params["network"], params["output"]) == (
+        run / "trained" / "architecture.json",
+        run.with_name("run-again") / "trained",
+    )
+
+
+def test_an_unfinished_training_goes_on_with_its_settings(complete: Path, copy: Copy) -> None:
+    run = copy(complete)
+    (run / "trained" / "trained.json").unlink()
+    (line,) = (part.line for part in collect(run).missing if part.makes == "trained network")
+    params = _parsed(shlex.split(line)[1:])
+    assert (params["network"], params["output"], params["resume"]) == (run, run / "trained", True)
+    assert (params["epochs"], params["batch_size"], params["seed"]) == (1, 16, None)
+
+
+_LOST = {"attempts": [{"recipe": "per tensor", "loss_points": 3.25}], "kept": False}
+
+
+@pytest.mark.parametrize(
+    ("changed", "asked"),
+    [
+        ({"files": {"tflite": {}}}, {"formats": "tflite"}),
+        ({"files": {"onnx": {}, "onnx-int8": {"dtype": "int8"}}}, {"formats": "onnx", "int8": True}),
+        ({"files": {"onnx": {}}, "left_out": {"model.int8.onnx": _LOST}}, {"formats": "onnx", "int8": True}),
+        (
+            {"files": {"onnx": {}, "tflite": {}, "tflite-float16": {}}, "max_int8_loss": 1},
+            {"formats": "onnx,tflite", "float16": True},
+        ),
+        (
+            {"files": {"onnx": {}}, "target": {"runtime": "onnxruntime", "dtype": "int8"}},
+            {"formats": "onnx", "int8": False},
+        ),
+        (
+            {"files": {"onnx": {}, "onnx-int8": {}}, "max_int8_loss": 2.5, "calibration_images": 50, "data": "digits"},
+            {"formats": "onnx", "int8": True, "max_int8_loss": 2.5, "calibration_images": 50, "data": "digits"},
+        ),
+    ],
+)
+def test_the_export_again_makes_the_files_of_the_export(
+    complete: Path, copy: Copy, changed: dict[str, Any], asked: dict[str, Any]
+) -> None:
+    run = copy(complete)
+    _change(run / "model" / "report.json", **changed)
+    again = run.with_name("run-again")
+    defaults = {"int8": None, "float16": False, "calibration_images": 200, "max_int8_loss": 1, "data": None}
+    others = {"trained": again / "trained", "output": again / "model", "json": False, "seed": 0}
+    assert _parsed(_commands(run)["exported files"]) == {**others, **defaults, **asked}
+
+
 _FLOAT: dict[str, Any] = {"file": "model.onnx", "dtype": "float32", "measured_ms": 8, "at_profiled_speed_ms": 7}
 _INT8: dict[str, Any] = {"file": "model.int8.onnx", "dtype": "int8", "measured_ms": 3, "at_profiled_speed_ms": 2}
 
@@ -183,6 +290,7 @@ _FILES = (
     "log.jsonl",
     "environment.json",
     "trained/architecture.json",
+    "trained/config.yaml",
     "trained/trained.json",
     "trained/log.jsonl",
     "model/architecture.json",

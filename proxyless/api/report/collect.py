@@ -48,7 +48,7 @@ def collect(run: Path | str) -> Content:
         course=read_course(folders, result, space),
         galleries=galleries,
         environment=read_environment(folders),
-        commands=reproduction(folders),
+        commands=reproduction(folders, exported),
         configs=read_configs(folders),
         seed=(folders.config.search or {}).get("seed"),
         missing=missing_parts(folders, bool(tables), bool(galleries)),

@@ -1,18 +1,27 @@
 """The commands that make what a run does not have yet, and those that make it again."""
 
 import shlex
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from numpy import format_float_positional
 
+from export.format import ModelFile
+from export.formats import FORMATS, all_files
+from export.settings import ExportSettings
 from proxyless.api.report.folders import RunFolders
-from proxyless.report.content import Command
+from proxyless.config import Settings
+from proxyless.files import read_json
+from proxyless.report.content import Command, Exported
 from proxyless.search.config import SearchSettings
+from proxyless.train.config import TrainSettings
 
-_FROM_PYTHON_ONLY = ("momentum", "weight_decay", "label_smoothing")
-"""Settings of a search that no flag changes."""
+_SEARCH_FROM_PYTHON = ("momentum", "weight_decay", "label_smoothing")
+_TRAIN_FROM_PYTHON = ("momentum", "label_smoothing")
+"""Settings that no flag of the command changes."""
 
 
 def missing_parts(folders: RunFolders, profiled: bool, has_gallery: bool) -> list[Command]:
@@ -32,23 +41,29 @@ def missing_parts(folders: RunFolders, profiled: bool, has_gallery: bool) -> lis
     return stages if has_gallery else [*stages, _gallery(folders)]
 
 
-def reproduction(folders: RunFolders) -> list[Command]:
+def reproduction(folders: RunFolders, exported: Exported | None) -> list[Command]:
     """From the settings that lie in the run to the same run in another folder."""
+    again = replace(folders, root=_beside(folders.root))
     if folders.config.is_pipeline:
-        return [Command(makes="all of it", line=_line("run", _config_file(folders), "-o", _again(folders)))]
+        return [Command(makes="all of it", line=_line("run", _config_file(folders), "-o", again.root))]
     return [
-        Command(makes="search", line=_search(folders, again=True)),
-        Command(makes="trained network", line=_train(folders)),
-        Command(makes="exported files", line=_export(folders)),
+        Command(makes="search", line=_search(folders, again)),
+        Command(makes="trained network", line=_train(folders, again)),
+        Command(makes="exported files", line=_export(folders, exported, again)),
     ]
+
+
+def _beside(folder: Path) -> Path:
+    named = folder.resolve() if folder.name in ("", "..") else folder
+    return named.with_name(f"{named.name}-again")
 
 
 def _config_file(folders: RunFolders) -> Path:
     return folders.root / "config.yaml"
 
 
-def _search(folders: RunFolders, again: bool = False) -> str:
-    """The search with every setting that is not the default; to go on with it, or `again` in another folder."""
+def _search(folders: RunFolders, again: RunFolders | None = None) -> str:
+    """The search with every setting that is not the default; to go on with it, or `again` in other folders."""
     config = folders.search_config
     tables = [*folders.tables, *repeat("TABLE.json", len(config.targets))]  # an unfinished search has no copies yet
     targets = [
@@ -57,32 +72,67 @@ def _search(folders: RunFolders, again: bool = False) -> str:
     ]
     bounds = config.limits.model_dump().items()
     limits = [(f"--{name.removesuffix('_bytes')}", value) for name, value in bounds if value]
-    place = ("-o", _again(folders)) if again else ("-o", folders.search, "--resume")
-    words = [word for group in (*targets, *limits, *_flags(config.search or {}), place) for word in group]
+    place = ("-o", again.search) if again else ("-o", folders.search, "--resume")
+    flags = _flags(config.search or {}, SearchSettings(), _SEARCH_FROM_PYTHON)
+    words = [word for group in (*targets, *limits, flags, place) for word in group]
     return _line("search", "--space", config.space, "--data", config.data, *words)
 
 
-def _again(folders: RunFolders) -> Path:
-    return folders.root.with_name(f"{folders.root.resolve().name}-again")
+def _train(folders: RunFolders, again: RunFolders | None = None) -> str:
+    """The training with every setting that is not the default; to begin or go on with it, or `again`."""
+    config, place = folders.trained_config, again or folders
+    resume = ["--resume"] if config and not again else []
+    data = (config or folders.search_config).data
+    flags = _flags(config.train, TrainSettings(), _TRAIN_FROM_PYTHON) if config else []
+    return _line("train", _network(folders, place), "--data", data, *flags, "-o", place.trained, *resume)
 
 
-def _flags(settings: dict[str, Any]) -> list[tuple[Any, ...]]:
-    defaults = SearchSettings().model_dump()
-    changed = {name: value for name, value in settings.items() if name in defaults and value != defaults[name]}
-    return [
+def _network(folders: RunFolders, place: RunFolders) -> Path:
+    """What is trained: what the search finds, unless the training was of another network."""
+    found, trained = folders.search / "architecture.json", folders.trained / "architecture.json"
+    if not (found.exists() and trained.exists()):
+        return place.search
+    same = read_json(found, "architecture") == read_json(trained, "architecture")
+    return place.search if same else trained
+
+
+def _export(folders: RunFolders, exported: Exported | None = None, again: RunFolders | None = None) -> str:
+    """The export with the default files; or with those of an earlier one, `again` in other folders."""
+    place, files = again or folders, _written(exported) if exported else []
+    formats = dict.fromkeys(file.format.name for file in files) or folders.config.formats
+    flags = _export_flags(folders, exported, {file.dtype for file in files}) if exported else []
+    return _line("export", place.trained, "--format", ",".join(formats), *flags, "-o", place.model)
+
+
+def _written(exported: Exported) -> list[ModelFile]:
+    """The files that were made, be they left out afterwards."""
+    files = all_files(list(FORMATS.values()), ("int8", "float16"))
+    return [file for file in files if file.name in exported.files or file.file_name in exported.left_out]
+
+
+def _export_flags(folders: RunFolders, exported: Exported, dtypes: Collection[str]) -> list[Any]:
+    """What was asked for, as far as the report of the export has it."""
+    asked = {"calibration_images": exported.calibration_images or None, "max_int8_loss": exported.max_int8_loss}
+    words = _flags({name: value for name, value in asked.items() if value is not None}, ExportSettings())
+    if "int8" in dtypes:
+        words.append("--int8")
+    elif exported.target and exported.target.dtype == "int8":
+        words.append("--no-int8")
+    words += ["--float16"] if "float16" in dtypes else []
+    trained_on = (folders.trained_config or folders.search_config).data
+    return words + (["--data", exported.data] if exported.data not in (None, trained_on) else [])
+
+
+def _flags(settings: Mapping[str, Any], defaults: Settings, without: Collection[str] = ()) -> list[Any]:
+    """The settings that are not the default."""
+    known = defaults.model_dump()
+    changed = {name: value for name, value in settings.items() if name in known and value != known[name]}
+    groups = [
         (f"--{name}",) if value is True else (f"--{name}", value)
         for name, value in changed.items()
-        if name not in _FROM_PYTHON_ONLY
+        if name not in without
     ]
-
-
-def _train(folders: RunFolders) -> str:
-    resume = ("--resume",) if folders.trained.exists() and not folders.training_has_finished else ()
-    return _line("train", folders.search, "--data", folders.search_config.data, "-o", folders.trained, *resume)
-
-
-def _export(folders: RunFolders) -> str:
-    return _line("export", folders.trained, "--format", ",".join(folders.config.formats), "-o", folders.model)
+    return [word for group in groups for word in group]
 
 
 def _gallery(folders: RunFolders) -> Command:

@@ -23,7 +23,7 @@ _EXPORT_REPORT, _GALLERY = "report.json", "gallery.json"
 
 
 class SavedConfig(Settings):
-    """What the page needs of the `config.yaml` of a run, a search or, to refuse it, a training."""
+    """What the page needs of the `config.yaml` of a run, a search or a training."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
     output: str | None = None
@@ -34,6 +34,7 @@ class SavedConfig(Settings):
     targets: list[TargetConfig] = Field([])
     limits: Limits = Limits()
     search: dict[str, Any] | None = None
+    train: dict[str, Any] = Field({})
     ops: list[str] | None = None
     formats: list[str] = Field(["onnx", "tflite"])
 
@@ -68,6 +69,12 @@ class RunFolders:
     @property
     def trained(self) -> Path:
         return self.root / "trained"
+
+    @cached_property
+    def trained_config(self) -> SavedConfig | None:
+        """The settings of the training; None before it begins."""
+        path = self.trained / CONFIG
+        return read_yaml(path, SavedConfig) if path.exists() else None
 
     @property
     def model(self) -> Path:
