@@ -3,7 +3,7 @@ PYTHON ?= python3
 
 .PHONY: demo test lint clean
 
-# Profile this machine, search on the embedded digits, train, export and verify: about three minutes on two cores,
+# Profile this machine, search on the embedded digits, train, export and verify: about four minutes on two cores,
 # after the installation.
 demo: $(VENV)/installed
 	$(VENV)/bin/proxyless run examples/demo.yaml

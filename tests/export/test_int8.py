@@ -7,22 +7,26 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 
-from export.checks import Check
+from export.checks import Check, Expected, failed
 from export.format import ModelFile
 from export.formats import find_formats
 from export.ladder import quantize
 from export.settings import ExportSettings
-from export.verify import Reference
+from export.verify import Reference, verify
 from latency.runtimes import find_runtime
 from latency.writers.graph import lower, random_weights
 from proxyless.api.export import export, left_out
 from proxyless.api.train import train
+from proxyless.data import Batches, load_data
 from proxyless.errors import InputError
 from proxyless.train.config import TrainSettings
+from proxyless.train.trained import load_trained
 from tests.helpers import MIXED_OPS, architecture
 
 _FORMATS = ["onnx", "tflite"] if importlib.util.find_spec("litert_torch") is not None else ["onnx"]
+_CPU = torch.device("cpu")
 _NETWORK = architecture("k3e3 skip k5e3 k3e3 skip k3e3 skip skip k3e3")
 
 
@@ -56,6 +60,23 @@ def test_an_int8_file_computes_in_integers_throughout(exported: Path) -> None:
         structure = format_.structure(exported / ModelFile(format_, "int8").file_name)
         assert structure.float_layers == 0
         assert structure.delegated in (True, None)
+
+
+@pytest.mark.parametrize("name", _FORMATS)
+def test_a_file_that_is_float_at_its_ends_passes_too(name: str, trained: Path, exported: Path, tmp_path: Path) -> None:
+    (format_,) = find_formats([name])
+    data = load_data("digits", 32)
+    images = np.concatenate([part.contiguous().numpy() for part, _ in Batches(data, data.test, 50, _CPU).ordered()])
+    network = load_trained(trained).network
+    with torch.no_grad():
+        logits = network(torch.from_numpy(images)).numpy()
+    recipe = next(entry for entry in format_.recipes["int8"] if entry.float_layers)
+    path = tmp_path / ModelFile(format_, "int8").file_name
+    recipe.make(exported / ModelFile(format_).file_name, path, images[:40])
+    reference = Reference(lambda: iter([images]), logits.argmax(1), logits)
+    report = verify(ModelFile(format_, "int8"), path, reference, Expected.of(_NETWORK.layers), recipe.name, 10.0)
+    assert failed(report.checks) == []
+    assert format_.structure(path).float_layers == 2
 
 
 def _reference(logits: np.ndarray) -> Reference:

@@ -59,9 +59,12 @@ def _profiled(folder: Path) -> Iterator[Path]:
 
 
 def read_network(folders: RunFolders, table: LatencyTable | None) -> tuple[Path, Architecture] | None:
-    """The network that was exported, else trained, else derived for the table, else found; None where there is none."""
+    """The network that was trained, else exported, else derived for the table, else found; None where there is none.
+
+    What is exported does not name the device of its target, if that is another machine.
+    """
     derived = sorted(folders.root.glob("network-*.json"))
-    paths = [folder / "architecture.json" for folder in (folders.model, folders.trained)]
+    paths = [folder / "architecture.json" for folder in (folders.trained, folders.model)]
     found = [(path, Architecture.load(path)) for path in [*paths, *derived] if path.exists()]
     chosen = [(path, network) for path, network in found if path not in derived or is_for(network, table)]
     if chosen:
