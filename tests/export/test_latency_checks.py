@@ -1,0 +1,56 @@
+"""The budget and the prediction, held against a file's latency."""
+
+import pytest
+
+from export.checks import failed
+from export.format import ModelFile
+from export.formats import FORMATS
+from latency.deployed import DeployedLatency
+from proxyless.api import export_latency
+from proxyless.api.export_latency import measure_all
+from proxyless.space import Architecture, Target
+from tests.helpers import MIXED_OPS, architecture
+
+_FLOAT, _INT8 = ModelFile(FORMATS["onnx"]), ModelFile(FORMATS["onnx"], "int8")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "measured_before_ms", "margin", "found_ms", "broken"),
+    [
+        ("float32", None, 0.1, 1.05, []),
+        ("float32", None, 0.1, 1.15, ["model.onnx: latency above what was predicted before"]),
+        ("float32", 1.1, 0.01, 1.15, []),
+        ("float32", 1.0, 0.01, 1.07, ["model.onnx: latency above what was measured before"]),
+        ("float32", 1.3, 0.1, 1.35, ["model.onnx: latency at the speed of the profile"]),
+        ("int8", None, 0.1, 1.15, ["model.int8.onnx: latency above what was predicted before"]),
+    ],
+)
+def test_the_file_of_the_target_keeps_budget_and_prediction(
+    dtype: str,
+    measured_before_ms: float | None,
+    margin: float,
+    found_ms: float,
+    broken: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target = Target(
+        runtime="onnxruntime",
+        threads=1,
+        batch=1,
+        delegate="cpu",
+        dtype=dtype,
+        budget_ms=1.2,
+        predicted_ms=1.0,
+        measured_ms=measured_before_ms,
+        margin=margin,
+    )
+    network = Architecture(architecture(MIXED_OPS).space, architecture(MIXED_OPS).ops, target)
+    # The machine is twice as slow as when it was profiled.
+    monkeypatch.setattr(
+        export_latency, "measure_files", lambda files, *_: dict.fromkeys(files, DeployedLatency(2 * found_ms, 0.1, 2.0))
+    )
+    found = measure_all({_FLOAT: None, _INT8: None}, network)  # type: ignore[dict-item]
+    checks = {file: [check.name for check in failed(latency.checks)] for file, latency in found.items()}
+    mine = _INT8 if dtype == "int8" else _FLOAT
+    assert checks.pop(mine) == broken and checks.popitem()[1] == []
+    assert [latency.is_target for latency in found.values()] == [file == mine for file in found]
