@@ -1,6 +1,7 @@
 """Measure model files as they will be deployed, next to networks that show how fast the machine is today."""
 
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from latency.devices import Device, Job
+from latency.measurement import Measurements, repeatability_pct
 from latency.runtimes import RUNTIMES, Runtime, find_runtime
 from latency.timing import time_files
 from latency.writers.graph import lower, random_weights
@@ -15,6 +17,13 @@ from proxyless.errors import InputError
 from proxyless.space import Anchor, Op, Space
 
 ROUNDS = 40
+
+_QUIET, _QUIET_ANCHOR = 0.015, 0.03
+"""What slows a session down by less than this, or a single anchor, need not be waited for. Sessions of a quiet machine
+differ by 0.3 %, and by 2 % in the worst network."""
+
+_WAITS_S = (5.0, 10.0, 15.0)
+"""Pauses before a disturbed session is repeated."""
 
 
 def runtime_of(path: Path, name: str | None = None) -> Runtime:
@@ -73,20 +82,55 @@ class Conditions:
     dtype: str = "float32"
 
 
+@dataclass(frozen=True)
+class _Session:
+    """Files and anchors, timed in one process. slowness: of every anchor, against when the budget was set."""
+
+    measured: Measurements
+    slowness: tuple[float, ...]
+
+    @property
+    def common_slowness(self) -> float:
+        return float(np.median(self.slowness)) if self.slowness else 1.0
+
+    @property
+    def disturbance(self) -> float:
+        """By how much it is slower than undisturbed timings would be, as far as that can be seen."""
+        return max(self.common_slowness - 1, 0.0) + repeatability_pct(self.measured) / 100
+
+    @property
+    def is_quiet(self) -> bool:
+        return self.disturbance <= _QUIET and max(self.slowness, default=1.0) - 1 <= _QUIET_ANCHOR
+
+
 def measure_files(
     files: Mapping[str, Path], device: Device, conditions: Conditions, rounds: int = ROUNDS
 ) -> dict[str, DeployedLatency]:
-    """Time model files, by name, in rounds with the anchors."""
-    runtime, anchors = conditions.runtime, conditions.anchors
+    """Time model files, by name, in rounds with the anchors.
+
+    While other work slows the device down, which often passes within a minute, it is waited and timed again; what
+    counts is the least disturbed session.
+    """
     with tempfile.TemporaryDirectory(prefix="proxyless-") as folder:
-        names = [f"anchor {index}" for index in range(len(anchors))]
-        networks = {name: tuple(map(Op.parse, anchor.ops)) for name, anchor in zip(names, anchors, strict=True)}
+        names = [f"anchor {index}" for index in range(len(conditions.anchors))]
+        networks = {name: tuple(map(Op.parse, a.ops)) for name, a in zip(names, conditions.anchors, strict=True)}
         items = {**files, **write_networks(networks, conditions, Path(folder))}
-        job = Job(runtime.runner, items, (), conditions.threads, conditions.delegate, conditions.batch)
-        measured, _ = time_files(device, job, rounds)
-    slowness = [measured[name].ms / anchor.ms for name, anchor in zip(names, anchors, strict=True)]
-    common = float(np.median(slowness)) if slowness else 1.0
+        session = _time(items, device, conditions, rounds)
+        for wait_s in _WAITS_S:
+            if session.is_quiet:
+                break
+            time.sleep(wait_s)
+            again = _time(items, device, conditions, rounds)
+            session = min(session, again, key=lambda each: each.disturbance)
+    measured, common = session.measured, session.common_slowness
     return {name: DeployedLatency(measured[name].ms, measured[name].iqr_ms, common) for name in files}
+
+
+def _time(items: Mapping[str, Path], device: Device, conditions: Conditions, rounds: int) -> _Session:
+    job = Job(conditions.runtime.runner, items, (), conditions.threads, conditions.delegate, conditions.batch)
+    measured, _ = time_files(device, job, rounds)
+    slowness = [measured[f"anchor {i}"].ms / anchor.ms for i, anchor in enumerate(conditions.anchors)]
+    return _Session(measured, tuple(slowness))
 
 
 def write_networks(networks: Mapping[str, tuple[Op, ...]], conditions: Conditions, folder: Path) -> dict[str, Path]:

@@ -27,8 +27,9 @@ _SECOND = (0.97, 1.0, 1.03)
 _TRIES = 3
 """How often what seems right is corrected, with more networks each time, while none keeps the budget and uses it."""
 
-_MOST, _LEAST = 0.985, 0.96
-"""Shares of the budget between which a measured network is taken. The measurement repeats within about 1 %."""
+_MOST, _LEAST = 0.984, 0.966
+"""Shares of the budget between which a measured network is taken: in the middle of 95 to 100 %, since another
+measurement differs by about 1 %."""
 
 
 def derive_measured(run: Path | str, budgets: Sequence[str], table: LatencyTable | None = None) -> list[Architecture]:
@@ -128,13 +129,16 @@ def _measure(result: SearchResult, table: LatencyTable, paths: Sequence[_Path]) 
 
 
 def _choose(result: SearchResult, measured: dict[_Path, float], budget_ms: float) -> tuple[list[int], float]:
-    """The best network among those that keep and use the budget; where none uses it, the slowest that keeps it."""
+    """The best network among those that keep and use the budget; where none uses it, the slowest that keeps it; where
+    none keeps it with something to spare, the fastest: a budget may be that of the smallest network."""
     fitting = {path: ms for path, ms in measured.items() if ms <= _MOST * budget_ms}
     if not fitting:
+        fastest = min(measured, key=lambda path: measured[path])
+        if measured[fastest] <= budget_ms:
+            return list(fastest), measured[fastest]
         raise CheckError(
-            f"of the networks around {budget_ms:.4g} ms the fastest took {min(measured.values()):.4g} ms when "
-            f"measured, and {_MOST:.1%} of the budget is allowed, since measurements differ: ask for a little more, or "
-            "profile again with more --calibrate"
+            f"of the networks around {budget_ms:.4g} ms the fastest took {measured[fastest]:.4g} ms when measured: ask "
+            "for a little more, or profile again with more --calibrate"
         )
     using = [path for path, ms in fitting.items() if ms >= _LEAST * budget_ms]
     if not result.allowances_are_used:

@@ -70,7 +70,7 @@ def test_a_budget_is_used_though_large_networks_are_much_slower_than_predicted(
 
 def test_nothing_is_promised_where_everything_is_slower_than_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refine, "measure_networks", lambda table, space, nets: dict.fromkeys(nets, 20.0))
-    with pytest.raises(CheckError, match=r"networks around 6 ms the fastest took 20 ms when measured, and 98\.5% of"):
+    with pytest.raises(CheckError, match=r"networks around 6 ms the fastest took 20 ms when measured: ask"):
         refine.refined_path(_result(), _TABLE, 6.0, [latency_bound(_TABLE.costs(_SPACE), 6.0)])
 
 

@@ -1,0 +1,76 @@
+"""Files next to anchors, on a device whose disturbance is known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latency.deployed import Conditions, DeployedLatency, measure_files
+from latency.devices import Job
+from latency.devices.base import OnEvent
+from latency.runtimes import find_runtime
+from proxyless.space import Anchor, tiny
+from tests.helpers import MIXED_OPS
+
+_TRUTH_MS = {"file": 3.0, "anchor 0": 1.0, "anchor 1": 2.0, "anchor 2": 4.0}
+
+
+class _Device:
+    """Per session, how much slower the file and the anchors are; the last one lasts."""
+
+    name = "fake"
+
+    def __init__(self, sessions: list[tuple[float, float]], noise: float = 0.0) -> None:
+        self.sessions, self.noise, self.done = sessions, noise, 0
+        self.rng = np.random.default_rng(0)
+
+    def run(self, job: Job, on_event: OnEvent) -> None:
+        file, anchors = self.sessions[min(self.done, len(self.sessions) - 1)]
+        self.done += 1
+        on_event({"event": "ready", "runtime": "fake 1"})
+        for number, item in job.schedule:
+            slow = (file if item == "file" else anchors) * (1 + self.noise * self.rng.exponential())
+            on_event({"event": "sample", "round": number, "id": item, "ms": [slow * _TRUTH_MS[item]]})
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    slept: list[float] = []
+    monkeypatch.setattr("latency.deployed.time.sleep", slept.append)
+    return slept
+
+
+def _measure(device: _Device, tmp_path: Path) -> DeployedLatency:
+    anchors = [Anchor(ops=MIXED_OPS.split(), ms=_TRUTH_MS[f"anchor {i}"]) for i in range(3)]
+    conditions = Conditions(find_runtime("onnxruntime"), tiny(), anchors=tuple(anchors))
+    return measure_files({"file": tmp_path / "file.onnx"}, device, conditions)["file"]
+
+
+@pytest.mark.parametrize("speed", [1.0, 0.8])
+def test_an_undisturbed_device_is_measured_once(speed: float, tmp_path: Path, waits: list[float]) -> None:
+    device = _Device([(speed, speed)], noise=0.05)
+    found = _measure(device, tmp_path)
+    assert found.at_profiled_speed_ms == pytest.approx(3.0, rel=0.01) and found.slowness == pytest.approx(
+        speed, rel=0.01
+    )
+    assert device.done == 1 and not waits
+
+
+def test_a_disturbance_that_passes_is_waited_for(tmp_path: Path, waits: list[float]) -> None:
+    """It slows the file down more than the anchors: normalising by them would not be enough."""
+    device = _Device([(1.5, 1.2), (1.1, 1.05), (1.0, 1.0)])
+    assert _measure(device, tmp_path).at_profiled_speed_ms == pytest.approx(3.0)
+    assert device.done == 3 and waits == [5.0, 10.0]
+
+
+def test_of_sessions_that_are_all_disturbed_the_least_counts(tmp_path: Path, waits: list[float]) -> None:
+    device = _Device([(1.5, 1.2), (1.1, 1.05), (1.6, 1.3)])
+    found = _measure(device, tmp_path)
+    assert found.measured_ms == pytest.approx(3.3) and found.at_profiled_speed_ms == pytest.approx(3.3 / 1.05)
+    assert device.done == 4
+
+
+def test_timings_that_do_not_repeat_are_a_disturbance(tmp_path: Path, waits: list[float]) -> None:
+    device = _Device([(1.0, 1.0)], noise=3.0)
+    _measure(device, tmp_path)
+    assert device.done == 4
