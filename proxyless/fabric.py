@@ -13,14 +13,19 @@ from proxyless.errors import InputError
 from proxyless.processes import local_world, world
 
 
+def check_accelerator(device: Accelerator) -> None:
+    """Raise InputError when CUDA was asked for and there is none."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device 'cuda' was asked for, but torch sees no CUDA device; use 'auto' or 'cpu'")
+
+
 def make_fabric(device: Accelerator, precision: Precision) -> Fabric:
     """One process on one device; started by `torchrun`, one of its processes.
 
     Raises:
         InputError: CUDA was asked for and there is none, or not one device per process.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device 'cuda' was asked for, but torch sees no CUDA device; use 'auto' or 'cpu'")
+    check_accelerator(device)
     use_cuda = device != "cpu" and torch.cuda.is_available()
     if use_cuda and local_world() > torch.cuda.device_count():
         raise InputError(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from latency.table import LatencyTable
 from proxyless.api.contender_files import NETWORKS, load_contenders, save_contenders
@@ -27,6 +28,7 @@ class CompareConfig(Settings):
     """What was asked for. More seeds go on from what was trained: they make no other comparison."""
 
     found: list[str]
+    others: list[list[str]] = Field([])
     table: str
     budget_ms: float
     nets: int
@@ -48,7 +50,7 @@ class _Part:
 
 
 def compare(
-    run: Path | str,
+    runs: Path | str | Sequence[Path | str],
     output: Path | str,
     settings: TrainSettings | None = None,
     *,
@@ -61,21 +63,25 @@ def compare(
     """Train the found network, uniform and random ones of the same latency alike; returns the document `compare/1`.
 
     Repeated in the same folder, it goes on where it stopped.
-    settings: of every training; its seed is the first. table, budget: as for `derive_networks`, to compare what is
-    derived for them. seeds: trainings of the found network and of every uniform one. nets: random networks, at least 2,
-    each trained once, with a seed of its own.
+    runs: one search, or several of the same with other seeds, whose networks are trained once each, with a seed of its
+    own. settings: of every training; its seed is the first. table, budget: as for `derive_networks`, to compare what is
+    derived for them. seeds: trainings of the found network of one search, and of every uniform one. nets: random
+    networks, at least 2, each trained once, with a seed of its own.
 
     Raises:
-        InputError: not a finished run, data that are gone, or a folder with another comparison.
+        InputError: not a finished run, searches of different things, data that are gone, or a folder with another
+            comparison.
         CheckError: a device failed, or a loss became infinite.
     """
     _check_counts(seeds, nets)
     settings, folder, reporter = settings or TrainSettings(), Path(output), reporter or Silent()
-    contest, searched = open_contest(Path(run), table, budget), load_config(Path(run))
+    folders = [Path(runs)] if isinstance(runs, (Path, str)) else [Path(run) for run in runs]
+    contest, searched = open_contest(folders, table, budget), load_config(folders[0])
     if settings.limit is None:
         settings = settings.model_copy(update={"limit": searched.search.limit})
     config = CompareConfig(
         found=contest.found.op_names,
+        others=[network.op_names for network in contest.others],
         table=f"{contest.table.target}, table of {contest.table.created}",
         budget_ms=contest.budget_ms,
         nets=nets,
@@ -118,13 +124,13 @@ def _contenders(folder: Path, contest: Contest, nets: int, seed: int, reporter: 
 def _train_all(
     folder: Path, contenders: Sequence[Contender], config: CompareConfig, seeds: int, reporter: Reporter
 ) -> dict[str, list[TrainedInfo]]:
-    """By network; random networks are trained once each, for their spread is that of networks and seeds together."""
+    """By network. Those that are numbered are draws, of random networks or of searches, and are trained once each:
+    their spread is that of networks and seeds together."""
     first = config.train.seed
     jobs: list[tuple[Contender, int]] = []
     for contender in contenders:
-        number = int(contender.name.removeprefix("random-")) if contender.group == "random" else 1
-        count = 1 if contender.group == "random" else seeds
-        jobs += [(contender, first + number - 1 + offset) for offset in range(count)]
+        number = contender.number
+        jobs += [(contender, first + offset) for offset in (range(seeds) if number is None else [number - 1])]
     trained: dict[str, list[TrainedInfo]] = {contender.name: [] for contender in contenders}
     for index, (contender, seed) in enumerate(jobs):
         place, part = folder / contender.name / f"seed-{seed}", _Part(reporter, contender.name, index, len(jobs))
@@ -145,7 +151,7 @@ def _document(
     measured = contenders[0].measured_ms is not None
     rows: dict[str, list[Contender]] = {}
     for contender in contenders:
-        rows.setdefault("random" if contender.group == "random" else contender.name, []).append(contender)
+        rows.setdefault(contender.name if contender.number is None else contender.group, []).append(contender)
     accuracies = {
         row: [info.test_accuracy for contender in members for info in trained[contender.name]]
         for row, members in rows.items()
@@ -154,7 +160,7 @@ def _document(
         "format": "compare/1",
         **config.model_dump(mode="json"),
         "uniform": "scaled in width, measured" if measured else "scaled in depth, by the table's prediction",
-        "left_out": [f"uniform-{op.name}" for op in OPS if f"uniform-{op.name}" not in rows],
+        "left_out": [row for row in (*(f"uniform-{op.name}" for op in OPS), "random") if row not in rows],
         "rows": [
             {
                 "row": row,

@@ -1,5 +1,6 @@
 """The networks that a comparison trains: the found one, uniform ones of the same latency, and random ones."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from proxyless.api.measure import can_measure, measure_networks
 from proxyless.api.search import make_bounds, numbered
 from proxyless.api.target import make_architecture
 from proxyless.api.uniform import OPS, shallower, widths
+from proxyless.config import changed_fields
 from proxyless.errors import InputError
 from proxyless.search.domain import BoundedDomain
 from proxyless.search.result import Limits, SearchResult, load_result
@@ -25,7 +27,7 @@ from proxyless.space.memory import peak_bytes
 Group = Literal["found", "uniform", "random"]
 
 _NEAR = 0.95
-"""Random networks use at least this share of the latency bound, both less what every network costs."""
+"""Random networks use at least this share of one of the bounds, both less what every network costs."""
 
 _ATTEMPTS = 20
 """Draws per random network that must be a new one."""
@@ -39,6 +41,12 @@ class Contender:
     group: Group
     architecture: Architecture
     measured_ms: float | None = None
+
+    @property
+    def number(self) -> int | None:
+        """Of a network that is one of several draws; None of one that is the only one of its kind."""
+        digits = self.name.removeprefix(f"{self.group}-")
+        return int(digits) if digits.isdigit() else None
 
     def document(self) -> dict[str, Any]:
         target, cost = self.architecture.target, self.architecture.cost
@@ -56,34 +64,42 @@ class Contender:
 
 @dataclass(frozen=True)
 class Contest:
-    """What the networks must keep. table: of the target that latency is about; bounds: that on its latency first."""
+    """What the networks must keep. table: of the target that latency is about; bounds: that on its latency first.
+
+    others: found by further searches of the same.
+    """
 
     result: SearchResult
     found: Architecture
     table: LatencyTable
     budget_ms: float
     bounds: tuple[Bound, ...]
+    others: tuple[Architecture, ...] = ()
 
     def contenders(self, nets: int, seed: int) -> list[Contender]:
-        """The found network, the uniform ones, and `nets` random ones; measured in one session where that is possible.
+        """The found networks, the uniform ones, and `nets` random ones; measured in one session where that is possible.
 
         Raises:
-            InputError: there are not so many random networks near the budget.
+            InputError: there are at least two random networks near the budget, but not so many.
             CheckError: the device failed.
         """
-        found = Contender("found", "found", self.found)
-        random = [Contender(f"random-{i}", "random", net) for i, net in enumerate(self._random(nets, seed), 1)]
+        found, random = self._found(), _numbered("random", self._random(nets, seed))
         if not can_measure(self.table):
-            return [found, *self._shallower(), *random]
+            return [*found, *self._shallower(), *random]
         wide = self._widths()
-        plain = {contender.name: contender.architecture for contender in (found, *random)}
+        plain = {contender.name: contender.architecture for contender in (*found, *random)}
         measured_ms = measure_networks(self.table, self.found.space, {**plain, **wide})
         widest = {net.ops[0]: name for name, net in wide.items() if measured_ms[name] <= self.budget_ms}
         uniform = [
             Contender(f"uniform-{op.name}", "uniform", wide[name], measured_ms[name]) for op, name in widest.items()
         ]
-        timed = [replace(contender, measured_ms=measured_ms[contender.name]) for contender in (found, *random)]
-        return [timed[0], *uniform, *timed[1:]]
+        timed = [replace(contender, measured_ms=measured_ms[contender.name]) for contender in (*found, *random)]
+        return [*timed[: len(found)], *uniform, *timed[len(found) :]]
+
+    def _found(self) -> list[Contender]:
+        if not self.others:
+            return [Contender("found", "found", self.found)]
+        return _numbered("found", [self.found, *self.others])
 
     def _widths(self) -> dict[str, Architecture]:
         """Uniform networks within the limits, by a name of their own, narrower before wider."""
@@ -103,21 +119,30 @@ class Contest:
         ]
 
     def _random(self, nets: int, seed: int) -> list[Architecture]:
+        """None where the bounds leave fewer than two: there is no spread of one."""
         latency = self.bounds[0]
         limits = [min(latency.limit, latency.max_cost), *(bound.limit for bound in self.bounds[1:])]
         room = [limit - bound.constant for limit, bound in zip(limits, self.bounds, strict=True)]
         domain = BoundedDomain([bound.layers for bound in self.bounds], room)
         rng = np.random.default_rng(stream_seed(seed, "random networks"))
         drawn: dict[tuple[int, ...], None] = {}
-        for _ in range(_ATTEMPTS * nets):
-            if len(drawn) < nets:
+        try:
+            for _ in range(_ATTEMPTS * nets):
                 drawn[domain.random_near(rng, _NEAR)] = None
-        if len(drawn) < nets:
+                if len(drawn) == nets:
+                    break
+        except InputError:  # none: the bounds leave too few networks, and those do not use them
+            return []
+        if 1 < len(drawn) < nets:
             raise InputError(f"only {len(drawn)} random networks were found near the budget, not {nets}; ask for fewer")
-        return [self._architecture(path) for path in drawn]
+        return [self._architecture(path) for path in drawn] if len(drawn) == nets else []
 
     def _architecture(self, path: Sequence[int]) -> Architecture:
         return make_architecture(self.result, self.table, self.budget_ms, self.bounds[0], path)
+
+
+def _numbered(group: Group, networks: Sequence[Architecture]) -> list[Contender]:
+    return [Contender(f"{group}-{number}", group, network) for number, network in enumerate(networks, 1)]
 
 
 def within_limits(network: Architecture, limits: Limits) -> bool:
@@ -128,12 +153,33 @@ def within_limits(network: Architecture, limits: Limits) -> bool:
     return all(limit is None or value <= limit for value, limit in zip(used, allowed, strict=True))
 
 
-def open_contest(run: Path, table: LatencyTable | None, budget: str | None) -> Contest:
-    """The network that a search found, or derived from it for another table or budget, and the bounds that it keeps.
+def open_contest(runs: Sequence[Path], table: LatencyTable | None, budget: str | None) -> Contest:
+    """The networks that searches of the same found, or derived from them for another table or budget, and the bounds
+    that they keep.
 
     Raises:
-        InputError: not a finished run, or a budget that no network meets.
+        InputError: not a finished run, a budget that no network meets, or searches of different things.
     """
+    contest, *further = [_open(run, table, budget) for run in runs]
+    _check_same_but_for_seeds(runs)
+    return replace(contest, others=tuple(each.found for each in further))
+
+
+def _check_same_but_for_seeds(runs: Sequence[Path]) -> None:
+    """Raise InputError unless all searches were asked for the same with seeds of their own."""
+    configs = [load_config(run) for run in runs]
+    for run, config in zip(runs[1:], configs[1:], strict=True):
+        seed = configs[0].search.seed
+        same_seed = config.model_copy(update={"search": config.search.model_copy(update={"seed": seed})})
+        changed = changed_fields(configs[0], same_seed)
+        if changed:
+            raise InputError(f"{run} is a search with another {', '.join(changed)} than {runs[0]}; compare it alone")
+    seed, count = Counter(config.search.seed for config in configs).most_common(1)[0]
+    if count > 1:
+        raise InputError(f"{count} of the searches have the same seed, {seed}; search with others, or leave some out")
+
+
+def _open(run: Path, table: LatencyTable | None, budget: str | None) -> Contest:
     result = load_result(run)
     if table or budget:
         chosen = table or first_table(run)

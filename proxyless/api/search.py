@@ -7,12 +7,14 @@ from latency.table import LatencyTable
 from proxyless.api.target import make_architecture
 from proxyless.data import load_data
 from proxyless.errors import InputError
+from proxyless.fabric import check_accelerator
 from proxyless.progress import Reporter, Silent
 from proxyless.quantities import parse_budget
 from proxyless.search.config import SearchSettings
+from proxyless.search.derive import feasible_path
 from proxyless.search.problem import Problem
 from proxyless.search.result import Limits, SearchResult
-from proxyless.search.run import RunConfig, TargetConfig, run_search
+from proxyless.search.run import RunConfig, TargetConfig, check_free, run_search
 from proxyless.space import Architecture, Space, build_space
 from proxyless.space.bounds import Bound, latency_bound
 from proxyless.space.latency import LayerCosts
@@ -58,7 +60,7 @@ def search(
     """Search the most accurate network of `space` on `data` within `budget` on the table's target.
 
     table, budget: several of both make one network that keeps every budget on its target. What can be
-    refused is refused before anything trains. The folder `output` then holds the run, and its
+    refused is refused before images are read. The folder `output` then holds the run, and its
     `architecture.json` what is returned; with several tables, `architecture.2.json` and so on are the same
     network for the other targets.
 
@@ -71,6 +73,9 @@ def search(
     budgets_ms = _budgets_ms(space, tables, [budget] if isinstance(budget, str) else budget)
     searched = limited_space(space, limits)
     bounds = make_bounds(searched, tables, budgets_ms, limits)
+    feasible_path(bounds)
+    check_accelerator(settings.device)
+    check_free(folder, resume)
     problem = Problem(searched, load_data(data, space.resolution, settings.limit), bounds)
     targets = zip(tables, budgets_ms, strict=True)
     config = RunConfig(

@@ -18,7 +18,12 @@ _FEW = 3
 
 @command
 def compare(
-    run: Annotated[Path, typer.Argument(help="The folder of a finished search.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...", help="The folder of a finished search; several: of the same with other seeds."
+        ),
+    ],
     output: Output,
     table: Annotated[
         str | None, typer.Option(help="Compare what is derived for this table. Default: the run's own.")
@@ -26,13 +31,17 @@ def compare(
     budget: Annotated[
         str | None, typer.Option(help="Compare what is derived for this latency bound. Default: the run's own.")
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Trainings of the found network, and of each uniform one.")] = 3,
+    seeds: Annotated[
+        int, typer.Option(help="Trainings of the found network of one search, and of each uniform one.")
+    ] = 3,
     nets: Annotated[int, typer.Option(help="Random networks, at least 2, trained once each.")] = 5,
     epochs: Annotated[int | None, typer.Option(help=_help("epochs"))] = None,
     warmup_epochs: Annotated[int | None, typer.Option(help=_help("warmup_epochs"))] = None,
     batch_size: Annotated[int | None, typer.Option(help=_help("batch_size"))] = None,
     lr: Annotated[float | None, typer.Option(help=_help("lr"))] = None,
+    momentum: Annotated[float | None, typer.Option(help=_help("momentum"))] = None,
     weight_decay: Annotated[float | None, typer.Option(help=_help("weight_decay"))] = None,
+    label_smoothing: Annotated[float | None, typer.Option(help=_help("label_smoothing"))] = None,
     validation: Annotated[float | None, typer.Option(help=_help("validation"))] = None,
     seed: Annotated[int | None, typer.Option(help="The first seed. Default: 0.")] = None,
     device: Annotated[str | None, typer.Option(help=_help("device"))] = None,
@@ -43,6 +52,8 @@ def compare(
     """Train the found network, uniform and random ones of the same latency alike; run again, it goes on.
 
     Example: `proxyless compare run --seeds 5 --nets 10 -o comparison`
+
+    Several searches: `proxyless compare run-0 run-1 run-2 -o comparison`
     """
     settings = TrainSettings.make(
         "training settings",
@@ -50,7 +61,9 @@ def compare(
         warmup_epochs=warmup_epochs,
         batch_size=batch_size,
         lr=lr,
+        momentum=momentum,
         weight_decay=weight_decay,
+        label_smoothing=label_smoothing,
         validation=validation,
         seed=seed,
         device=device,
@@ -63,9 +76,9 @@ def compare(
     from proxyless.api.compare import compare as compare_networks
 
     other = load_table(table) if table else None
-    with reporting(f"compare {run}", "steps") as reporter:
+    with reporting(f"compare {' '.join(map(str, runs))}", "steps") as reporter:
         document = compare_networks(
-            run, output, settings, table=other, budget=budget, seeds=seeds, nets=nets, reporter=reporter
+            runs, output, settings, table=other, budget=budget, seeds=seeds, nets=nets, reporter=reporter
         )
     if json:
         print_json(document)
@@ -85,7 +98,7 @@ def _print(document: dict[str, Any]) -> None:
     if any(row["trainings"] < _FEW for row in document["rows"]):
         OUT.print("two trainings say next to nothing about their spread: use more --seeds and --nets", highlight=False)
     if document["left_out"]:
-        OUT.print(f"at no size within the budget: {', '.join(document['left_out'])}", highlight=False)
+        OUT.print(f"not to be had within the budget: {', '.join(document['left_out'])}", highlight=False)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

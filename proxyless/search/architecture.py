@@ -28,17 +28,12 @@ class ArchitectureLogits(nn.Module):
         self.counts = counts
         self.logits = nn.Parameter(logits)
 
-    @property
-    def legal(self) -> Tensor:
-        """(layers, most operations): which entries are operations."""
-        return torch.isfinite(self.logits.detach())
-
     def probs(self) -> Tensor:
         """(layers, most operations), each row sums to 1."""
         return self.logits.softmax(1)
 
     def log_probs(self) -> list[list[float]]:
-        """Per layer and legal operation."""
+        """Per layer and operation."""
         rows = self.logits.detach().double().log_softmax(1).tolist()
         return [row[:count] for row, count in zip(rows, self.counts, strict=True)]
 

@@ -155,9 +155,13 @@ class _Knapsack:
         return constraints
 
 
-def check_feasible(bounds: Sequence[Bound]) -> None:
-    """Raise InputError when no network keeps all bounds at once."""
-    derive_path([[0.0] * len(row) for row in bounds[0].layers], bounds)
+def feasible_path(bounds: Sequence[Bound]) -> list[int]:
+    """A network that keeps all bounds.
+
+    Raises:
+        InputError: none does.
+    """
+    return derive_path([[0.0] * len(row) for row in bounds[0].layers], bounds)
 
 
 def _infeasible(bounds: Sequence[Bound]) -> str:
@@ -165,4 +169,4 @@ def _infeasible(bounds: Sequence[Bound]) -> str:
         (bound,) = bounds
         smallest = f"{bound.min_cost:.4g} {bound.unit}".rstrip()
         return f"no network fits {bound.limit:.4g} {bound.unit}; the smallest is predicted to take {smallest}"
-    return f"no network has at once a {', a '.join(map(str, bounds))}; ask for more of one of them"
+    return f"no network keeps all at once: {', '.join(map(str, bounds))}; ask for more of one of them"

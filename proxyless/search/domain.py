@@ -17,6 +17,8 @@ Ints = NDArray[np.int64]
 
 _EXPECTED_SHARE = 0.97
 """Of what the cheapest network leaves of a bound, how much a random one uses on average: about half of them fit."""
+_HELD_BACK = 0.99
+"""Share of that from which on a bound is what keeps random networks from using more."""
 _STEEPEST = 1000.0
 _ROUNDING = 1e-12
 """A bound may be the very cost of a network, less what is fixed: their difference is rounded."""
@@ -28,7 +30,7 @@ class BoundedDomain:
     """A `Domain` of samplers.
 
     costs: per bound, layer and operation, such as milliseconds or parameters. room: per bound, what the costs of a
-    network may sum to at most.
+    network may sum to at most. known: a network that fits, for bounds so tight that no other is found.
 
     Random networks are drawn layer by layer with probabilities proportional to `exp(-sum_b t_b cost_b / room_b)`, and
     those that do not fit are rejected. Of all distributions with the same expected costs this one has the greatest
@@ -38,6 +40,7 @@ class BoundedDomain:
 
     costs: Sequence[Sequence[Sequence[float]]]
     room: Sequence[float]
+    known: Path | None = None
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -61,20 +64,20 @@ class BoundedDomain:
         return self._walk(rng)
 
     def random_near(self, rng: np.random.Generator, share: float = 0.95) -> Path:
-        """A random network that fits and uses at least `share` of the room of the first bound.
+        """A random network that fits and uses at least `share` of the room of one of the bounds.
 
         Raises:
             InputError: none was found.
         """
         for _ in range(_BATCHES):
             paths = _draw(self._tilted_near, rng)
-            near = self._spent(paths)[:, 0] >= share * self.room[0]
+            near = np.any(self._spent(paths) >= share * np.asarray(self.room), axis=1)
             fitting = np.flatnonzero(near & self.fits(paths))
             if len(fitting):
                 return _path(paths[fitting[0]])
         raise InputError(
-            f"no network in {_BATCH * _BATCHES} uses {share:.0%} to 100 % of the bound {self.room[0]:.4g}; the largest "
-            f"of the space would use {sum(max(layer) for layer in self.costs[0]):.4g}: ask for a smaller bound or share"
+            f"no network in {_BATCH * _BATCHES} uses {share:.0%} to 100 % of a bound; the largest needs "
+            f"{sum(max(layer) for layer in self.costs[0]):.4g} of {self.room[0]:.4g}: ask for a smaller bound or share"
         )
 
     def mutate(self, path: Path, rng: np.random.Generator) -> Path:
@@ -101,7 +104,10 @@ class BoundedDomain:
 
     @cached_property
     def _tilted_near(self) -> Array:
-        """Towards the first bound also from below."""
+        """Where no bound holds random networks back, towards the first one also from below."""
+        used = np.sum(self._tilted * np.where(np.isfinite(self._excess), self._excess, 0.0), axis=(1, 2))
+        if np.max(used) > _HELD_BACK * _EXPECTED_SHARE:
+            return self._tilted
         return self._tilt(np.array([-_STEEPEST] + [0.0] * (len(self.room) - 1)))
 
     def _spent(self, paths: Ints) -> Array:
@@ -159,6 +165,8 @@ class BoundedDomain:
                 path = changed[better[0]] if len(better) else path
             if self.fits(path[None])[0]:
                 return _path(path)
+        if self.known is not None:
+            return self.known
         raise InputError("no network was found that keeps all bounds at once; ask for looser ones")
 
     def _overstep(self, paths: Ints) -> Array:

@@ -22,14 +22,14 @@ from proxyless.optim import SafeSteps, cosine_lr, make_sgd, set_lr
 from proxyless.progress import Record, Reporter, Silent
 from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
 from proxyless.search.config import SearchSettings
-from proxyless.search.derive import choose_path
+from proxyless.search.derive import choose_path, feasible_path
 from proxyless.search.domain import BoundedDomain
 from proxyless.search.objectives import find_objective
 from proxyless.search.problem import Problem
 from proxyless.search.sampling import sample_path
 from proxyless.search.shared import SharedEvaluator, Worth, divide_training
 from proxyless.search.strategies import Setting, StepInputs, StepResult, find_strategy
-from proxyless.search.watch import architecture_record, collapse_warnings
+from proxyless.search.watch import architecture_record, collapse_warnings, ending_warnings
 from proxyless.seeds import stream_generator, stream_seed
 
 _LOGIT_TRAVEL = 15.0
@@ -71,7 +71,11 @@ class Search:
             self.objective,
             settings,
             self._arch_lr(architecture.counts),
-            BoundedDomain([b.layers for b in problem.bounds], [b.limit - b.constant for b in problem.bounds]),
+            BoundedDomain(
+                [b.layers for b in problem.bounds],
+                [b.limit - b.constant for b in problem.bounds],
+                tuple(feasible_path(problem.bounds)),
+            ),
         )
         self.strategy = find_strategy(settings.strategy)(setting)
         self.expected = ExpectedCosts(problem.bounds)
@@ -93,7 +97,7 @@ class Search:
         move `1 / sqrt(n)` as far as one that has one in each."""
         if self.settings.arch_lr is not None:
             return self.settings.arch_lr
-        steps = self.settings.epochs * self.train.steps // self.settings.arch_every
+        steps = self.settings.epochs * math.ceil(self.train.steps / self.settings.arch_every)
         seldom = find_strategy(self.settings.strategy).steps_per_gradient(self.settings, counts)
         return max(1e-3, min(0.1, _LOGIT_TRAVEL / max(1, steps))) * math.sqrt(seldom)
 
@@ -211,7 +215,10 @@ class Search:
             **architecture_record(self.problem.space, self.strategy, self.problem.bounds, self._ratios()),
         }
         previous = self.history[-1] if self.history else None
-        return {**record, "warnings": [] if warmup else collapse_warnings(record, previous)}
+        warnings = [] if warmup else collapse_warnings(record, previous)
+        if self.strategy.learns and self.epoch + 1 == self.epochs:
+            warnings += ending_warnings(record)
+        return {**record, "warnings": warnings}
 
     def _means(self, part: str, results: list[StepResult]) -> Record:
         if not results:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from proxyless.data import ImageData
 from proxyless.errors import InputError
-from proxyless.search.derive import check_feasible
+from proxyless.search.derive import feasible_path
 from proxyless.space import Space
 from proxyless.space.bounds import Bound
 
@@ -22,7 +22,7 @@ class Problem:
     bounds: tuple[Bound, ...]
 
     def __post_init__(self) -> None:
-        check_feasible(self.bounds)
+        feasible_path(self.bounds)
         check_classes(self.space, self.data)
 
 

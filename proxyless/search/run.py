@@ -60,22 +60,27 @@ class LoggingReporter:
         write_text(self.path, "".join(json.dumps(line) + "\n" for line in self.history))
 
 
+def check_free(folder: Path, resume: bool) -> None:
+    """Raise InputError when the folder is in use and `resume` was not asked for, or cannot be gone on with."""
+    if not (folder / CHECKPOINT).exists() and (folder / RESULT).exists():
+        raise InputError(f"{folder} holds a finished search without its {CHECKPOINT}; choose another folder")
+    if (folder / CHECKPOINT).exists() and not resume:
+        raise InputError(f"{folder} holds a run already; add --resume to go on with it, or choose another folder")
+
+
 def open_run(folder: Path, config: Settings, resume: bool) -> bool:
     """Prepare the folder of a run; True when there is a checkpoint to take up.
 
     Raises:
         InputError: the folder is in use and `resume` was not asked for, or it holds another run.
     """
+    check_free(folder, resume)
     path = folder / CONFIG
     saved = read_yaml(path, type(config)) if path.exists() else config  # refuses another program's file
-    if not (folder / CHECKPOINT).exists() and (folder / RESULT).exists():
-        raise InputError(f"{folder} holds a finished search without its {CHECKPOINT}; choose another folder")
     if not (folder / CHECKPOINT).exists():  # nothing was finished: nothing can be lost
         output_folder(folder)
         write_yaml(path, config)
         return False
-    if not resume:
-        raise InputError(f"{folder} holds a run already; add --resume to go on with it, or choose another folder")
     changed = changed_fields(saved, config)
     if changed:
         raise InputError(f"{folder} holds a run with another {', '.join(changed)}; choose another folder")

@@ -13,6 +13,10 @@ _SKIPS_TAKE_OVER = 0.9
 _UNUSED = 0.5
 """Share of what the cheapest network leaves of a bound: a search that uses less of all bounds is not held by them."""
 _DECIDED_NATS = 0.02
+_ENDED_ABOVE = 1.05
+"""The same while layers are undecided: the network that is derived then is another one than those that were likely."""
+_UNDECIDED = 0.8
+"""Share of the entropy of equal probabilities: above it, the network that is derived is not much better than any."""
 _VIOLATED = 1.02
 """Share of a limit: the last steps of a converging search overstep it by less."""
 
@@ -67,6 +71,24 @@ def collapse_warnings(record: Record, previous: Record | None) -> list[str]:
     return [warning for warning in found if warning]
 
 
+def ending_warnings(record: Record) -> list[str]:
+    """One sentence for what a search that learns probabilities should not end with, in its last epoch."""
+    found = []
+    violated = _violated(record, _ENDED_ABOVE)
+    if violated and record["entropy"] >= _DECIDED_NATS:
+        found.append(
+            f"the search ended with the expected {violated[0]} above its limit; use more --epochs, a higher --arch-lr "
+            "or, where the penalty is fixed, a higher one (the network that is derived keeps the limit in any case)"
+        )
+    even = sum(math.log(len(row)) for row in record["probabilities"]) / len(record["probabilities"])
+    if record["entropy"] > _UNDECIDED * even:
+        found.append(
+            f"the search ended with little decided: {record['entropy'] / even:.0%} of the entropy of equal "
+            "probabilities is left; use more --epochs or a higher --arch-lr"
+        )
+    return found
+
+
 def _skips_took_over(record: Record) -> str | None:
     unused = all(b["expected"] - b["smallest"] < _UNUSED * (b["limit"] - b["smallest"]) for b in record["bounds"])
     if not unused or (record["skip_share"] or 0) <= _SKIPS_TAKE_OVER:
@@ -99,8 +121,9 @@ def _does_not_follow(record: Record, previous: Record | None) -> str | None:
     )
 
 
-def _violated(record: Record) -> list[str]:
-    return [bound["name"] for bound in record["bounds"] if bound["expected"] > _VIOLATED * bound["limit"]]
+def _violated(record: Record, share: float = _VIOLATED) -> list[str]:
+    """Bounds whose expectation is more than that share of the limit."""
+    return [bound["name"] for bound in record["bounds"] if bound["expected"] > share * bound["limit"]]
 
 
 def _pushed(record: Record) -> list[str]:

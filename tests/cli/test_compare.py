@@ -3,12 +3,14 @@
 import itertools
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from latency.deployed import measure_files
 from latency.table import LatencyTable, RuntimeInfo
 from proxyless.api import search
 from proxyless.api.compare import summary
@@ -27,17 +29,27 @@ _SPACE = tiny(resolution=16)
 _FLAGS = "--seeds 2 --nets 2 --epochs 1 --warmup-epochs 0 --batch-size 16 --device cpu"
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("compare") / "run"
-    settings = SearchSettings(warmup_epochs=0, epochs=1, batch_size=16, device="cpu")
+def _search(folder: Path, seed: int, budget: str = "60%") -> Path:
+    settings = SearchSettings(warmup_epochs=0, epochs=1, batch_size=16, device="cpu", seed=seed)
     limits = Limits(max_params=250_000)
-    search(_SPACE, "synthetic:240", table_by_macs(_SPACE), "60%", folder, settings, limits=limits)
+    search(_SPACE, "synthetic:240", table_by_macs(_SPACE), budget, folder, settings, limits=limits)
     return folder
 
 
-def _invoke(run: Path, output: Path, more: str = "") -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, ["compare", str(run), "-o", str(output), *_FLAGS.split(), *more.split()])
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _search(tmp_path_factory.mktemp("compare") / "run", 0)
+
+
+@pytest.fixture(scope="module")
+def again(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another search of the same."""
+    return _search(tmp_path_factory.mktemp("compare") / "again", 1)
+
+
+def _invoke(runs: Path | list[Path], output: Path, more: str = "") -> tuple[int, str, str]:
+    folders = map(str, [runs] if isinstance(runs, Path) else runs)
+    result = CliRunner().invoke(app, ["compare", *folders, "-o", str(output), *_FLAGS.split(), *more.split()])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.stdout, result.stderr
 
@@ -72,6 +84,32 @@ def test_all_are_trained_alike_and_nothing_is_trained_twice(run: Path, tmp_path:
     assert code == 2 and "holds a comparison with another train" in stderr
 
 
+@pytest.mark.slow
+def test_the_networks_of_several_searches_are_one_row(run: Path, again: Path, tmp_path: Path) -> None:
+    code, stdout, stderr = _invoke([run, again], tmp_path / "out", "--seeds 1 --json")
+    assert code == 0, stderr
+    found, *others = json.loads(stdout)["rows"]
+    assert [network["name"] for network in found["networks"]] == ["found-1", "found-2"]
+    networks = [Architecture.load(folder / "architecture.json").op_names for folder in (run, again)]
+    assert [network["ops"] for network in found["networks"]] == networks and networks[0] != networks[1]
+    accuracies = [network["trainings"][0]["test_accuracy"] for network in found["networks"]]
+    assert found["mean"] == np.mean(accuracies) and found["standard_deviation"] == np.std(accuracies, ddof=1)
+    assert [row["trainings"] for row in (found, *others)] == [2, 1, 1, 1, 1, 2]
+    trained = sorted(path.parent.name for path in (tmp_path / "out").glob("found-*/seed-*/trained.json"))
+    assert trained == ["seed-0", "seed-1"]
+    code, _, stderr = _invoke(run, tmp_path / "out", "--seeds 1")
+    assert code == 2 and "holds a comparison with another others" in stderr
+
+
+def test_searches_of_different_things_are_not_one_row(run: Path, tmp_path: Path) -> None:
+    tighter = _search(tmp_path / "tighter", 1, "50%")
+    code, _, stderr = _invoke([run, tighter], tmp_path / "out")
+    assert code == 2 and "tighter is a search with another targets[0].budget_ms (" in stderr
+    code, _, stderr = _invoke([run, run], tmp_path / "out")
+    assert code == 2 and "2 of the searches have the same seed, 0" in stderr
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("document", "message"),
     [
@@ -92,7 +130,7 @@ def test_a_list_of_networks_that_is_none_is_refused(document: object, message: s
 
 
 def test_random_networks_are_near_the_budget(run: Path) -> None:
-    contest = open_contest(run, None, "50%")
+    contest = open_contest([run], None, "50%")
     made = [c.architecture for c in contest.contenders(8, 0) if c.group == "random"]
     bound = contest.bounds[0]
     assert len({network.ops for network in made}) == 8
@@ -102,8 +140,8 @@ def test_random_networks_are_near_the_budget(run: Path) -> None:
 
 
 def test_the_contest_is_about_the_network_of_the_run_unless_another_is_asked_for(run: Path) -> None:
-    assert open_contest(run, None, None).found == Architecture.load(run / "architecture.json")
-    slower = open_contest(run, table_by_macs(_SPACE, 2.0), "6ms")
+    assert open_contest([run], None, None).found == Architecture.load(run / "architecture.json")
+    slower = open_contest([run], table_by_macs(_SPACE, 2.0), "6ms")
     assert slower.found.target is not None and slower.found.target.predicted_ms <= 6
     assert slower.found.target.predicted_ms == pytest.approx(2 * slower.found.cost.macs / 1e6)
 
@@ -122,7 +160,7 @@ def test_the_widest_network_within_budget_and_limits_is_taken(run: Path, monkeyp
 
     monkeypatch.setattr("proxyless.api.contenders.measure_networks", measure)
     monkeypatch.setattr("proxyless.api.contenders.can_measure", lambda table: True)
-    contest = open_contest(run, None, None)
+    contest = open_contest([run], None, None)
     made = contest.contenders(2, 0)
     assert [contender.group for contender in made] == ["found", *["uniform"] * 4, "random", "random"]
     for contender in made[1:5]:
@@ -139,9 +177,10 @@ def test_the_widest_network_within_budget_and_limits_is_taken(run: Path, monkeyp
 
 @pytest.mark.slow
 def test_networks_of_several_widths_are_measured_on_a_runtime(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("latency.deployed.ROUNDS", 2)
+    monkeypatch.setattr("latency.deployed._WAITS_S", ())
+    monkeypatch.setattr("proxyless.api.measure.measure_files", partial(measure_files, rounds=2))
     monkeypatch.setattr("proxyless.api.contenders.OPS", OPS[:1])
-    contest = open_contest(run, None, None)
+    contest = open_contest([run], None, None)
     measured = Contest(contest.result, contest.found, _local(contest.table), 50.0, contest.bounds).contenders(2, 0)
     assert [contender.name for contender in measured] == ["found", "uniform-k3e3", "random-1", "random-2"]
     assert all(contender.measured_ms is not None and 0 < contender.measured_ms < 50 for contender in measured)

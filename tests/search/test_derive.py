@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxyless.errors import InputError
-from proxyless.search.derive import candidate_paths, check_feasible, choose_path, derive_path, derive_paths, keeps
+from proxyless.search.derive import candidate_paths, choose_path, derive_path, derive_paths, feasible_path, keeps
 from proxyless.space.bounds import Bound
 
 Rows = list[list[float]]
@@ -113,12 +113,12 @@ def test_no_network_fits() -> None:
 def test_bounds_that_contradict_each_other_are_named() -> None:
     fast = _bound(((1.0, 5.0),), 2.0)
     small = _bound(((5.0, 1.0),), 2.0, name="parameters")
-    check_feasible([fast])
-    check_feasible([small])
+    feasible_path([fast])
+    feasible_path([small])
     with pytest.raises(
-        InputError, match="no network has at once a latency of at most 2 ms, a parameters of at most 2 ms"
+        InputError, match="no network keeps all at once: latency of at most 2 ms, parameters of at most 2 ms"
     ):
-        check_feasible([fast, small])
+        feasible_path([fast, small])
 
 
 def test_what_was_evaluated_comes_first_where_it_fits() -> None:

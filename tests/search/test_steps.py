@@ -94,7 +94,7 @@ def test_reinforce_is_on_average_the_gradient_of_the_expected_loss() -> None:
     ]
     draws = torch.stack([strategy._gradient(inputs, logits)[0] for _ in range(400)])
     error = draws.std(0) / len(draws) ** 0.5
-    legal = strategy.architecture.legal
+    legal = torch.isfinite(logits.detach())
     assert ((draws.mean(0) - exact).abs()[legal] < 4.5 * error[legal]).all()
     assert exact[legal].abs().max() > 3 * error[legal].max()
 

@@ -15,7 +15,7 @@ from proxyless.search.board import BoardReporter
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
-from proxyless.search.watch import collapse_warnings
+from proxyless.search.watch import collapse_warnings, ending_warnings
 from proxyless.space import network_cost
 from tests.helpers import bound_at, toy_data, toy_space
 
@@ -50,6 +50,20 @@ def test_what_is_warned_of(records: list[Record], warned: str | None) -> None:
     warnings = collapse_warnings(records[-1], previous)
     assert len(warnings) == (warned is not None)
     assert all(warning.startswith(warned or "") for warning in warnings)
+
+
+def _ending(entropy: float, expected: float = 9.8) -> list[str]:
+    return ending_warnings({**_record(expected=expected, entropy=entropy), "probabilities": [[0.25] * 4, [0.5] * 2]})
+
+
+def test_what_a_search_should_not_end_with() -> None:
+    even = (np.log(4) + np.log(2)) / 2
+    assert not _ending(0.5 * even) and not _ending(0.5 * even, expected=10.4)
+    (undecided,) = _ending(0.85 * even)
+    assert undecided.startswith("the search ended with little decided: 85% of the entropy of equal probabilities")
+    (above,) = _ending(0.5 * even, expected=12)
+    assert above.startswith("the search ended with the expected latency above its limit")
+    assert not _ending(0.01, expected=12)  # what every epoch is watched for
 
 
 def test_every_bound_must_leave_room_before_skips_are_a_problem() -> None:
