@@ -96,14 +96,18 @@ def output_folder(path: Path) -> Path:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; on success rename it to `path`, else delete it.
-
-    Of several processes that all write, only the first one's file counts.
-    """
-    if not is_first():
+    """As `replacing`; but of several processes that all write, only the first one's file counts."""
+    if is_first():
+        with replacing(path) as temporary:
+            yield temporary
+    else:
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder) / path.name
-        return
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on success rename it to `path`, else delete it."""
     output_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -4,10 +4,12 @@ A parquet file is compressed in groups of rows, so that reading one image means 
 made once, and found again by the file's path, size and time.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ import pyarrow
 
 from proxyless.data.decode import Source
 from proxyless.errors import InputError
-from proxyless.files import atomic, output_folder
+from proxyless.files import output_folder, replacing
 
 _SCHEMA = pyarrow.schema({"bytes": pyarrow.binary()})
 
@@ -46,19 +48,31 @@ def mapped_copy(original: Path, size_bytes: int, batches: Iterator[pyarrow.Array
     state = original.stat()
     identity = f"{original.resolve()} {state.st_size} {state.st_mtime_ns}"
     path = cache_folder() / f"{original.stem}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.arrow"
-    if path.exists():
-        return path
-    free = shutil.disk_usage(output_folder(path.parent)).free
+    with _alone(path):
+        if not path.exists():
+            _write(original, path, size_bytes, batches)
+    return path
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Of several processes on a machine, such as those of torchrun, one at a time: the others find what it wrote."""
+    with (output_folder(path.parent) / f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _write(original: Path, path: Path, size_bytes: int, batches: Iterator[pyarrow.Array]) -> None:
+    free = shutil.disk_usage(path.parent).free
     if size_bytes > free:
         raise InputError(
             f"{original} does not fit in memory and is copied for reading in random order, which takes "
             f"{size_bytes / 2**30:.1f} GiB in {path.parent}, where {free / 2**30:.1f} GiB are free; set "
             "XDG_CACHE_HOME to a folder with more"
         )
-    with atomic(path) as temporary, pyarrow.ipc.new_file(str(temporary), _SCHEMA) as writer:
+    with replacing(path) as temporary, pyarrow.ipc.new_file(str(temporary), _SCHEMA) as writer:
         for batch in batches:
             writer.write_batch(pyarrow.record_batch([batch], schema=_SCHEMA))
-    return path
 
 
 def cache_folder() -> Path:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -15,6 +15,10 @@ from proxyless.errors import InputError
 
 _STATISTICS_IMAGES = 500
 """Channel statistics are taken over so many images: enough for two digits, small at any resolution."""
+
+_DEVICE_SHARE = 0.3
+"""Of a GPU's free memory that the images of one split may take: the network needs the rest."""
+_CPU = torch.device("cpu")
 
 
 class ImageSplit(ABC):
@@ -58,10 +62,11 @@ class ImageSplit(ABC):
 
 @dataclass(frozen=True)
 class Split(ImageSplit):
-    """Images in memory. images: uint8 (N, 3, H, W). labels: int64 (N,)."""
+    """Images in memory. images: uint8 (N, 3, H, W). labels: int64 (N,). device: where they are read."""
 
     images: Tensor
     labels: Tensor
+    device: torch.device = _CPU
 
     @property
     def resolution(self) -> int:
@@ -69,14 +74,23 @@ class Split(ImageSplit):
 
     def take(self, indices: Sequence[int] | np.ndarray) -> Self:
         chosen = torch.as_tensor(np.asarray(indices))
-        return type(self)(self.images[chosen], self.labels[chosen])
+        return replace(self, images=self.images[chosen], labels=self.labels[chosen])
 
     def to(self, device: torch.device) -> Self:
-        return type(self)(self.images.to(device), self.labels.to(device))
+        """Images that would fill the device's memory stay where they are, and go there batch by batch."""
+        fits = self.images.nbytes <= _DEVICE_SHARE * free_bytes(device)
+        images = self.images.to(device) if fits else self.images
+        return replace(self, images=images, labels=self.labels.to(device), device=device)
 
     def read(self, parts: Sequence[Tensor]) -> Iterator[Tensor]:
         for part in parts:
-            yield self.images[part.to(self.images.device, non_blocking=True)]
+            images = self.images[part.to(self.images.device, non_blocking=True)]
+            yield images.to(self.device, non_blocking=True)
+
+
+def free_bytes(device: torch.device) -> float:
+    """Free memory of a GPU; no limit elsewhere, where images are already."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else float("inf")
 
 
 @dataclass(frozen=True)

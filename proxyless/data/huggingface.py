@@ -82,7 +82,7 @@ def _load_splits(name: str, config: str | None) -> Splits:
         ) from None
     try:
         return dict(datasets.load_dataset(name, config))
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+    except (OSError, RuntimeError, ValueError, datasets.exceptions.DatasetsError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"the data set {name!r} cannot be loaded ({reason}); check its name and the network") from None
 

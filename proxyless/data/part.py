@@ -13,9 +13,11 @@ from proxyless.data.base import ImageData, ImageSplit, Split, limited, make_data
 from proxyless.data.decode import Encoded, decode_all
 from proxyless.data.stream import StreamedSplit
 from proxyless.errors import InputError
+from proxyless.processes import local_world
 
 MEMORY_SHARE = 0.2
-"""The decoded images of one split may take this share of the machine's memory; larger splits are streamed."""
+"""The decoded images of one split may take this share of the machine's memory, in all processes together; larger splits
+are streamed."""
 
 _TEST_SHARE = 0.2
 """Share of the images that is kept for testing where there is no test split."""
@@ -37,7 +39,7 @@ class Part:
     def load(self, resolution: int) -> ImageSplit:
         """The images at a resolution in pixels, decoded now or as they are needed."""
         labels = torch.from_numpy(self.labels)
-        if len(self.rows) * 3 * resolution**2 > MEMORY_SHARE * memory_bytes():
+        if len(self.rows) * 3 * resolution**2 > MEMORY_SHARE * memory_bytes() / local_world():
             return StreamedSplit(self.encoded.indexed(), self.rows, labels, resolution)
         return Split(decode_all(self.encoded, self.rows, resolution), labels)
 
@@ -79,7 +81,7 @@ def number_classes(
         if len(strange):
             where = "class names" if names else "training labels"
             raise InputError(
-                f"{source} has the label {strange[0].item()!r}, which is not among its {len(classes)} {where}; "
+                f"{source} has the label {strange.tolist()[0]!r}, which is not among its {len(classes)} {where}; "
                 "correct or remove these rows"
             )
     return [np.searchsorted(known, part).astype(np.int64) for part in values], classes

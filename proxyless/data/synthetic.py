@@ -2,7 +2,7 @@
 
 import torch
 
-from proxyless.data.base import ImageData, Split, make_data
+from proxyless.data.base import ImageData, Split, limited, make_data
 from proxyless.errors import InputError
 from proxyless.seeds import stream_generator
 
@@ -17,13 +17,14 @@ def load(argument: str, resolution: int, limit: int | None) -> ImageData:
     """
     if argument and (not argument.isdigit() or int(argument) < 100):
         raise InputError(f"synthetic:N needs a whole number of images of at least 100, got {argument!r}")
-    count = min(int(argument or 512), limit or 10**9)
+    count = int(argument or 512)
     generator = stream_generator(0, "synthetic")
 
     def draw(size: int) -> Split:
         labels = torch.arange(size) % _CLASSES
         images = torch.randint(0, 156, (size, 3, resolution, resolution), generator=generator, dtype=torch.uint8)
-        return Split(images + 10 * labels[:, None, None, None].to(torch.uint8), labels)
+        split = Split(images + 10 * labels[:, None, None, None].to(torch.uint8), labels)
+        return split.take(limited(labels.numpy(), limit))
 
     source = f"synthetic:{count}"
     return make_data(source, draw(count), draw(count // 2), [str(i) for i in range(_CLASSES)], "none")

@@ -128,6 +128,7 @@ _THREE = [png(1), png(2), png(3)]
         (([], None), ([0, 1], None), None, "holds no images"),
         (([5, 5], None), ([5], None), None, "training images of one class"),
         (([0, 1], None), ([0, 2], None), None, "has the label 2, which is not among its 2 training labels"),
+        ((["cat", "dog"], None), (["cat", "fox"], None), None, "the label 'fox', which is not among its 2 training"),
         (([0, 1, -1], _THREE), ([0], None), ["a", "b"], "has the label -1, which is not among its 2 class names"),
         (([0, 1], None), ([0], None), ["a", "a"], "has two classes named 'a'"),
         (([0.5, 1.5], None), ([0], None), None, "expected image \\(a struct with bytes\\) and label"),

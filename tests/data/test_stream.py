@@ -116,6 +116,38 @@ def test_copies_of_parquet_are_found_again_unless_the_file_has_changed(
     assert int(all_images(load_data(f"parquet:{tmp_path / 'data'}", 8).train).min()) == 99
 
 
+def test_every_process_of_torchrun_finds_the_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also the ones that write nothing else, on a machine without the first one."""
+    for part in ("train", "test"):
+        save_parquet(tmp_path / "data", [0, 1] * 5, part=part)
+    in_memory = load_data(f"parquet:{tmp_path / 'data'}", 8)
+    monkeypatch.setattr(_STREAM, 0.0)
+    monkeypatch.setenv("RANK", "1")
+    streamed = load_data(f"parquet:{tmp_path / 'data'}", 8)
+    assert torch.equal(all_images(in_memory.train), all_images(streamed.train))
+    assert len(list((tmp_path / "cache").rglob("*.arrow"))) == 2
+
+
+def test_several_processes_share_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_classes(tmp_path / "data", per_class=25)
+    monkeypatch.setattr("proxyless.data.part.memory_bytes", lambda: 60_000)  # a fifth of it for 40 images of 192 bytes
+    assert isinstance(load_data(f"imagefolder:{tmp_path / 'data'}", 8).train, Split)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
+    assert isinstance(load_data(f"imagefolder:{tmp_path / 'data'}", 8).train, StreamedSplit)
+
+
+def test_images_that_would_fill_a_gpu_stay_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a device without values, which stands for one whose memory is small."""
+    device = torch.device("meta")
+    split = Split(torch.zeros(6, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 1] * 3))
+    assert split.to(device).images.device == device
+    monkeypatch.setattr("proxyless.data.base.free_bytes", lambda device: 3 * split.images.nbytes)
+    kept = split.to(device)
+    assert kept.images.device == _CPU and kept.labels.device == device
+    (images,) = kept.take([0, 1, 2]).read([torch.tensor([0, 2])])
+    assert images.device == device and images.shape == (2, 3, 8, 8)
+
+
 def test_a_copy_that_does_not_fit_on_the_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_STREAM, 0.0)
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=5))
