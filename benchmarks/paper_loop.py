@@ -28,9 +28,12 @@ class MixedEdge(nn.Module):
         self.active = 0
 
     def binarize(self) -> None:
-        self.active = int(torch.multinomial(self.alpha.detach().softmax(0), 1)[0].item())
+        self.activate(int(torch.multinomial(self.alpha.detach().softmax(0), 1)[0].item()))
+
+    def activate(self, op: int) -> None:
+        self.active = op
         self.gates.data.zero_()
-        self.gates.data[self.active] = 1.0
+        self.gates.data[op] = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = _Gated.apply(x, self.gates, self)  # type: ignore[no-untyped-call]

@@ -3,8 +3,9 @@
 python benchmarks/step_cost.py --space mobile --resolution 64 --batch 16 --rounds 12
 
 Every round draws a random path and runs each kind of step once on it, in a random order; prints medians of the
-ratios to the plain network's step in the same round. Memory is what the forward pass saves for the backward pass
-(distinct storages, the saved weights included).
+ratios to the plain network's step in the same round. `paper` is the paper's loop written plainly
+(benchmarks/paper_loop.py), whose architecture step computes all candidates. Memory is what the forward pass saves for
+the backward pass (distinct storages, the saved weights included).
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from paper_loop import PaperLoop
 from proxyless.nn import SuperNet, build_network, channels_last, plain_choices
 from proxyless.optim import make_sgd
 from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
@@ -27,10 +30,10 @@ from proxyless.search.domain import BoundedDomain
 from proxyless.search.objectives.constrained import Constrained
 from proxyless.search.strategies import Setting, StepInputs
 from proxyless.search.strategies.gradient import GradientStrategy
-from proxyless.space import Space, build_space
+from proxyless.space import Op, Space, build_space
 from proxyless.space.bounds import Bound
 
-Step = Callable[[], None]
+Step = Callable[[], object]
 
 
 class FixedPath(GradientStrategy):
@@ -46,6 +49,17 @@ class FixedPath(GradientStrategy):
 
     def _active(self, logits: Tensor, generator: torch.Generator) -> list[int]:
         return [0] * len(self.path)
+
+
+class PaperOnPath(PaperLoop):
+    """The paper's loop on a path that the benchmark chooses."""
+
+    path: list[int]
+
+    def _sample(self, for_gates: bool) -> None:
+        for edge, op in zip(self.edges, self.path, strict=True):
+            edge.gates.requires_grad_(for_gates)
+            edge.activate(op)
 
 
 def make_strategy(space: Space, gates: str) -> FixedPath:
@@ -80,6 +94,37 @@ def saved_bytes(step: Step) -> int:
     return sum(storages.values())
 
 
+class Contenders:
+    """All kinds of steps, on the same images."""
+
+    def __init__(self, space: Space, batch: int) -> None:
+        self.space, self.batch = space, batch
+        self.net = channels_last(SuperNet(space))
+        self.sgd = make_sgd(self.net, 0.01, 0.9, 4e-5)
+        self.strategies = {gates: make_strategy(space, gates) for gates in ("two", "all")}
+        self.paper = PaperOnPath(space, torch.device("cpu"))
+        self.plain_images = torch.randn(batch, 3, space.resolution, space.resolution)
+        self.images = self.plain_images.contiguous(memory_format=torch.channels_last)
+        self.labels = torch.arange(batch) % space.num_classes
+
+    def steps(self, ops: tuple[Op, ...]) -> dict[str, Step]:
+        """On the path of the operations."""
+        path, plain = self.space.ops_path(ops), channels_last(build_network(self.space.network(ops)))
+        self.paper.path = path
+        for strategy in self.strategies.values():
+            strategy.path = path
+        return {
+            "plain": weight_step(plain, make_sgd(plain, 0.01, 0.9, 4e-5), self.labels, self.images),
+            "weight": weight_step(self.net, self.sgd, self.labels, self.images, plain_choices(path)),
+            "paper, weight": partial(self.paper.weight_step, self.plain_images, self.labels),
+            "paper, architecture": partial(self.paper.architecture_step, self.plain_images, self.labels),
+            **{
+                f"architecture, {gates}": architecture_step(strategy, self.net, self.images, self.labels)
+                for gates, strategy in self.strategies.items()
+            },
+        }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--space", default="mobile")
@@ -90,25 +135,11 @@ def main() -> None:
     space = build_space(arguments.space, {"resolution": arguments.resolution})
     torch.manual_seed(0)
     rng = random.Random(0)
-    images = torch.randn(arguments.batch, 3, arguments.resolution, arguments.resolution)
-    images = images.contiguous(memory_format=torch.channels_last)
-    labels = torch.arange(arguments.batch) % space.num_classes
-    net = channels_last(SuperNet(space))
-    sgd = make_sgd(net, 0.01, 0.9, 4e-5)
-    strategies = {gates: make_strategy(space, gates) for gates in ("two", "all")}
+    contenders = Contenders(space, arguments.batch)
     times: dict[str, list[float]] = {}
     memory: dict[str, list[int]] = {}
     for number in range(arguments.rounds + 1):
-        ops = space.random_ops(rng)
-        path = space.ops_path(ops)
-        plain = channels_last(build_network(space.network(ops)))
-        steps = {
-            "plain": weight_step(plain, make_sgd(plain, 0.01, 0.9, 4e-5), labels, images),
-            "weight": weight_step(net, sgd, labels, images, plain_choices(path)),
-        }
-        for gates, strategy in strategies.items():
-            strategy.path = path
-            steps[f"architecture, {gates}"] = architecture_step(strategy, net, images, labels)
+        steps = contenders.steps(space.random_ops(rng))
         steps["plain"]()  # the plain network is new in every round: allocate before timing
         for name in rng.sample(list(steps), len(steps)):
             start = time.perf_counter()

@@ -5,6 +5,9 @@ import re
 from proxyless.errors import InputError
 from proxyless.space.latency import LayerCosts
 
+MAX_MILLISECONDS, MAX_LIMIT = 1e9, 1e18
+"""More than any network needs."""
+
 _UNITS_MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "": 1.0}
 
 
@@ -19,7 +22,12 @@ def read_budget(text: str) -> tuple[float, str]:
         raise InputError(
             f"the budget {text!r} is not understood; write it as 15ms, 800us, or 60% of the largest network"
         )
-    return float(match[1]), match[2]
+    number, unit = float(match[1]), match[2]
+    if number * _UNITS_MS.get(unit, 1.0) > MAX_MILLISECONDS:
+        raise InputError(
+            f"the budget {text!r} is more than {MAX_MILLISECONDS:.0e} ms; write one that a network can use"
+        )
+    return number, unit
 
 
 def parse_budget(text: str, costs: LayerCosts) -> float:
@@ -46,4 +54,7 @@ def parse_quantity(text: str, unit: str = "") -> float:
     match = re.fullmatch(rf"\s*(\d+(?:\.\d*)?|\.\d+)\s*([kMG]i?|)\s*(?:{unit})?\s*", text)
     if match is None or float(match[1]) == 0:
         raise InputError(f"the limit {text!r} is not understood; write it as a number such as 4M{unit} or 500k{unit}")
-    return float(match[1]) * _FACTORS[match[2]]
+    number = float(match[1]) * _FACTORS[match[2]]
+    if number > MAX_LIMIT:
+        raise InputError(f"the limit {text!r} is more than {MAX_LIMIT:.0e}, which holds nothing back; leave it out")
+    return number

@@ -159,14 +159,20 @@ def _cells(
 
 
 def _target_names(tables: Sequence[LatencyTable]) -> list[str]:
-    """Runtime, delegate and threads; with the device where that alone does not tell them apart."""
-    names = [f"{t.runtime.name}-{t.runtime.delegate}-{t.runtime.threads}" for t in tables]
+    """Runtime, delegate and threads, what is unusual, and the device where that alone does not tell them apart."""
+    names = [_target_name(table) for table in tables]
     distinct = [
         name if names.count(name) == 1 else f"{file_name(str(table.device['name']))}-{name}"
         for name, table in zip(names, tables, strict=True)
     ]
     _check_distinct(distinct)
     return distinct
+
+
+def _target_name(table: LatencyTable) -> str:
+    runtime = table.runtime
+    unusual = [table.dtype] * (table.dtype != "float32") + [f"batch{table.batch}"] * (table.batch != 1)
+    return "-".join([runtime.name, runtime.delegate, str(runtime.threads), *unusual])
 
 
 def _check_distinct(names: Sequence[str]) -> None:

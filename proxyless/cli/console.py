@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from proxyless.errors import CheckError, InputError
+from proxyless.errors import CheckError, InputError, said
 from proxyless.processes import is_first, world
 from proxyless.progress import Record
 
@@ -67,8 +67,22 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
         except OSError as error:
             _say(f"failed: {error}")
             raise typer.Exit(FAILED) from None
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            _say(
+                f"failed: out of memory ({said(error)}); end other programs, or use "
+                "a smaller --batch-size where the command has one"
+            )
+            raise typer.Exit(FAILED) from None
 
     return wrapped
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """PyTorch says so with a class of its own on a GPU, and in words on a CPU; it is not imported for that."""
+    by_torch = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or by_torch
 
 
 def _say(text: str) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from proxyless.cli.console import command, print_json, print_table, reporting
 from proxyless.cli.options import Json, Output
+from proxyless.errors import InputError
 from proxyless.quantities import read_budget
 
 if TYPE_CHECKING:
@@ -24,12 +25,12 @@ def derive(
         typer.Option(help="Table of another target; may be given several times. Default: the run's own, or its first."),
     ] = None,
     candidates: Annotated[
-        int,
+        int | None,
         typer.Option(
             help="Networks per budget and table, ranked by accuracy on the search's held-out images with its weights. "
-            "With 1 nothing is evaluated, and no images are needed."
+            "With 1 nothing is evaluated, and no images are needed. Default: 5."
         ),
-    ] = 5,
+    ] = None,
     measure: Annotated[
         bool,
         typer.Option(
@@ -43,6 +44,8 @@ def derive(
 
     Example: `proxyless derive run --budget 2ms --budget 4ms --table other-phone.json -o networks`
     """
+    if measure and candidates is not None:
+        raise InputError("--measure takes one network per budget and table; leave --candidates out, or --measure")
     for text in budget or []:
         read_budget(text)
     from latency.tables import load_table
@@ -53,7 +56,9 @@ def derive(
         if measure:
             networks = measured_gallery(run, budget or [], tables, reporter=reporter)
         else:
-            networks = derive_gallery(run, budget or [], tables, candidates, reporter=reporter)
+            networks = derive_gallery(
+                run, budget or [], tables, 5 if candidates is None else candidates, reporter=reporter
+            )
     paths = save_gallery(networks, output)
     if json:
         documents = zip(networks, gallery_documents(networks), paths, strict=True)

@@ -9,10 +9,16 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.core import TyperGroup
+from typer.main import get_command
 from typer.testing import CliRunner
 
+from latency.settings import ProfileSettings
 from proxyless.cli.main import app
+from proxyless.config import Settings
+from proxyless.search.config import SearchSettings
 from proxyless.space import tiny
+from proxyless.train.config import TrainSettings
 from tests.helpers import MIXED_OPS, architecture, table_by_macs
 
 
@@ -57,6 +63,9 @@ _SEARCH = "search --space tiny --data digits --table table.json --budget 60% -o 
         (_SEARCH.replace("60%", "0.1ms"), "no network of the space fits 0.1 ms: predicted latencies go from"),
         (_SEARCH.replace("60%", "soon"), "the budget 'soon' is not understood"),
         (_SEARCH.replace("60%", "0ms"), "the budget must be more than 0 ms"),
+        (_SEARCH.replace("60%", "2000000s"), "the budget '2000000s' is more than 1e+09 ms"),
+        (_SEARCH + " --max-params 2000000000G", "the limit '2000000000G' is more than 1e+18"),
+        (_SEARCH + " --max-params 0.2M --budget 100%", "every latency table needs its budget"),
         (_SEARCH + " --resume", "there is no run in run to go on with; check the folder, or leave --resume out"),
         (_SEARCH.replace("-o run", "-o empty --resume"), "there is no run in empty to go on with"),
         ("train arch.json --data digits -o out --resume", "there is no run in out to go on with"),
@@ -224,6 +233,24 @@ def test_a_check_that_fails_exits_with_1(work: Path, monkeypatch: pytest.MonkeyP
     assert _invoke("spaces") == (1, "", "failed: too slow\n")
 
 
+def test_too_little_memory_is_one_sentence_and_other_errors_are_not_hidden(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def allocate(*_: object) -> None:
+        torch.empty(2**55, dtype=torch.uint8)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("proxyless.cli.spaces.build_space", allocate)
+    code, _, stderr = _invoke("spaces")
+    assert code == 1 and stderr.startswith("failed: out of memory (") and "use a smaller --batch-size" in stderr
+    monkeypatch.setattr("proxyless.cli.spaces.build_space", fail)
+    assert isinstance(CliRunner().invoke(app, ["spaces"]).exception, RuntimeError)
+
+
 @pytest.mark.parametrize(
     ("arguments", "key"),
     [
@@ -238,6 +265,17 @@ def test_json_is_machine_readable(arguments: str, key: str | None) -> None:
     code, stdout, _ = _invoke(arguments)
     document = json.loads(stdout)
     assert code == 0 and (key is None or (isinstance(document, dict) and key in document))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"), [("search", SearchSettings), ("train", TrainSettings), ("profile", ProfileSettings)]
+)
+def test_every_setting_has_a_flag(name: str, settings: type[Settings]) -> None:
+    """Or what a report prints as the command of a run would not be the same run."""
+    command = get_command(app)
+    assert isinstance(command, TyperGroup)
+    flags = {flag for parameter in command.commands[name].params for flag in parameter.opts}
+    assert flags >= {f"--{field.replace('_', '-')}" for field in settings.model_fields}
 
 
 def test_every_command_has_help_with_an_example() -> None:

@@ -134,10 +134,18 @@ def test_two_devices_with_one_runtime_get_files_and_fronts_of_their_own(run: Pat
     assert all("local" in network.file for network in both[:2])
     assert not any("/" in network.file for network in both) and "local" not in networks[0].file
     assert any(on_front(both)[:2]) and any(on_front(both)[2:])
+    both = derive_gallery(run, ["60%"], [_TABLE, _TABLE.changed(dtype="int8"), _TABLE.changed(batch=8)], candidates=1)
+    assert [network.file.split("-1-")[1].split("-")[0] for network in both[1:]] == ["int8", "batch8"]
     with pytest.raises(InputError, match=r"2 of the targets and budgets have the same name 'Google-.*'; leave one out"):
         derive_gallery(run, ["60%"], [_TABLE, table_by_macs(_SPACE, 2.0)])
     with pytest.raises(InputError, match=r"2 of the targets and budgets have the same name '.*-5ms'; leave one out"):
         derive_gallery(run, ["5ms", "5.00001ms"])
+
+
+def test_a_search_on_a_part_of_synthetic_images_is_evaluated_on_that_part(tmp_path: Path) -> None:
+    networks = derive_gallery(_run(tmp_path / "run", "synthetic", limit=60, batch_size=8), candidates=2)
+    assert all(network.worth is not None for network in networks)
+    assert load_config(tmp_path / "run").data == "synthetic:512"
 
 
 def test_the_front_against_its_definition() -> None:
@@ -195,6 +203,7 @@ def test_the_command_writes_networks_gallery_and_picture(run: Path, tmp_path: Pa
     [
         ("--budget 0.001ms", "predicted latencies go from"),
         ("--candidates 0", "the number of candidates must be at least 1, got 0"),
+        ("--candidates 3 --measure", "--measure takes one network per budget and table; leave --candidates out"),
         ("--table note10-224", "the latency table has no row for the layer"),
     ],
 )

@@ -19,10 +19,6 @@ from proxyless.report.content import Command, Exported
 from proxyless.search.config import SearchSettings
 from proxyless.train.config import TrainSettings
 
-_SEARCH_FROM_PYTHON = ("momentum", "weight_decay", "label_smoothing")
-_TRAIN_FROM_PYTHON = ("momentum", "label_smoothing")
-"""Settings that no flag of the command changes."""
-
 
 def missing_parts(folders: RunFolders, profiled: bool, has_gallery: bool) -> list[Command]:
     """What the run does not have yet, in the order in which it is made."""
@@ -73,7 +69,7 @@ def _search(folders: RunFolders, again: RunFolders | None = None) -> str:
     bounds = config.limits.model_dump().items()
     limits = [(f"--{name.removesuffix('_bytes')}", value) for name, value in bounds if value]
     place = ("-o", again.search) if again else ("-o", folders.search, "--resume")
-    flags = _flags(config.search or {}, SearchSettings(), _SEARCH_FROM_PYTHON)
+    flags = _flags(config.search or {}, SearchSettings())
     words = [word for group in (*targets, *limits, flags, place) for word in group]
     return _line("search", "--space", config.space, "--data", config.data, *words)
 
@@ -83,7 +79,7 @@ def _train(folders: RunFolders, again: RunFolders | None = None) -> str:
     config, place = folders.trained_config, again or folders
     resume = ["--resume"] if config and not again else []
     data = (config or folders.search_config).data
-    flags = _flags(config.train, TrainSettings(), _TRAIN_FROM_PYTHON) if config else []
+    flags = _flags(config.train, TrainSettings()) if config else []
     return _line("train", _network(folders, place), "--data", data, *flags, "-o", place.trained, *resume)
 
 
@@ -123,15 +119,11 @@ def _export_flags(folders: RunFolders, exported: Exported, dtypes: Collection[st
     return words + (["--data", exported.data] if exported.data not in (None, trained_on) else [])
 
 
-def _flags(settings: Mapping[str, Any], defaults: Settings, without: Collection[str] = ()) -> list[Any]:
+def _flags(settings: Mapping[str, Any], defaults: Settings) -> list[Any]:
     """The settings that are not the default."""
     known = defaults.model_dump()
     changed = {name: value for name, value in settings.items() if name in known and value != known[name]}
-    groups = [
-        (f"--{name}",) if value is True else (f"--{name}", value)
-        for name, value in changed.items()
-        if name not in without
-    ]
+    groups = [(f"--{name}",) if value is True else (f"--{name}", value) for name, value in changed.items()]
     return [word for group in groups for word in group]
 
 
