@@ -2,7 +2,7 @@
 
 import re
 
-from proxyless.errors import InputError
+from proxyless.errors import InputError, shown
 from proxyless.space.latency import LayerCosts
 
 MAX_MILLISECONDS, MAX_LIMIT = 1e9, 1e18
@@ -24,9 +24,7 @@ def read_budget(text: str) -> tuple[float, str]:
         )
     number, unit = float(match[1]), match[2]
     if number * _UNITS_MS.get(unit, 1.0) > MAX_MILLISECONDS:
-        raise InputError(
-            f"the budget {text!r} is more than {MAX_MILLISECONDS:.0e} ms; write one that a network can use"
-        )
+        raise InputError(f"the budget {shown(text)} is absurdly large; write it as 15ms, or 60% of the largest network")
     return number, unit
 
 
@@ -56,5 +54,5 @@ def parse_quantity(text: str, unit: str = "") -> float:
         raise InputError(f"the limit {text!r} is not understood; write it as a number such as 4M{unit} or 500k{unit}")
     number = float(match[1]) * _FACTORS[match[2]]
     if number > MAX_LIMIT:
-        raise InputError(f"the limit {text!r} is more than {MAX_LIMIT:.0e}, which holds nothing back; leave it out")
+        raise InputError(f"the limit {shown(text)} is absurdly large and holds nothing back; leave it out")
     return number

@@ -15,6 +15,7 @@ from proxyless.api.uniform import OPS
 from proxyless.config import CONFIG, Settings, changed_fields, read_yaml, write_yaml
 from proxyless.data import load_data
 from proxyless.errors import InputError
+from proxyless.fabric import check_accelerator
 from proxyless.files import output_folder, read_model, write_json
 from proxyless.progress import Record, Reporter, Silent
 from proxyless.search.run import load_config
@@ -74,6 +75,7 @@ def compare(
         CheckError: a device failed, or a loss became infinite.
     """
     _check_counts(seeds, nets)
+    check_accelerator((settings or TrainSettings()).device)
     settings, folder, reporter = settings or TrainSettings(), Path(output), reporter or Silent()
     folders = [Path(runs)] if isinstance(runs, (Path, str)) else [Path(run) for run in runs]
     contest, searched = open_contest(folders, table, budget), load_config(folders[0])
@@ -106,7 +108,13 @@ def _check_counts(seeds: int, nets: int) -> None:
 
 def _open(folder: Path, config: CompareConfig) -> None:
     path = folder / CONFIG
-    changed = changed_fields(read_yaml(path, CompareConfig), config) if path.exists() else []
+    before = read_yaml(path, CompareConfig) if path.exists() else config
+    if len(before.others) != len(config.others):
+        raise InputError(
+            f"{folder} holds a comparison of {1 + len(before.others)} searches, not {1 + len(config.others)}; choose "
+            "another folder"
+        )
+    changed = changed_fields(before, config)
     if changed:
         raise InputError(f"{folder} holds a comparison with another {', '.join(changed)}; choose another folder")
     output_folder(folder)

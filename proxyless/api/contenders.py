@@ -119,20 +119,18 @@ class Contest:
         ]
 
     def _random(self, nets: int, seed: int) -> list[Architecture]:
-        """None where the bounds leave fewer than two: there is no spread of one."""
+        """Empty where the bounds leave fewer than two: there is no spread of one."""
         latency = self.bounds[0]
         limits = [min(latency.limit, latency.max_cost), *(bound.limit for bound in self.bounds[1:])]
         room = [limit - bound.constant for limit, bound in zip(limits, self.bounds, strict=True)]
         domain = BoundedDomain([bound.layers for bound in self.bounds], room)
         rng = np.random.default_rng(stream_seed(seed, "random networks"))
         drawn: dict[tuple[int, ...], None] = {}
-        try:
-            for _ in range(_ATTEMPTS * nets):
-                drawn[domain.random_near(rng, _NEAR)] = None
-                if len(drawn) == nets:
-                    break
-        except InputError:  # none: the bounds leave too few networks, and those do not use them
-            return []
+        for _ in range(_ATTEMPTS * nets):
+            path = domain.random_near(rng, _NEAR) if len(drawn) < nets else None
+            if path is None:
+                break
+            drawn[path] = None
         if 1 < len(drawn) < nets:
             raise InputError(f"only {len(drawn)} random networks were found near the budget, not {nets}; ask for fewer")
         return [self._architecture(path) for path in drawn] if len(drawn) == nets else []
@@ -160,8 +158,8 @@ def open_contest(runs: Sequence[Path], table: LatencyTable | None, budget: str |
     Raises:
         InputError: not a finished run, a budget that no network meets, or searches of different things.
     """
-    contest, *further = [_open(run, table, budget) for run in runs]
     _check_same_but_for_seeds(runs)
+    contest, *further = [_open(run, table, budget) for run in runs]
     return replace(contest, others=tuple(each.found for each in further))
 
 

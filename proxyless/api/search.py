@@ -8,6 +8,7 @@ from proxyless.api.target import make_architecture
 from proxyless.data import load_data
 from proxyless.errors import InputError
 from proxyless.fabric import check_accelerator
+from proxyless.processes import is_first
 from proxyless.progress import Reporter, Silent
 from proxyless.quantities import parse_budget
 from proxyless.search.config import SearchSettings
@@ -60,9 +61,9 @@ def search(
     """Search the most accurate network of `space` on `data` within `budget` on the table's target.
 
     table, budget: several of both make one network that keeps every budget on its target. What can be
-    refused is refused before images are read. The folder `output` then holds the run, and its
-    `architecture.json` what is returned; with several tables, `architecture.2.json` and so on are the same
-    network for the other targets.
+    refused is refused before anything trains, most of it before images are read. The folder `output` then
+    holds the run, and its `architecture.json` what is returned; with several tables, `architecture.2.json` and
+    so on are the same network for the other targets.
 
     Raises:
         InputError: a setting, a budget, data or a folder that cannot be used.
@@ -75,7 +76,8 @@ def search(
     bounds = make_bounds(searched, tables, budgets_ms, limits)
     feasible_path(bounds)
     check_accelerator(settings.device)
-    check_free(folder, resume)
+    if is_first():  # the folder of the others may be on another machine
+        check_free(folder, resume)
     problem = Problem(searched, load_data(data, space.resolution, settings.limit), bounds)
     targets = zip(tables, budgets_ms, strict=True)
     config = RunConfig(

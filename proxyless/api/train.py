@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from proxyless.data import load_data
+from proxyless.fabric import check_accelerator
 from proxyless.progress import Reporter, Silent
 from proxyless.space import Architecture
 from proxyless.train.config import TrainSettings
@@ -26,5 +27,6 @@ def train(
         CheckError: the loss became infinite.
     """
     settings = settings or TrainSettings()
+    check_accelerator(settings.device)
     loaded = load_data(data, architecture.space.resolution, settings.limit)
     return run_training(Path(output), architecture, loaded, settings, reporter or Silent(), resume)

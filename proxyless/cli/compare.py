@@ -96,9 +96,11 @@ def _print(document: dict[str, Any]) -> None:
         highlight=False,
     )
     if any(row["trainings"] < _FEW for row in document["rows"]):
-        OUT.print("two trainings say next to nothing about their spread: use more --seeds and --nets", highlight=False)
+        OUT.print(
+            "two trainings say next to nothing about their spread: use more --seeds, --nets and runs", highlight=False
+        )
     if document["left_out"]:
-        OUT.print(f"not to be had within the budget: {', '.join(document['left_out'])}", highlight=False)
+        OUT.print(f"none within the budget: {', '.join(document['left_out'])}", highlight=False)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

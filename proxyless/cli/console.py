@@ -80,9 +80,9 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """PyTorch says so with a class of its own on a GPU, and in words on a CPU; it is not imported for that."""
-    by_torch = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
-    return isinstance(error, MemoryError) or by_torch
+    """PyTorch has no one class for it, but words: of its own, of CUDA's and of cuBLAS'."""
+    said_so = any(words in str(error) for words in ("out of memory", "allocate memory", "ALLOC_FAILED"))
+    return isinstance(error, MemoryError) or said_so
 
 
 def _say(text: str) -> None:

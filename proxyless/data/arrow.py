@@ -48,9 +48,10 @@ def mapped_copy(original: Path, size_bytes: int, batches: Iterator[pyarrow.Array
     state = original.stat()
     identity = f"{original.resolve()} {state.st_size} {state.st_mtime_ns}"
     path = cache_folder() / f"{original.stem}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.arrow"
-    with _alone(path):
-        if not path.exists():
-            _write(original, path, size_bytes, batches)
+    if not path.exists():
+        with _alone(path):
+            if not path.exists():  # another process may have written it meanwhile
+                _write(original, path, size_bytes, batches)
     return path
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from proxyless.data.base import ImageData
 from proxyless.data.decode import Source
 from proxyless.data.part import Part, load_parts, number_classes
-from proxyless.errors import InputError
+from proxyless.errors import InputError, one_line
 
 _TEST_NAMES = ("test", "validation", "valid", "val")
 _ROWS_AT_A_TIME = 256
@@ -82,7 +82,12 @@ def _load_splits(name: str, config: str | None) -> Splits:
         ) from None
     try:
         return dict(datasets.load_dataset(name, config))
-    except (OSError, RuntimeError, ValueError, datasets.exceptions.DatasetsError) as error:
+    except RuntimeError as error:
+        raise InputError(
+            f"the data set {name!r} cannot be loaded ({one_line(str(error))}); choose one of image or parquet files, "
+            "which brings no code"
+        ) from None
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"the data set {name!r} cannot be loaded ({reason}); check its name and the network") from None
 

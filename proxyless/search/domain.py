@@ -63,11 +63,11 @@ class BoundedDomain:
                 return _path(paths[fitting[0]])
         return self._walk(rng)
 
-    def random_near(self, rng: np.random.Generator, share: float = 0.95) -> Path:
-        """A random network that fits and uses at least `share` of the room of one of the bounds.
+    def random_near(self, rng: np.random.Generator, share: float = 0.95) -> Path | None:
+        """A random network that fits and uses at least `share` of the room of one of the bounds; None: none was found.
 
         Raises:
-            InputError: none was found.
+            InputError: no network fits.
         """
         for _ in range(_BATCHES):
             paths = _draw(self._tilted_near, rng)
@@ -75,10 +75,7 @@ class BoundedDomain:
             fitting = np.flatnonzero(near & self.fits(paths))
             if len(fitting):
                 return _path(paths[fitting[0]])
-        raise InputError(
-            f"no network in {_BATCH * _BATCHES} uses {share:.0%} to 100 % of a bound; the largest needs "
-            f"{sum(max(layer) for layer in self.costs[0]):.4g} of {self.room[0]:.4g}: ask for a smaller bound or share"
-        )
+        return None
 
     def mutate(self, path: Path, rng: np.random.Generator) -> Path:
         """One or two layers changed; where no neighbour was found that fits, a random network."""

@@ -22,7 +22,7 @@ from proxyless.optim import SafeSteps, cosine_lr, make_sgd, set_lr
 from proxyless.progress import Record, Reporter, Silent
 from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
 from proxyless.search.config import SearchSettings
-from proxyless.search.derive import choose_path, feasible_path
+from proxyless.search.derive import choose_path
 from proxyless.search.domain import BoundedDomain
 from proxyless.search.objectives import find_objective
 from proxyless.search.problem import Problem
@@ -74,7 +74,7 @@ class Search:
             BoundedDomain(
                 [b.layers for b in problem.bounds],
                 [b.limit - b.constant for b in problem.bounds],
-                tuple(feasible_path(problem.bounds)),
+                problem.feasible_path,
             ),
         )
         self.strategy = find_strategy(settings.strategy)(setting)

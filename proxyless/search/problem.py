@@ -1,6 +1,7 @@
 """What to search for."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from proxyless.data import ImageData
 from proxyless.errors import InputError
@@ -22,8 +23,13 @@ class Problem:
     bounds: tuple[Bound, ...]
 
     def __post_init__(self) -> None:
-        feasible_path(self.bounds)
         check_classes(self.space, self.data)
+        _ = self.feasible_path
+
+    @cached_property
+    def feasible_path(self) -> tuple[int, ...]:
+        """A network that keeps all bounds."""
+        return tuple(feasible_path(self.bounds))
 
 
 def check_classes(space: Space, data: ImageData) -> None:

@@ -61,7 +61,7 @@ class LoggingReporter:
 
 
 def check_free(folder: Path, resume: bool) -> None:
-    """Raise InputError when the folder is in use and `resume` was not asked for, or cannot be gone on with."""
+    """Raise InputError when the folder is in use and `resume` was not asked for, or there is nothing to resume from."""
     if not (folder / CHECKPOINT).exists() and (folder / RESULT).exists():
         raise InputError(f"{folder} holds a finished search without its {CHECKPOINT}; choose another folder")
     if (folder / CHECKPOINT).exists() and not resume:

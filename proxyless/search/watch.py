@@ -13,12 +13,12 @@ _SKIPS_TAKE_OVER = 0.9
 _UNUSED = 0.5
 """Share of what the cheapest network leaves of a bound: a search that uses less of all bounds is not held by them."""
 _DECIDED_NATS = 0.02
-_ENDED_ABOVE = 1.05
-"""The same while layers are undecided: the network that is derived then is another one than those that were likely."""
 _UNDECIDED = 0.8
 """Share of the entropy of equal probabilities: above it, the network that is derived is not much better than any."""
 _VIOLATED = 1.02
 """Share of a limit: the last steps of a converging search overstep it by less."""
+_ENDED_ABOVE = 1.05
+"""The same while layers are undecided: what is derived is then another network than those that were likely."""
 
 
 def architecture_record(space: Space, strategy: Strategy, bounds: Sequence[Bound], ratios: Sequence[float]) -> Record:

@@ -1,5 +1,6 @@
 """Every wrong input gets one sentence and its exit code, before anything is trained or written."""
 
+import importlib
 import json
 import os
 import re
@@ -63,9 +64,8 @@ _SEARCH = "search --space tiny --data digits --table table.json --budget 60% -o 
         (_SEARCH.replace("60%", "0.1ms"), "no network of the space fits 0.1 ms: predicted latencies go from"),
         (_SEARCH.replace("60%", "soon"), "the budget 'soon' is not understood"),
         (_SEARCH.replace("60%", "0ms"), "the budget must be more than 0 ms"),
-        (_SEARCH.replace("60%", "2000000s"), "the budget '2000000s' is more than 1e+09 ms"),
-        (_SEARCH + " --max-params 2000000000G", "the limit '2000000000G' is more than 1e+18"),
-        (_SEARCH + " --max-params 0.2M --budget 100%", "every latency table needs its budget"),
+        (_SEARCH.replace("60%", "2000000s"), "the budget '2000000s' is absurdly large"),
+        (_SEARCH + " --max-params 2000000000G", "the limit '2000000000G' is absurdly large"),
         (_SEARCH + " --resume", "there is no run in run to go on with; check the folder, or leave --resume out"),
         (_SEARCH.replace("-o run", "-o empty --resume"), "there is no run in empty to go on with"),
         ("train arch.json --data digits -o out --resume", "there is no run in out to go on with"),
@@ -180,6 +180,30 @@ def test_a_typo_is_refused_before_anything_heavy_is_imported(work: Path) -> None
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").is_dir(), reason="needs a place where nobody can write")
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("--max-params 80k", "no network of the space has at most 80,000 parameters"),
+        ("--device cuda", "torch sees no CUDA device"),
+        ("-o used", "used holds a run already; add --resume"),
+    ],
+)
+def test_what_needs_no_images_is_refused_before_they_are_read(
+    work: Path, more: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object) -> None:
+        raise AssertionError("images were read")
+
+    monkeypatch.setattr(
+        importlib.import_module("proxyless.api.search"), "load_data", load
+    )  # the package has a function
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    (work / "used").mkdir()
+    (work / "used" / "checkpoint.pt").touch()
+    code, _, stderr = _invoke(f"{_SEARCH} {more}")
+    assert code == 2 and message in stderr and stderr.count("\n") == 1
+
+
 def test_a_folder_that_cannot_be_written_to(work: Path) -> None:
     code, _, stderr = _invoke(_SEARCH.replace("-o run", "-o /proc/run"))
     assert code == 2 and "cannot write to the folder /proc/run" in stderr

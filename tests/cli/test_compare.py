@@ -98,7 +98,7 @@ def test_the_networks_of_several_searches_are_one_row(run: Path, again: Path, tm
     trained = sorted(path.parent.name for path in (tmp_path / "out").glob("found-*/seed-*/trained.json"))
     assert trained == ["seed-0", "seed-1"]
     code, _, stderr = _invoke(run, tmp_path / "out", "--seeds 1")
-    assert code == 2 and "holds a comparison with another others" in stderr
+    assert code == 2 and "holds a comparison of 2 searches, not 1; choose another folder" in stderr
 
 
 def test_searches_of_different_things_are_not_one_row(run: Path, tmp_path: Path) -> None:

@@ -6,14 +6,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
+import pyarrow
 import pytest
 import torch
 
 from proxyless.data import Batches, ImageData, ImageSplit, Split, load_data
+from proxyless.data.arrow import MappedImages, mapped_copy
 from proxyless.data.augment import Augmentation
 from proxyless.data.part import memory_bytes
 from proxyless.data.stream import StreamedSplit
@@ -126,6 +130,22 @@ def test_every_process_of_torchrun_finds_the_copy(tmp_path: Path, monkeypatch: p
     streamed = load_data(f"parquet:{tmp_path / 'data'}", 8)
     assert torch.equal(all_images(in_memory.train), all_images(streamed.train))
     assert len(list((tmp_path / "cache").rglob("*.arrow"))) == 2
+
+
+def test_of_several_that_need_a_copy_at_once_one_writes_it(tmp_path: Path) -> None:
+    original = tmp_path / "train.parquet"
+    original.touch()
+    writers: list[int] = []
+
+    def batches(writer: int) -> Iterator[pyarrow.Array]:
+        writers.append(writer)
+        time.sleep(0.2)  # time for the others to come
+        yield pyarrow.array([b"image"], pyarrow.binary())
+
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda writer: mapped_copy(original, 5, batches(writer)), range(4)))
+    assert len(writers) == 1 and len(set(paths)) == 1
+    assert list(MappedImages(paths[:1], str).read(np.array([0]))) == [b"image"]
 
 
 def test_several_processes_share_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,6 +66,16 @@ def test_what_a_search_should_not_end_with() -> None:
     assert not _ending(0.01, expected=12)  # what every epoch is watched for
 
 
+@pytest.mark.parametrize(("strategy", "warned"), [("gradient", True), ("random", False)])
+def test_only_what_learns_is_told_that_it_decided_little(strategy: str, warned: bool, tmp_path: Path) -> None:
+    more = {"arch_lr": 1e-4} if warned else {"arch_lr": None, "evaluations": 2}
+    history = _search(0.9, tmp_path, strategy=strategy, epochs=2, **more).history
+    assert not history[0]["warnings"]
+    assert [text.startswith("the search ended with little decided") for text in history[1]["warnings"]] == [
+        True
+    ] * warned
+
+
 def test_every_bound_must_leave_room_before_skips_are_a_problem() -> None:
     record = _record(expected=4.6, skips=0.95)
     other = {"name": "parameters", "expected": 99.0, "limit": 100.0, "smallest": 10.0, "multiplier": 1.0}
