@@ -54,8 +54,9 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
     def __init__(self, source: onnx.ValueInfoProto, images: np.ndarray) -> None:
         self._name = source.name
-        size = source.type.tensor_type.shape.dim[0].dim_value or _IMAGES_AT_A_TIME
-        self._parts: Iterator[np.ndarray] = iter(images[start : start + size] for start in range(0, len(images), size))
+        size = source.type.tensor_type.shape.dim[0].dim_value or min(_IMAGES_AT_A_TIME, len(images))
+        starts = range(0, len(images) - size + 1, size)  # histograms cannot be made of parts that differ in size
+        self._parts: Iterator[np.ndarray] = iter(images[start : start + size] for start in starts)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         part = next(self._parts, None)
