@@ -25,6 +25,7 @@ import torch
 from proxyless.checkpoint import load_checkpoint
 from proxyless.config import CONFIG
 from proxyless.search.config import SAMPLING
+from proxyless.search.result import ENVIRONMENT
 
 _SEARCH = (
     "search --space tiny --data synthetic:480 --table TABLE --budget 60% --warmup-epochs 4 --epochs 6 "
@@ -95,7 +96,8 @@ def kill(task: Task, output: Path, share: float) -> bool:
 def differences(one: Path, other: Path) -> list[str]:
     """Names of files that are not the same; checkpoints are compared tensor by tensor."""
     names = {path.relative_to(folder) for folder in (one, other) for path in folder.rglob("*") if path.is_file()}
-    return sorted(str(name) for name in names if not same_file(one / name, other / name))
+    compared = (name for name in names if name.name != ENVIRONMENT)  # it says when the run ended
+    return sorted(str(name) for name in compared if not same_file(one / name, other / name))
 
 
 def same_file(one: Path, other: Path) -> bool:
