@@ -49,7 +49,7 @@ def export_random(architecture: Architecture, runtime: str, path: Path) -> None:
     """Through the exporter of the runtime's format, with random weights.
 
     Those of normalisation are random too: the biases of a new network are zero, and the exporter of ONNX leaves them
-    out, which makes a file one per cent faster than any that was trained.
+    out, which makes a file faster than one that was trained.
     """
     torch.manual_seed(0)
     network = build_network(architecture.layers)

@@ -139,14 +139,19 @@ class SearchResult(BaseModel):
         return [names.index(name) for names, name in zip(self.ops, op_names, strict=True)]
 
 
+def check_run(folder: Path) -> None:
+    """Raise InputError unless the folder is that of a search, finished or not."""
+    if not (folder / CONFIG).exists():
+        raise InputError(f"{folder} is not the folder of a search; give the output of 'search'")
+
+
 def load_result(folder: Path) -> SearchResult:
     """The result of a finished search.
 
     Raises:
         InputError: not a run, not finished, or damaged.
     """
-    if not (folder / CONFIG).exists():
-        raise InputError(f"{folder} is not the folder of a search; give the output of 'search'")
+    check_run(folder)
     if not (folder / RESULT).exists():
         raise InputError(f"the search in {folder} has not finished; go on with 'search ... --resume'")
     return read_model(folder / RESULT, "search result", SearchResult)

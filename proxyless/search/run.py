@@ -19,7 +19,7 @@ from proxyless.search.board import BOARD, BoardReporter
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem, check_classes
-from proxyless.search.result import CHECKPOINT, ENVIRONMENT, LOG, RESULT, Limits, SearchResult
+from proxyless.search.result import CHECKPOINT, ENVIRONMENT, LOG, RESULT, Limits, SearchResult, check_run
 from proxyless.search.shared import SharedEvaluator, divide_training
 from proxyless.space.architecture import Milliseconds
 
@@ -126,6 +126,7 @@ def load_config(folder: Path) -> RunConfig:
     Raises:
         InputError: not a run, or damaged.
     """
+    check_run(folder)
     return read_yaml(folder / CONFIG, RunConfig)
 
 

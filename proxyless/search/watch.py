@@ -14,7 +14,7 @@ _UNUSED = 0.5
 """Share of what the cheapest network leaves of a bound: a search that uses less of all bounds is not held by them."""
 _DECIDED_NATS = 0.02
 _UNDECIDED = 0.8
-"""Share of the entropy of equal probabilities: above it, the network that is derived is not much better than any."""
+"""Share of the entropy of equal probabilities: above it, little was ruled out."""
 _VIOLATED = 1.02
 """Share of a limit: the last steps of a converging search overstep it by less."""
 _ENDED_ABOVE = 1.05

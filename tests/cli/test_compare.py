@@ -105,6 +105,8 @@ def test_searches_of_different_things_are_not_one_row(run: Path, tmp_path: Path)
     tighter = _search(tmp_path / "tighter", 1, "50%")
     code, _, stderr = _invoke([run, tighter], tmp_path / "out")
     assert code == 2 and "tighter is a search with another targets[0].budget_ms (" in stderr
+    code, _, stderr = _invoke([run, tmp_path / "nothing"], tmp_path / "out")
+    assert code == 2 and "nothing is not the folder of a search; give the output of 'search'" in stderr
     code, _, stderr = _invoke([run, run], tmp_path / "out")
     assert code == 2 and "2 of the searches have the same seed, 0" in stderr
     assert not (tmp_path / "out").exists()

@@ -154,3 +154,16 @@ def test_streamed_images_are_those_in_memory(tmp_path: Path, monkeypatch: pytest
         streamed = load_data(source, 8).train
         for images, same in zip(data.train.read(order), streamed.read(order), strict=True):
             assert torch.equal(images, same)
+
+
+def test_a_data_set_that_brings_code_gets_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the library raises since 4.0, word for word."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("Dataset scripts are no longer supported, but found cifar.py")
+
+    monkeypatch.setattr("datasets.load_dataset", refuse)
+    with pytest.raises(
+        InputError, match=r"\(Dataset scripts are no longer supported, but found cifar.py\); choose one of"
+    ):
+        load_data("hf:someone/cifar", 8)
