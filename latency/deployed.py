@@ -1,5 +1,6 @@
 """Measure model files as they will be deployed, next to networks that show how fast the machine is today."""
 
+import logging
 import tempfile
 import time
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from proxyless.errors import InputError
 from proxyless.space import Anchor, Op, Space
 
 ROUNDS = 40
+
+_LOG = logging.getLogger(__name__)
 
 _QUIET, _QUIET_ANCHOR = 0.015, 0.03
 """What slows a session down by less than this, or a single anchor, need not be waited for. Sessions of a quiet machine
@@ -129,6 +132,7 @@ def measure_files(
         for wait_s in _WAITS_S if conditions.anchors else ():
             if sessions[-1].is_quiet or (len(sessions) > 1 and sessions[-1].agrees(sessions[-2])):
                 break
+            _LOG.info("something else slows %s down: measuring again in %.0f s", device.name, wait_s)
             time.sleep(wait_s)
             sessions.append(_time(items, device, conditions, rounds))
     best = min(sessions, key=lambda session: (not session.is_quiet, session.disturbance))

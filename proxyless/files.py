@@ -5,7 +5,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -126,3 +126,8 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, document: object) -> None:
     """Replace the file in one step; indented, keys in the order given."""
     write_text(path, json.dumps(document, indent=1) + "\n")
+
+
+def write_lines(path: Path, documents: Iterable[object]) -> None:
+    """Replace the file in one step; one JSON document per line."""
+    write_text(path, "".join(json.dumps(document) + "\n" for document in documents))

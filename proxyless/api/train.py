@@ -4,7 +4,9 @@ from pathlib import Path
 
 from proxyless.data import load_data
 from proxyless.fabric import check_accelerator
+from proxyless.processes import is_first
 from proxyless.progress import Reporter, Silent
+from proxyless.search.run import check_free
 from proxyless.space import Architecture
 from proxyless.train.config import TrainSettings
 from proxyless.train.run import run_training
@@ -26,7 +28,9 @@ def train(
         InputError: data or a folder that cannot be used.
         CheckError: the loss became infinite.
     """
-    settings = settings or TrainSettings()
+    settings, folder = settings or TrainSettings(), Path(output)
     check_accelerator(settings.device)
+    if is_first():  # the folder of the others may be on another machine
+        check_free(folder, resume)
     loaded = load_data(data, architecture.space.resolution, settings.limit)
-    return run_training(Path(output), architecture, loaded, settings, reporter or Silent(), resume)
+    return run_training(folder, architecture, loaded, settings, reporter or Silent(), resume)

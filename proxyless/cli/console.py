@@ -2,6 +2,7 @@
 
 import functools
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -89,6 +90,20 @@ def _say(text: str) -> None:
     if not is_first():
         time.sleep(_LAST_WORD_S)
     sys.stderr.write(text + "\n")
+
+
+class _Notices(logging.Handler):
+    """Writes to standard error, above any progress."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        ERR.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
+
+
+def show_notices() -> None:
+    """Show what long measurements have to say meanwhile."""
+    logger = logging.getLogger("latency")
+    logger.setLevel(logging.INFO)
+    logger.handlers = [_Notices()]
 
 
 def plural(count: int, noun: str) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from proxyless.cli import bench, compare, derive, export, predict, profile, report, run, search, spaces, tables, train
+from proxyless.cli.console import show_notices
 
 app = typer.Typer(
     name="proxyless",
@@ -52,6 +53,7 @@ def _options(
 
 def main() -> None:
     """Entry point of the console script."""
+    show_notices()
     app()
 
 

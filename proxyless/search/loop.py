@@ -17,6 +17,7 @@ from proxyless.data import Batches
 from proxyless.data.batches import Batch
 from proxyless.errors import InputError
 from proxyless.fabric import average, average_gradients, make_fabric
+from proxyless.files import write_lines
 from proxyless.nn import Choice, Mixture, SuperNet, channels_last, compile_blocks, plain_choices, share_norms
 from proxyless.optim import SafeSteps, cosine_lr, make_sgd, set_lr
 from proxyless.progress import Record, Reporter, Silent
@@ -26,16 +27,16 @@ from proxyless.search.derive import choose_path
 from proxyless.search.domain import BoundedDomain
 from proxyless.search.objectives import find_objective
 from proxyless.search.problem import Problem
+from proxyless.search.result import EVALUATIONS
 from proxyless.search.sampling import sample_path
 from proxyless.search.shared import SharedEvaluator, Worth, divide_training
 from proxyless.search.strategies import Setting, StepInputs, StepResult, find_strategy
+from proxyless.search.trials import evaluation_records, run_trials
 from proxyless.search.watch import architecture_record, collapse_warnings, ending_warnings
 from proxyless.seeds import stream_generator, stream_seed
 
 _LOGIT_TRAVEL = 15.0
 """How far Adam may move a logit over a whole search: enough to decide, whatever the length."""
-
-_TRIALS_PER_CHECKPOINT = 10
 
 
 class Search:
@@ -178,14 +179,12 @@ class Search:
         return logits.float()
 
     def _run_trials(self, checkpoint: Path, reporter: Reporter) -> None:
-        """Evaluate what the strategy proposes, saving every few networks."""
-        while (path := self.strategy.propose(self.settings.seed)) is not None:
-            worth = self._evaluate(path)
-            self.strategy.record(path, worth.loss, worth.accuracy)
-            done, total = self.strategy.evaluated, self.settings.evaluations
-            reporter.progress(done, total, f"evaluate network {done}/{total}")
-            if done % _TRIALS_PER_CHECKPOINT == 0 or done == total:
-                self._save(checkpoint)
+        def save() -> None:
+            if self.fabric.is_global_zero:
+                write_lines(checkpoint.with_name(EVALUATIONS), evaluation_records(self.problem, self.strategy))
+            self._save(checkpoint)
+
+        run_trials(self.strategy, self.settings, self._evaluate, save, reporter)
 
     def _evaluate(self, path: Sequence[int]) -> Worth:
         """By the first process: the proposals of all processes must follow from the same figures."""

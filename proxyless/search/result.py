@@ -20,6 +20,7 @@ LogProbs = Annotated[list[Annotated[float, Field(le=1e-6)]], Field(min_length=1,
 """Of the operations of a layer; -inf where a probability underflowed."""
 
 CHECKPOINT, LOG, RESULT = "checkpoint.pt", "log.jsonl", "result.json"
+EVALUATIONS = "evaluations.jsonl"
 ENVIRONMENT = "environment.json"
 """What the search ran with: not part of the result, which is the same wherever it is computed."""
 

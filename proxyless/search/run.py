@@ -1,6 +1,5 @@
 """A run: the folder with everything of one search."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from proxyless.data import ImageData, load_data
 from proxyless.environment import Environment
 from proxyless.errors import InputError
 from proxyless.fabric import make_fabric
-from proxyless.files import output_folder, write_json, write_text
+from proxyless.files import output_folder, write_json, write_lines
 from proxyless.nn import SuperNet, channels_last
 from proxyless.progress import Record, Reporter
 from proxyless.search.board import BOARD, BoardReporter
@@ -57,7 +56,7 @@ class LoggingReporter:
 
     def write(self) -> None:
         """All epochs so far; after a resume also one that was saved just before the run was killed."""
-        write_text(self.path, "".join(json.dumps(line) + "\n" for line in self.history))
+        write_lines(self.path, self.history)
 
 
 def check_free(folder: Path, resume: bool) -> None:

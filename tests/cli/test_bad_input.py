@@ -181,26 +181,27 @@ def test_a_typo_is_refused_before_anything_heavy_is_imported(work: Path) -> None
 
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").is_dir(), reason="needs a place where nobody can write")
 @pytest.mark.parametrize(
-    ("more", "message"),
+    ("arguments", "message"),
     [
-        ("--max-params 80k", "no network of the space has at most 80,000 parameters"),
-        ("--device cuda", "torch sees no CUDA device"),
-        ("-o used", "used holds a run already; add --resume"),
+        (f"{_SEARCH} --max-params 80k", "no network of the space has at most 80,000 parameters"),
+        (f"{_SEARCH} --device cuda", "torch sees no CUDA device"),
+        (f"{_SEARCH} -o used", "used holds a run already; add --resume"),
+        ("train arch.json --data digits --device cuda -o t", "torch sees no CUDA device"),
+        ("train arch.json --data digits -o used", "used holds a run already; add --resume"),
     ],
 )
 def test_what_needs_no_images_is_refused_before_they_are_read(
-    work: Path, more: str, message: str, monkeypatch: pytest.MonkeyPatch
+    work: Path, arguments: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(*_: object) -> None:
         raise AssertionError("images were read")
 
-    monkeypatch.setattr(
-        importlib.import_module("proxyless.api.search"), "load_data", load
-    )  # the package has a function
+    for name in ("search", "train"):  # modules, where the package has functions
+        monkeypatch.setattr(importlib.import_module(f"proxyless.api.{name}"), "load_data", load)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     (work / "used").mkdir()
     (work / "used" / "checkpoint.pt").touch()
-    code, _, stderr = _invoke(f"{_SEARCH} {more}")
+    code, _, stderr = _invoke(arguments)
     assert code == 2 and message in stderr and stderr.count("\n") == 1
 
 

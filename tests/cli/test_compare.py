@@ -179,7 +179,6 @@ def test_the_widest_network_within_budget_and_limits_is_taken(run: Path, monkeyp
 
 @pytest.mark.slow
 def test_networks_of_several_widths_are_measured_on_a_runtime(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("latency.deployed._WAITS_S", ())
     monkeypatch.setattr("proxyless.api.measure.measure_files", partial(measure_files, rounds=2))
     monkeypatch.setattr("proxyless.api.contenders.OPS", OPS[:1])
     contest = open_contest([run], None, None)

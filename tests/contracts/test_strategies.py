@@ -164,7 +164,7 @@ def test_what_keeps_its_budget_is_worth_its_loss_alone(strategy: str, tmp_path: 
     assert search.objective.strengths == [0.0]
     assert isinstance(search.strategy, SampledStrategy)
     search.strategy.record((0, 6, 0), 1.25, 0.5)
-    assert search.strategy.state_dict()["trials"][-1] == [[0, 6, 0], -1.25]
+    assert search.strategy.state_dict()["evaluations"][-1] == [[0, 6, 0], 1.25, 0.5, -1.25]
 
 
 def test_layers_that_a_limit_on_memory_leaves_only_the_skip(tmp_path: Path) -> None:

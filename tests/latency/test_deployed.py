@@ -1,5 +1,6 @@
 """Files next to anchors, on a device whose disturbance is known."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from latency.deployed import Conditions, DeployedLatency, measure_files
 from latency.devices import Job
 from latency.devices.base import OnEvent
 from latency.runtimes import find_runtime
+from proxyless.cli.console import show_notices
 from proxyless.space import Anchor, tiny
 from tests.helpers import MIXED_OPS
 
@@ -33,6 +35,11 @@ class _Device:
             slow = (file if item == "file" else anchors) * (1 + self.noise * self.rng.exponential())
             slow *= self.slow_anchor if item == "anchor 0" and self.done == 1 else 1.0
             on_event({"event": "sample", "round": number, "id": item, "ms": [slow * _TRUTH_MS[item]]})
+
+
+@pytest.fixture
+def without_waits() -> None:
+    """Here they are what is tested."""
 
 
 @pytest.fixture
@@ -63,6 +70,18 @@ def test_a_disturbance_that_passes_is_waited_for(tmp_path: Path, waits: list[flo
     device = _Device([(1.5, 1.2), (1.1, 1.05), (1.0, 1.0)])
     assert _measure(device, tmp_path).at_profiled_speed_ms == pytest.approx(3.0)
     assert device.done == 3 and waits == [10.0, 20.0]
+
+
+def test_a_wait_is_said_on_standard_error(
+    tmp_path: Path, waits: list[float], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger = logging.getLogger("latency")
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(logger, "level", logging.NOTSET)
+    show_notices()
+    _measure(_Device([(1.5, 1.2), (1.0, 1.0)]), tmp_path)
+    said = capsys.readouterr()
+    assert said.err == "something else slows fake down: measuring again in 10 s\n" and not said.out
 
 
 def test_a_device_that_has_become_slower_is_not_waited_for_twice(tmp_path: Path, waits: list[float]) -> None:

@@ -1,6 +1,7 @@
 """Watching a search: warnings where it stops choosing and nowhere else, on the terminal once; TensorBoard."""
 
 import itertools
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,8 +16,9 @@ from proxyless.search.board import BoardReporter
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
+from proxyless.search.result import EVALUATIONS
 from proxyless.search.watch import collapse_warnings, ending_warnings
-from proxyless.space import network_cost
+from proxyless.space import Op, network_cost
 from tests.helpers import bound_at, toy_data, toy_space
 
 _SPACE = toy_space([(8, 2, 1), (12, 2, 2)])
@@ -190,3 +192,29 @@ def test_tensorboard_reads_what_was_written(tmp_path: Path) -> None:
     assert [point.step for point in events.Scalars("architecture/entropy")] == [1, 2, 3, 4]
     assert [point.value for point in events.Scalars("loss/train")] == [0.5] * 4
     assert [image.step for image in events.Images("probabilities")] == [1, 2, 3, 4]
+
+
+def test_every_evaluated_network_has_a_line(tmp_path: Path) -> None:
+    bound = bound_at(_SPACE, 0.5)
+    settings = SearchSettings(
+        strategy="evolution", evaluations=12, warmup_epochs=0, epochs=1, batch_size=8, device="cpu"
+    )
+    search = Search(Problem(_SPACE, toy_data(resolution=8), (bound,)), settings)
+    search.run(tmp_path / "checkpoint.pt")
+    records = [json.loads(line) for line in (tmp_path / EVALUATIONS).read_text().splitlines()]
+    assert [record["number"] for record in records] == list(range(1, 13))
+    for record in records:
+        ops = [Op.parse(name) for name in record["ops"]]
+        assert record["costs"]["latency"] == pytest.approx(network_cost(_SPACE.network(ops)).macs / 1e6)
+        assert record["costs"]["latency"] <= bound.limit
+        assert record["score"] == pytest.approx(-record["held_out_loss"], rel=1e-6)
+        path = [layer.ops.index(op) for layer, op in zip(_SPACE.layers, ops, strict=True)]
+        assert search.evaluator.evaluate(path).accuracy == record["held_out_accuracy"]
+    best = min(records, key=lambda record: record["held_out_loss"])
+    assert best["ops"] == [op.name for op in _SPACE.path_ops(search.strategy.trials[0])]
+
+
+def test_a_search_that_evaluates_nothing_writes_no_evaluations(tmp_path: Path) -> None:
+    settings = SearchSettings(warmup_epochs=0, epochs=1, batch_size=8, device="cpu")
+    Search(Problem(_SPACE, toy_data(resolution=8), (bound_at(_SPACE, 0.5),)), settings).run(tmp_path / "checkpoint.pt")
+    assert not (tmp_path / EVALUATIONS).exists()

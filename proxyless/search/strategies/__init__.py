@@ -2,7 +2,7 @@
 
 from proxyless.errors import find_by_name
 from proxyless.search.samplers import SAMPLERS
-from proxyless.search.strategies.base import Forward, Setting, StepInputs, StepResult, Strategy
+from proxyless.search.strategies.base import Evaluation, Forward, Setting, StepInputs, StepResult, Strategy
 from proxyless.search.strategies.darts import DartsStrategy
 from proxyless.search.strategies.gradient import GradientStrategy
 from proxyless.search.strategies.gumbel import GumbelStrategy
@@ -27,4 +27,4 @@ def find_strategy(name: str) -> type[Strategy]:
     return find_by_name("strategy", name, STRATEGIES)
 
 
-__all__ = ["STRATEGIES", "Forward", "Setting", "StepInputs", "StepResult", "Strategy", "find_strategy"]
+__all__ = ["STRATEGIES", "Evaluation", "Forward", "Setting", "StepInputs", "StepResult", "Strategy", "find_strategy"]

@@ -61,6 +61,16 @@ class Setting:
     domain: Domain
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """A network, what it is worth on held-out images with the shared weights, and its score: higher is better."""
+
+    path: Path
+    loss: float
+    accuracy: float
+    score: float
+
+
 class Strategy:
     """Owns the architecture parameters; the loop owns everything else.
 
@@ -101,14 +111,15 @@ class Strategy:
         """What the proposed network is worth on held-out images."""
 
     @property
-    def evaluated(self) -> int:
-        """Number of networks that were recorded."""
-        return 0
+    def evaluations(self) -> Sequence[Evaluation]:
+        """What was recorded, in that order."""
+        return ()
 
     @property
     def trials(self) -> list[Path]:
-        """What was evaluated, best first."""
-        return []
+        """The distinct networks that were recorded, best first."""
+        best_first = sorted(self.evaluations, key=lambda evaluation: -evaluation.score)
+        return list(dict.fromkeys(evaluation.path for evaluation in best_first))
 
     def log_probs(self) -> list[list[float]]:
         """Log of the probability of every operation in every layer."""

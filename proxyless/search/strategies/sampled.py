@@ -4,6 +4,7 @@ Guo et al., "Single path one-shot neural architecture search with uniform sampli
 """
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.linear_model import Ridge
 from torch.nn.functional import one_hot
 
 from proxyless.search.samplers import SAMPLERS, Path, Trial
-from proxyless.search.strategies.base import Setting, Strategy
+from proxyless.search.strategies.base import Evaluation, Setting, Strategy
 from proxyless.seeds import stream_seed
 
 
@@ -25,13 +26,13 @@ class SampledStrategy(Strategy):
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self.sampler = SAMPLERS[self.settings.strategy](self.domain)
-        self._trials: list[Trial] = []
+        self._evaluations: list[Evaluation] = []
 
     def propose(self, seed: int) -> Path | None:
-        done = len(self._trials)
+        done = len(self._evaluations)
         if done >= self.settings.evaluations:
             return None
-        return self.sampler.propose(self._trials, np.random.default_rng(stream_seed(seed, "proposals", done)))
+        return self.sampler.propose(self._trials(), np.random.default_rng(stream_seed(seed, "proposals", done)))
 
     def record(self, path: Path, loss: float, accuracy: float) -> None:
         rows = torch.tensor(path)[:, None]
@@ -39,30 +40,27 @@ class SampledStrategy(Strategy):
             torch.zeros_like(self.architecture.logits).scatter_(1, rows, 1.0).to(self.expected.costs)
         )
         score = -float(self.objective.total(ratios.new_tensor(loss), ratios))
-        self._trials.append(Trial(path, score))
+        self._evaluations.append(Evaluation(path, loss, accuracy, score))
 
     @property
-    def evaluated(self) -> int:
-        return len(self._trials)
+    def evaluations(self) -> Sequence[Evaluation]:
+        return self._evaluations
 
-    @property
-    def trials(self) -> list[Path]:
-        best_first = sorted(self._trials, key=lambda trial: -trial.score)
-        return list(dict.fromkeys(trial.path for trial in best_first))
+    def _trials(self) -> list[Trial]:
+        return [Trial(evaluation.path, evaluation.score) for evaluation in self._evaluations]
 
     def log_probs(self) -> list[list[float]]:
         """What an additive model of the trials says of every operation, as log-probabilities."""
-        if not self._trials:
+        if not self._evaluations:
             return super().log_probs()
-        return additive_log_probs(self._trials, self.architecture.counts)
+        return additive_log_probs(self._trials(), self.architecture.counts)
 
     def state_dict(self) -> dict[str, Any]:
-        trials = [[list(trial.path), trial.score] for trial in self._trials]
-        return {**super().state_dict(), "trials": trials}
+        return {**super().state_dict(), "evaluations": [[list(e.path), *astuple(e)[1:]] for e in self._evaluations]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        self._trials = [Trial(tuple(path), score) for path, score in state["trials"]]
+        self._evaluations = [Evaluation(tuple(path), *rest) for path, *rest in state["evaluations"]]
 
 
 def additive_log_probs(trials: Sequence[Trial], counts: Sequence[int]) -> list[list[float]]:
