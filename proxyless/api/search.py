@@ -93,6 +93,8 @@ def search(
 
 
 def _budgets_ms(space: Space, tables: Sequence[LatencyTable], budgets: Sequence[str]) -> list[float]:
+    if not tables:
+        raise InputError("a search needs a latency table and a budget, got none; 'proxyless profile' makes a table")
     if len(tables) != len(budgets):
         raise InputError(f"every latency table needs its budget, got {len(tables)} and {len(budgets)}; give one each")
     dtypes = list(dict.fromkeys(table.dtype for table in tables))

@@ -126,6 +126,8 @@ class Pipeline:
     def _derive(self, name: str, table: LatencyTable) -> Architecture:
         path = self.folder / f"network-{file_name(name)}.json"
         if not path.exists():
+            if not table.anchors:
+                ERR.print(f"not measured for {name}: its table has no networks that were timed whole", highlight=False)
             derive = derive_measured if table.anchors else derive_networks
             derive(self.folder / "search", [self.settings.budget], table)[0].save(path)
         return Architecture.load(path)

@@ -158,7 +158,8 @@ def stratified(labels: np.ndarray, part: float, seed: int) -> tuple[np.ndarray, 
         InputError: a class has too few images to be in both.
     """
     try:
-        first, second = train_test_split(np.arange(len(labels)), test_size=part, random_state=seed, stratify=labels)
+        rng = np.random.RandomState(seed % 2**32)  # which takes no larger ones
+        first, second = train_test_split(np.arange(len(labels)), test_size=part, random_state=rng, stratify=labels)
     except ValueError as error:
         raise InputError(
             f"{len(labels)} images cannot be divided so that a part of {part:g} and the rest both have every class "

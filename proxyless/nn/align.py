@@ -41,13 +41,20 @@ def _weight(block: MBConv, name: str) -> torch.Tensor:
 
 
 def _copy(source: MBConv, target: MBConv) -> None:
+    """As much of the source as the target has room for."""
     kernel, wide = (_weight(block, "depthwise") for block in (source, target))
-    channels, rim = kernel.shape[0], (wide.shape[2] - kernel.shape[2]) // 2
-    inner = slice(rim, wide.shape[2] - rim)
+    channels = min(len(kernel), len(wide))
+    here, there = _centre(kernel, wide), _centre(wide, kernel)
     wide[:channels] = 0
-    wide[:channels, :, inner, inner] = kernel
+    wide[:channels, :, there, there] = kernel[:channels, :, here, here]
     project = _weight(target, "project")
-    project[:, :channels] = _weight(source, "project")
+    project[:, :channels] = _weight(source, "project")[:, :channels]
     project[:, channels:] *= _EXTRA_SCALE
-    if "expand" in dict(source.branch.named_children()):
-        _weight(target, "expand")[:channels] = _weight(source, "expand")
+    if all("expand" in dict(block.branch.named_children()) for block in (source, target)):
+        _weight(target, "expand")[:channels] = _weight(source, "expand")[:channels]
+
+
+def _centre(kernel: torch.Tensor, other: torch.Tensor) -> slice:
+    """What a kernel (channels, 1, K, K) has in common with another one."""
+    rim = max(0, (kernel.shape[2] - other.shape[2]) // 2)
+    return slice(rim, kernel.shape[2] - rim)

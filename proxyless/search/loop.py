@@ -26,6 +26,7 @@ from proxyless.search.config import SearchSettings
 from proxyless.search.derive import choose_path
 from proxyless.search.domain import BoundedDomain
 from proxyless.search.objectives import find_objective
+from proxyless.search.objectives.constrained import Constrained
 from proxyless.search.problem import Problem
 from proxyless.search.result import EVALUATIONS
 from proxyless.search.sampling import sample_path
@@ -66,12 +67,13 @@ class Search:
         self.held_out.require_full_batch("held-out")
         self.objective = find_objective(settings.objective)(problem.bounds, settings.penalty)
         architecture = ArchitectureLogits(problem.space, settings.seed)
+        self.arch_lr = self._arch_lr(architecture.counts)
         setting = Setting(
             architecture,
             ExpectedCosts(problem.bounds).to(device),
             self.objective,
             settings,
-            self._arch_lr(architecture.counts),
+            self.arch_lr,
             BoundedDomain(
                 [b.layers for b in problem.bounds],
                 [b.limit - b.constant for b in problem.bounds],
@@ -160,7 +162,7 @@ class Search:
         return StepResult(loss.detach(), (outputs.detach().argmax(1) == labels).float().mean())
 
     def _architecture_step(self, batch: Batch, train: Batch, step: int, sampling: torch.Generator) -> StepResult:
-        self.objective.update(self._ratios())
+        self.objective.update(self._ratios(), self.arch_lr)
         inputs = StepInputs(
             forward=self._forward,
             held_out=batch,
@@ -214,7 +216,8 @@ class Search:
             **architecture_record(self.problem.space, self.strategy, self.problem.bounds, self._ratios()),
         }
         previous = self.history[-1] if self.history else None
-        warnings = [] if warmup else collapse_warnings(record, previous)
+        found = isinstance(self.objective, Constrained)
+        warnings = [] if warmup else collapse_warnings(record, previous, multipliers_are_found=found)
         if self.strategy.learns and self.epoch + 1 == self.epochs:
             warnings += ending_warnings(record)
         return {**record, "warnings": warnings}

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from proxyless.data import Batches, ImageData
-from proxyless.data.base import ImageSplit
+from proxyless.data.base import ImageSplit, limited
 from proxyless.data.batches import Batch
 from proxyless.nn import MixedLayer, SuperNet, build_network, channels_last
 from proxyless.search.config import SearchSettings
@@ -63,10 +64,12 @@ def recalibrate(network: nn.Module, batches: Iterator[Batch]) -> None:
     network.eval()
 
 
-def _calibration_rows(count: int) -> range:
-    """Images from all of the split, in batches that are all full: each counts as much as the others."""
-    rows = range(0, count, -(-count // _CALIBRATION_IMAGES))
-    return rows[: len(rows) // _BATCH_SIZE * _BATCH_SIZE] if len(rows) > _BATCH_SIZE else rows
+def _calibration_rows(labels: np.ndarray) -> np.ndarray:
+    """Images of every class, in batches that are all full, so that each counts as much as the others, and mixed: those
+    of a folder are in the order of their classes, and a batch of one class has other statistics than the data."""
+    count = min(len(labels), _CALIBRATION_IMAGES)
+    full = count // _BATCH_SIZE * _BATCH_SIZE if count > _BATCH_SIZE else count
+    return np.random.default_rng(0).permutation(limited(labels, full))
 
 
 class SharedEvaluator:
@@ -77,7 +80,7 @@ class SharedEvaluator:
     ) -> None:
         self.supernet, self.space = supernet, space
         device = next(supernet.parameters()).device
-        few = train.take(_calibration_rows(len(train)))
+        few = train.take(_calibration_rows(train.labels.numpy()))
         self.calibration = Batches(data, few, _BATCH_SIZE, device)
         self.held_out = Batches(data, held_out, _BATCH_SIZE, device)
 

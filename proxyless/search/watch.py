@@ -61,13 +61,16 @@ def _skip_share(space: Space, probabilities: Sequence[Sequence[float]]) -> float
     return sum(probs) / len(probs) if probs else None
 
 
-def collapse_warnings(record: Record, previous: Record | None) -> list[str]:
+def collapse_warnings(record: Record, previous: Record | None, multipliers_are_found: bool = True) -> list[str]:
     """One sentence for everything that tells that the search is not choosing any more, with what to do.
 
     A warning that lasts has the same words in every epoch.
-    previous: the record of the epoch before, for what must last to be a problem.
+    previous: the record of the epoch before, for what must last to be a problem. multipliers_are_found: they are not
+    penalties that the user chose.
     """
-    found = (_skips_took_over(record), _decided_too_large(record), _does_not_follow(record, previous))
+    found = [_skips_took_over(record), _decided_too_large(record)]
+    if multipliers_are_found:
+        found.append(_does_not_follow(record, previous))
     return [warning for warning in found if warning]
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from proxyless.api import search
 from proxyless.cli.main import app
 from proxyless.cli.search import _print
+from proxyless.errors import InputError
 from proxyless.search.result import Limits
 from proxyless.space import Architecture, tiny
 from proxyless.space.memory import peak_bytes
@@ -67,3 +69,9 @@ def test_every_target_and_every_limit_is_printed(capsys: pytest.CaptureFixture[s
         "limits at most 0.25 M parameters, at most 2 MB at the peak",
     ):
         assert words in printed
+
+
+def test_a_search_without_a_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a search needs a latency table and a budget, got none"):
+        search(_SPACE, "synthetic:200", [], [], tmp_path / "run", limits=Limits(max_params=200_000))
+    assert not (tmp_path / "run").exists()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from proxyless.search.samplers import SAMPLERS, Path, Trial
+from proxyless.search.samplers.surrogates import Additive
 
 Score = Callable[[Path], float]
 
@@ -119,3 +120,18 @@ def test_the_predictor_sees_operations_that_only_work_together() -> None:
     late = [trial.score for trial in _search("predictor", domain, score, 45)[30:]]
     assert max(late) == pytest.approx(1.3)
     assert np.mean(late) > 1.1
+
+
+def test_what_an_additive_model_does_not_know_is_its_posterior_deviation() -> None:
+    """Of Bayesian linear regression with an intercept, by its formula (Bishop, "Pattern Recognition and Machine
+    Learning", 2006, equation 3.59, with centred features)."""
+    rng = np.random.default_rng(0)
+    sizes = (7,) * 6
+    paths = np.column_stack([rng.integers(0, 5, (25, 5)), rng.integers(0, 7, 25)])
+    model = Additive(sizes).fit(paths, rng.normal(size=25) + paths.sum(1))
+    asked = rng.integers(0, 7, (40, 6))
+    features, new = model._features(paths), model._features(asked)
+    centred, wanted = features - features.mean(0), new - features.mean(0)
+    precision = model._model.alpha_ * centred.T @ centred + model._model.lambda_ * np.eye(features.shape[1])
+    expected = np.sqrt(np.einsum("ij,jk,ik->i", wanted, np.linalg.inv(precision), wanted))
+    np.testing.assert_allclose(model.predict(asked)[1], expected, rtol=1e-4)

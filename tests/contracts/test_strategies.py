@@ -38,7 +38,8 @@ def _search(strategy: str, share: float, folder: Path, epochs: int = 2, **more: 
             **more,
         },
     )
-    search = Search(Problem(_SPACE, toy_data(resolution=8), (bound_at(_SPACE, share),)), settings)
+    count = 60 if settings.unrolled else 120  # PyTorch differentiates convolutions twice, and slowly on a CPU
+    search = Search(Problem(_SPACE, toy_data(count, resolution=8), (bound_at(_SPACE, share),)), settings)
     search.run(folder / "checkpoint.pt")
     return search
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from proxyless.data import Split, load_data, make_data
-from proxyless.data.base import limited
+from proxyless.data.base import limited, stratified
 from proxyless.errors import InputError
 from tests.data.images import all_images, png, save_classes, save_image, save_parquet
 from tests.helpers import SHARED
@@ -165,6 +165,12 @@ def test_a_limit_takes_every_class_in_its_proportion(limit: int) -> None:
     assert len(chosen) == limit
     for label, share in ((0, 0.5), (1, 0.4), (2, 0.1)):
         assert abs((chosen == label).sum() - share * limit) <= 1
+
+
+def test_a_seed_of_63_bits_divides_images() -> None:
+    labels = np.arange(200) % 10
+    first, second = stratified(labels, 0.3, 2**62)
+    assert sorted([*first, *second]) == list(range(200)) and list(np.bincount(labels[second])) == [6] * 10
 
 
 def test_statistics_do_not_depend_on_the_order_of_the_images() -> None:

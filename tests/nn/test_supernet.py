@@ -1,9 +1,12 @@
+import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
 from proxyless.nn import MixedLayer, SuperNet, plain_choices
+from proxyless.nn.align import align_candidates
+from proxyless.nn.blocks import MBConv
 from proxyless.optim import make_sgd
-from proxyless.space import tiny
+from proxyless.space import Layer, Op, tiny
 
 
 def test_unsampled_operations_get_neither_momentum_nor_decay() -> None:
@@ -37,3 +40,14 @@ def test_candidates_of_a_layer_start_alike() -> None:
     for index in range(1, len(space.layers[0].ops)):
         cosine = torch.cosine_similarity(reference, layer.branch(index, x).flatten(), dim=0)
         assert float(cosine.detach()) > 0.9
+
+
+@pytest.mark.parametrize("ops", ["k5e3 k3e6", "k7e3 k3e6", "k7e1 k3e3", "k3e1 k5e4", "k5e3 k3e4 k7e6"])
+def test_candidates_of_any_sizes_start_alike_as_far_as_they_can(ops: str) -> None:
+    torch.manual_seed(0)
+    layer = MixedLayer(Layer((8, 8, 16), (8, 8, 24), 1, tuple(map(Op.parse, ops.split()))))
+    align_candidates(layer)
+    blocks = [block for block in layer.candidates.values() if isinstance(block, MBConv)]
+    weights = [dict(block.branch.named_parameters())["depthwise.weight"] for block in blocks]
+    centres = [w[:16, 0, w.shape[2] // 2, w.shape[2] // 2] for w in weights]
+    assert all(torch.equal(centre, centres[0]) for centre in centres)

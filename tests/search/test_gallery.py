@@ -6,6 +6,7 @@ import json
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -25,7 +26,7 @@ from proxyless.search.config import SearchSettings
 from proxyless.search.derive import uses
 from proxyless.search.result import Limits, load_result
 from proxyless.search.run import load_config, load_evaluator
-from proxyless.search.shared import Worth, inherit, recalibrate
+from proxyless.search.shared import Worth, _calibration_rows, inherit, recalibrate
 from proxyless.space import Architecture, Op, tiny
 from tests.helpers import MIXED_OPS, architecture, randomise, table_by_macs
 
@@ -73,14 +74,14 @@ def test_networks_are_distinct_keep_every_bound_and_are_ranked_by_what_they_are_
 
 
 def test_the_worth_is_that_of_the_plain_network_with_the_supernets_weights(run: Path) -> None:
-    """By hand: the same division of the data, statistics of the first full batch, exact forward passes."""
+    """By hand: the same division of the data, statistics of one full batch, exact forward passes."""
     data = load_data("synthetic:240", 16)
     train, held_out = data.train.divide(0.3, 0)
     cpu = torch.device("cpu")
     ((images, labels),) = Batches(data, held_out, len(held_out), cpu).ordered()
     for network in derive_gallery(run, ["60%"], candidates=3):
         plain = inherit(_supernet(run), _SPACE, _path(network))
-        recalibrate(plain, Batches(data, train.take(range(128)), 128, cpu).ordered())
+        recalibrate(plain, Batches(data, train.take(_calibration_rows(train.labels.numpy())), 128, cpu).ordered())
         with torch.no_grad():
             logits = plain(images)
         assert network.worth is not None
@@ -121,8 +122,8 @@ def test_what_the_search_evaluated_is_among_the_candidates(tmp_path: Path) -> No
     assert best in [network.architecture.op_names for network in networks]
     assert len({network.architecture.ops for network in networks}) == 4
     evaluator = load_evaluator(folder, load_result(folder))
-    trials = load_checkpoint(folder / "checkpoint.pt")["strategy"]["trials"]
-    path, score = max(trials, key=lambda trial: trial[1])
+    trials = load_checkpoint(folder / "checkpoint.pt")["strategy"]["evaluations"]
+    path, *_, score = max(trials, key=lambda trial: trial[-1])
     assert evaluator.evaluate(path).loss == pytest.approx(-score, rel=1e-5)  # within the budget there is no penalty
 
 
@@ -256,6 +257,16 @@ def test_recalibrated_statistics_are_the_means_and_variances_of_the_images() -> 
     assert norm.running_mean is not None and norm.running_var is not None and not plain.training
     torch.testing.assert_close(norm.running_mean, means, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(norm.running_var, variances, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("count", [100, 250, 1000, 5000])
+def test_batches_for_calibration_hold_all_classes_though_folders_are_in_their_order(count: int) -> None:
+    labels = np.arange(count) * 10 // count
+    rows = _calibration_rows(labels)
+    assert len(set(rows)) == len(rows) and (len(rows) == count if count < 128 else len(rows) % 128 == 0)
+    for batch in range(0, len(rows), 128):
+        shares = np.bincount(labels[rows[batch : batch + 128]], minlength=10) / len(rows[batch : batch + 128])
+        assert np.all(np.abs(shares - 0.1) < 0.09)  # three standard deviations of 128 draws
 
 
 def test_tables_of_different_dtypes_are_not_mixed(tmp_path: Path) -> None:

@@ -31,13 +31,15 @@ _FORMULAS: dict[type[Objective], Callable[[float, tuple[float, float]], float]] 
 def test_gradients_equal_finite_differences(kind: type[Objective]) -> None:
     objective = kind(_BOUNDS)
     for _ in range(3):
-        objective.update([1.3, 1.24])
+        objective.update([1.3, 1.24], 0.1)
     values = torch.tensor([_LOSS, *(e / b.limit for e, b in zip(_COSTS, _BOUNDS, strict=True))], dtype=torch.double)
     values.requires_grad_()
     gradient = torch.autograd.grad(objective.total(values[0], values[1:]), values)[0]
     assert (gradient > 0).all()
-    if kind is Constrained:  # its multiplier acts as a constant: the slope at a frozen multiplier
-        acting = [m + 5.0 * (r - 1) for m, r in zip(objective.strengths, values[1:].tolist(), strict=True)]
+    if isinstance(objective, Constrained):  # its multiplier acts as a constant: the slope at a frozen multiplier
+        acting = [
+            m + objective.damping * (r - 1) for m, r in zip(objective.strengths, values[1:].tolist(), strict=True)
+        ]
         torch.testing.assert_close(gradient, torch.tensor([1.0, *acting], dtype=torch.double))
         return
     for index in range(3):
@@ -81,16 +83,40 @@ def test_the_constraint_takes_no_penalty() -> None:
 
 def test_each_multiplier_rises_while_its_bound_is_exceeded_and_falls_to_zero_again() -> None:
     objective = Constrained(_BOUNDS)
-    objective.update([1.5, 0.9])
+    objective.update([1.5, 0.9], 0.1)
     risen = objective.strengths[0]
-    objective.update([1.2, 0.9])
+    objective.update([1.2, 0.9], 0.1)
     assert 0 < risen < objective.strengths[0] and objective.strengths[1] == 0
     for _ in range(100):
-        objective.update([0.5, 0.9])
+        objective.update([0.5, 0.9], 0.1)
     assert objective.strengths == [0.0, 0.0]
     for _ in range(100):
-        objective.update([1000.0, 0.9])
+        objective.update([1000.0, 0.9], 0.1)
     assert objective.strengths == [MAX_MULTIPLIER, 0.0]
+
+
+@pytest.mark.parametrize("steps", [400, 4000])
+@pytest.mark.parametrize("limit", [0.2, 0.3, 0.45])
+def test_the_expectation_comes_to_the_limit_and_stays_there(limit: float, steps: int) -> None:
+    """Layers whose operations cost 0 to 6 and lower the loss by the root of that, seen through noise, as a batch shows
+    it: the logits then move much more slowly than their learning rate, and a multiplier that does not wait for them
+    grows far too large."""
+    layers, costs = 20, torch.arange(7.0)
+    gains = torch.linspace(0.004, 0.012, layers)[:, None] * costs.sqrt()
+    bound = Bound("latency", "ms", 0.0, (tuple(costs.tolist()),) * layers, limit * layers * 6)
+    objective, logits, arch_lr = Constrained((bound,)), torch.zeros(layers, 7, requires_grad=True), 15.0 / steps
+    generator = torch.Generator().manual_seed(0)
+    adam = torch.optim.Adam([logits], lr=arch_lr, betas=(0.0, 0.999))
+    ratios = []
+    for _ in range(steps):
+        probs = logits.softmax(1)
+        ratio = (probs * costs).sum() / bound.limit
+        ratios.append(float(ratio.detach()))
+        objective.update([ratios[-1]], arch_lr)
+        seen = gains + 0.2 * torch.randn(layers, 7, generator=generator)
+        (logits.grad,) = torch.autograd.grad(objective.total(-(probs * seen).sum(), ratio[None]), logits)
+        adam.step()
+    assert all(0.95 < value < 1.05 for value in ratios[steps // 2 :])
 
 
 def test_a_constraint_that_holds_does_not_push() -> None:

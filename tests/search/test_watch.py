@@ -44,7 +44,7 @@ def _record(expected: float = 9.8, skips: float | None = 0.2, entropy: float = 1
         ([_record(expected=12, multiplier=100.0)] * 2, "the multiplier of the latency is at its highest value"),
         ([_record(expected=12, multiplier=100.0)], None),
         ([_record(expected=12), _record(expected=12, multiplier=100.0)], None),  # for one epoch only
-        ([_record(expected=9, multiplier=100.0)] * 2, None),  # a fixed penalty, and it is enough
+        ([_record(expected=9, multiplier=100.0)] * 2, None),  # it is enough
     ],
 )
 def test_what_is_warned_of(records: list[Record], warned: str | None) -> None:
@@ -52,6 +52,14 @@ def test_what_is_warned_of(records: list[Record], warned: str | None) -> None:
     warnings = collapse_warnings(records[-1], previous)
     assert len(warnings) == (warned is not None)
     assert all(warning.startswith(warned or "") for warning in warnings)
+
+
+def test_a_penalty_that_the_user_chose_is_not_called_a_multiplier_at_its_highest_value(tmp_path: Path) -> None:
+    record = _record(expected=12, multiplier=100.0)
+    assert collapse_warnings(record, record) and not collapse_warnings(record, record, multipliers_are_found=False)
+    history = _search(0.05, tmp_path, objective="add-linear", penalty=100.0, arch_lr=1e-3, epochs=3).history
+    assert history[0]["bounds"][0]["expected"] > 1.02 * history[0]["bounds"][0]["limit"]
+    assert not any("highest value" in warning for record in history for warning in record["warnings"])
 
 
 def _ending(entropy: float, expected: float = 9.8) -> list[str]:
@@ -103,7 +111,7 @@ def test_searches_that_collapse_say_so(share: float, penalty: float, warned: str
     assert [warning.startswith(warned) for warning in search.history[-1]["warnings"]] == [True]
 
 
-@pytest.mark.parametrize("share", [0.05, 0.5])
+@pytest.mark.parametrize("share", [0.1, 0.5])
 def test_searches_under_the_constraint_do_not(share: float, tmp_path: Path) -> None:
     search = _search(share, tmp_path, arch_lr=0.3)
     assert [record["warnings"] for record in search.history] == [[]] * 5

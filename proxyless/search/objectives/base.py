@@ -27,8 +27,8 @@ class Objective(ABC):
     def total(self, loss: Tensor, ratios: Tensor) -> Tensor:
         """The scalar to minimise, on the device of both: differentiable in `loss` and in `ratios` (bounds,)."""
 
-    def update(self, ratios: Sequence[float]) -> None:  # noqa: B027 - most have nothing to learn
-        """Called before every architecture step, with the ratios that it starts from."""
+    def update(self, ratios: Sequence[float], arch_lr: float) -> None:  # noqa: B027 - most have nothing to learn
+        """Called before every architecture step, with the ratios that it starts from and its learning rate."""
 
     @property
     @abstractmethod

@@ -16,13 +16,15 @@ class Constrained(Objective):
     """`L + sum_i lambda_i (E_i/T_i - 1)`, with `lambda >= 0` found by dual ascent so that E <= T holds at the end.
 
     The multiplier that acts is `lambda` plus a damping proportional to the violation, which keeps dual
-    ascent from oscillating (Platt and Barr, "Constrained differential optimization", NIPS 1987).
+    ascent from oscillating (Platt and Barr, "Constrained differential optimization", NIPS 1987). `lambda` rises at a
+    speed in proportion to that of the logits: while they are on their way to the budget it would else grow far above
+    what holds them there, and layers would be decided by cost alone until it has fallen again.
     """
 
     allowances_are_used = True
 
     def __init__(
-        self, bounds: Sequence[Bound], penalty: float | None = None, rate: float = 0.05, damping: float = 5.0
+        self, bounds: Sequence[Bound], penalty: float | None = None, rate: float = 0.2, damping: float = 10.0
     ) -> None:
         if penalty is not None:
             raise InputError(
@@ -39,10 +41,10 @@ class Constrained(Objective):
             loss = loss + acting * (ratio - 1)
         return loss
 
-    def update(self, ratios: Sequence[float]) -> None:
+    def update(self, ratios: Sequence[float], arch_lr: float) -> None:
         """One step of dual ascent."""
         self.multipliers = [
-            min(MAX_MULTIPLIER, max(0.0, multiplier + self.rate * (ratio - 1)))
+            min(MAX_MULTIPLIER, max(0.0, multiplier + self.rate * arch_lr * (ratio - 1)))
             for multiplier, ratio in zip(self.multipliers, ratios, strict=True)
         ]
 
