@@ -4,6 +4,7 @@ from proxyless.nn.compiled import compile_blocks
 from proxyless.nn.mixed import Choice, MixedLayer, Mixture, plain_choices
 from proxyless.nn.network import build_network, channels_last
 from proxyless.nn.norm import share_norms
+from proxyless.nn.shared_weights import SharedWeights
 from proxyless.nn.supernet import SuperNet
 from proxyless.nn.weights import load_weights, save_weights
 
@@ -11,6 +12,7 @@ __all__ = [
     "Choice",
     "MixedLayer",
     "Mixture",
+    "SharedWeights",
     "SuperNet",
     "build_network",
     "channels_last",

@@ -50,6 +50,10 @@ class SearchSettings(RecipeSettings):
     warmup_epochs: int = Field(
         6, ge=0, le=MAX_COUNT, description="Epochs that train weights only, on uniformly sampled paths."
     )
+    warmup_weights: Literal["shared", "own"] = Field(
+        "shared",
+        description="Weights of a layer's operations in the warm-up: shared, all parts of the largest, or their own.",
+    )
     epochs: int = Field(
         16, ge=1, le=MAX_COUNT, description="Epochs after the warm-up that alternate weight and architecture steps."
     )

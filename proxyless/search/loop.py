@@ -18,7 +18,16 @@ from proxyless.data.batches import Batch
 from proxyless.errors import InputError
 from proxyless.fabric import average, average_gradients, make_fabric
 from proxyless.files import write_lines
-from proxyless.nn import Choice, Mixture, SuperNet, channels_last, compile_blocks, plain_choices, share_norms
+from proxyless.nn import (
+    Choice,
+    Mixture,
+    SharedWeights,
+    SuperNet,
+    channels_last,
+    compile_blocks,
+    plain_choices,
+    share_norms,
+)
 from proxyless.optim import SafeSteps, cosine_lr, make_sgd, set_lr
 from proxyless.progress import Record, Reporter, Silent
 from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
@@ -57,6 +66,7 @@ class Search:
             share_norms(self.supernet, fused=device.type == "cuda" and not settings.unrolled)
         if settings.compile:
             compile_blocks(self.supernet)
+        self.shared = SharedWeights(self.supernet.layers)
         self.sgd = make_sgd(self.supernet, settings.lr, settings.momentum, settings.weight_decay)
         self.steps = SafeSteps(self.sgd)
         train, held_out = divide_training(problem.data, settings)
@@ -121,7 +131,9 @@ class Search:
     def _run_epoch(self, reporter: Reporter) -> Record:
         torch.manual_seed(stream_seed(self.settings.seed, "augmentation", self.epoch))
         sampling = stream_generator(self.settings.seed, "paths", self.epoch)
-        warmup = self.epoch < self.settings.warmup_epochs
+        warmup = self._is_warmup
+        if self.epoch == self.settings.warmup_epochs > 0 and self.settings.warmup_weights == "shared":
+            self.shared.lend_all()
         held_out = self._endless_held_out()
         weight_results, arch_results = [], []
         for step, batch in enumerate(self.train.shuffled(self.settings.seed, "train", self.epoch)):
@@ -137,13 +149,17 @@ class Search:
         for round_ in count():
             yield from self.held_out.shuffled(self.settings.seed, f"held-out {round_}", self.epoch)
 
+    @property
+    def _is_warmup(self) -> bool:
+        return self.epoch < self.settings.warmup_epochs
+
     def _progress(self, step: int) -> float:
         """Share of the search after the warm-up that is done."""
         warmup = self.settings.warmup_epochs * self.train.steps
         return max(0.0, (step - warmup) / (self.settings.epochs * self.train.steps))
 
     def _choices(self, step: int, sampling: torch.Generator) -> Sequence[Choice | Mixture]:
-        if self.epoch < self.settings.warmup_epochs:
+        if self._is_warmup:
             return plain_choices(sample_path(self.strategy.architecture.logits.detach(), sampling))
         return self.strategy.weight_choices(sampling, self._progress(step))
 
@@ -155,9 +171,15 @@ class Search:
         set_lr(self.sgd, self._lr(step))
         # Gradients of operations that were not sampled must be None: zero would move them by momentum and decay.
         self.sgd.zero_grad(set_to_none=True)
-        outputs = self._forward(images, self._choices(step, sampling))
+        choices = self._choices(step, sampling)
+        sharing = self._is_warmup and self.settings.warmup_weights == "shared"
+        if sharing:
+            self.shared.lend(choices)
+        outputs = self._forward(images, choices)
         loss = cross_entropy(outputs, labels, label_smoothing=self.settings.label_smoothing)
         torch.autograd.backward(loss)
+        if sharing:
+            self.shared.collect(choices)
         self.steps.step(average_gradients(self.fabric, self.supernet.parameters(), loss), "weight loss")
         return StepResult(loss.detach(), (outputs.detach().argmax(1) == labels).float().mean())
 

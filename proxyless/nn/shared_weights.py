@@ -1,0 +1,85 @@
+"""Weights that the candidates of a layer have in common while a search warms up.
+
+Of n candidates a sampled path trains one. While all of them are parts of the largest one, its first channels and the
+centres of its kernels, every step trains all: the kernels are those of Stamoulis et al., "Single-Path NAS" (ECML PKDD
+2019), the channels those of Cai et al., "Once-for-All" (ICLR 2020). After the warm-up each goes on by itself.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+import torch
+from torch import nn
+
+from proxyless.nn.mixed import Choice, MixedLayer, Mixture
+
+_Part = tuple[nn.Parameter, nn.Parameter, tuple[slice, ...]]
+"""A parameter, the one of the largest candidate that it is a part of, and which part."""
+
+
+class SharedWeights:
+    """Lends candidates their parts of the largest one, and collects the gradients for it.
+
+    A layer that has no candidate with room for all others shares nothing.
+    """
+
+    def __init__(self, layers: Iterable[nn.Module]) -> None:
+        self._parts = [_parts(layer) for layer in layers if isinstance(layer, MixedLayer)]
+
+    @torch.no_grad()
+    def lend(self, choices: Sequence[Choice | Mixture]) -> None:
+        """Before a step: give the active candidates their weights."""
+        _copy(self._active(choices))
+
+    @torch.no_grad()
+    def lend_all(self) -> None:
+        """At the end of the warm-up: give all candidates weights, which are their own from then on."""
+        _copy(chain.from_iterable(part for layer in self._parts for part in layer.values()))
+
+    def collect(self, choices: Sequence[Choice | Mixture]) -> None:
+        """After a backward pass: move the gradients to the weights that were lent; those of the rest are zero there."""
+        for part, whole, where in self._active(choices):
+            if part.grad is not None:
+                whole.grad = torch.zeros_like(whole)
+                whole.grad[where] = part.grad
+                part.grad = None
+
+    def _active(self, choices: Sequence[Choice | Mixture]) -> Iterable[_Part]:
+        for parts, choice in zip(self._parts, choices, strict=True):
+            if isinstance(choice, Choice):
+                yield from parts.get(str(choice.active), ())
+
+
+def _copy(parts: Iterable[_Part]) -> None:
+    for part, whole, where in parts:
+        part.copy_(whole[where])
+
+
+def _parts(layer: MixedLayer) -> dict[str, list[_Part]]:
+    """By candidate, but for the largest one."""
+    parameters = {name: dict(block.named_parameters()) for name, block in layer.candidates.items()}
+    for largest, wholes in parameters.items():
+        if all(_has_room(wholes, others) for others in parameters.values()):
+            return {
+                name: [(parts[key], wholes[key], _where(parts[key], wholes[key])) for key in parts]
+                for name, parts in parameters.items()
+                if name != largest
+            }
+    return {}
+
+
+def _has_room(wholes: dict[str, nn.Parameter], parts: dict[str, nn.Parameter]) -> bool:
+    """An operation without an expansion has other parameters, not smaller ones."""
+    return wholes.keys() == parts.keys() and all(
+        all(there >= here for there, here in zip(wholes[key].shape, part.shape, strict=True))
+        for key, part in parts.items()
+    )
+
+
+def _where(part: nn.Parameter, whole: nn.Parameter) -> tuple[slice, ...]:
+    """The first channels, and the centre of a kernel (channels, inputs, K, K)."""
+    rims = [
+        (there - here) // 2 if axis >= 2 else 0
+        for axis, (there, here) in enumerate(zip(whole.shape, part.shape, strict=True))
+    ]
+    return tuple(slice(rim, rim + size) for rim, size in zip(rims, part.shape, strict=True))
