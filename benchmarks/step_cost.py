@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from paper_loop import PaperLoop
-from proxyless.nn import SuperNet, build_network, channels_last, plain_choices
+from proxyless.nn import SharedWeights, SuperNet, build_network, channels_last, plain_choices
 from proxyless.optim import make_sgd
 from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
 from proxyless.search.config import SearchSettings
@@ -80,6 +80,22 @@ def weight_step(model: nn.Module, sgd: torch.optim.Optimizer, labels: Tensor, *i
     return step
 
 
+def warm_up_step(
+    net: SuperNet, shared: SharedWeights, sgd: torch.optim.Optimizer, labels: Tensor, *inputs: Any
+) -> Step:
+    """A weight step whose weights are parts of the largest operations."""
+    _, choices = inputs
+
+    def step() -> None:
+        sgd.zero_grad(set_to_none=True)
+        shared.lend(choices)
+        torch.autograd.backward(cross_entropy(net(*inputs), labels))
+        shared.collect(choices)
+        sgd.step()
+
+    return step
+
+
 def saved_bytes(step: Step) -> int:
     storages: dict[int, int] = {}
 
@@ -100,6 +116,7 @@ class Contenders:
     def __init__(self, space: Space, batch: int) -> None:
         self.space, self.batch = space, batch
         self.net = channels_last(SuperNet(space))
+        self.shared = SharedWeights(self.net.layers)
         self.sgd = make_sgd(self.net, 0.01, 0.9, 4e-5)
         self.strategies = {gates: make_strategy(space, gates) for gates in ("two", "all")}
         self.paper = PaperOnPath(space, torch.device("cpu"))
@@ -116,6 +133,9 @@ class Contenders:
         return {
             "plain": weight_step(plain, make_sgd(plain, 0.01, 0.9, 4e-5), self.labels, self.images),
             "weight": weight_step(self.net, self.sgd, self.labels, self.images, plain_choices(path)),
+            "weight, warm-up": warm_up_step(
+                self.net, self.shared, self.sgd, self.labels, self.images, plain_choices(path)
+            ),
             "paper, weight": partial(self.paper.weight_step, self.plain_images, self.labels),
             "paper, architecture": partial(self.paper.architecture_step, self.plain_images, self.labels),
             **{

@@ -36,7 +36,7 @@ _SHARES: dict[str, tuple[dict[str, Any], float]] = {
     "darts, unrolled": ({"unrolled": True, "epochs": 2, "arch_lr": 0.5}, 1.0),
     "random": ({"epochs": 1}, 0.6),
     "evolution": ({"epochs": 1}, 0.6),
-    "predictor": ({"epochs": 1}, 1.0),
+    "predictor": ({"epochs": 1, "evaluations": 50}, 1.0),
 }
 """Settings, and the share of the best network's signal that is found with them."""
 
