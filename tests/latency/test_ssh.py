@@ -294,6 +294,7 @@ def _program(path: Path, script: str) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_waits")
 def test_everything_for_a_device_is_measured_on_it(server: Server, tmp_path: Path) -> None:
     target = {"runtime": "onnxruntime", "device": server.device(), "rounds": 3, "calibrate": 5}
     config = {
