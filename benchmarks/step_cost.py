@@ -71,26 +71,18 @@ def make_strategy(space: Space, gates: str) -> FixedPath:
     return FixedPath(Setting(architecture, expected, Constrained(bounds), settings, 1e-3, domain))
 
 
-def weight_step(model: nn.Module, sgd: torch.optim.Optimizer, labels: Tensor, *inputs: Any) -> Step:
-    def step() -> None:
-        sgd.zero_grad(set_to_none=True)
-        torch.autograd.backward(cross_entropy(model(*inputs), labels))
-        sgd.step()
-
-    return step
-
-
-def warm_up_step(
-    net: SuperNet, shared: SharedWeights, sgd: torch.optim.Optimizer, labels: Tensor, *inputs: Any
+def weight_step(
+    model: nn.Module, sgd: torch.optim.Optimizer, labels: Tensor, *inputs: Any, shared: SharedWeights | None = None
 ) -> Step:
-    """A weight step whose weights are parts of the largest operations."""
-    _, choices = inputs
+    """inputs: images, and for a supernet its choices. shared: what lends it weights, as in a warm-up."""
 
     def step() -> None:
         sgd.zero_grad(set_to_none=True)
-        shared.lend(choices)
-        torch.autograd.backward(cross_entropy(net(*inputs), labels))
-        shared.collect(choices)
+        if shared:
+            shared.lend(inputs[1])
+        torch.autograd.backward(cross_entropy(model(*inputs), labels))
+        if shared:
+            shared.collect(inputs[1])
         sgd.step()
 
     return step
@@ -133,8 +125,8 @@ class Contenders:
         return {
             "plain": weight_step(plain, make_sgd(plain, 0.01, 0.9, 4e-5), self.labels, self.images),
             "weight": weight_step(self.net, self.sgd, self.labels, self.images, plain_choices(path)),
-            "weight, warm-up": warm_up_step(
-                self.net, self.shared, self.sgd, self.labels, self.images, plain_choices(path)
+            "weight, warm-up": weight_step(
+                self.net, self.sgd, self.labels, self.images, plain_choices(path), shared=self.shared
             ),
             "paper, weight": partial(self.paper.weight_step, self.plain_images, self.labels),
             "paper, architecture": partial(self.paper.architecture_step, self.plain_images, self.labels),

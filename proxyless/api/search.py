@@ -8,7 +8,6 @@ from proxyless.api.target import make_architecture
 from proxyless.data import load_data
 from proxyless.errors import InputError
 from proxyless.fabric import check_accelerator
-from proxyless.processes import is_first
 from proxyless.progress import Reporter, Silent
 from proxyless.quantities import parse_budget
 from proxyless.search.config import SearchSettings
@@ -76,8 +75,7 @@ def search(
     bounds = make_bounds(searched, tables, budgets_ms, limits)
     feasible_path(bounds)
     check_accelerator(settings.device)
-    if is_first():  # the folder of the others may be on another machine
-        check_free(folder, resume)
+    check_free(folder, resume)
     problem = Problem(searched, load_data(data, space.resolution, settings.limit), bounds)
     targets = zip(tables, budgets_ms, strict=True)
     config = RunConfig(

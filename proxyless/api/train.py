@@ -4,7 +4,6 @@ from pathlib import Path
 
 from proxyless.data import load_data
 from proxyless.fabric import check_accelerator
-from proxyless.processes import is_first
 from proxyless.progress import Reporter, Silent
 from proxyless.search.run import check_free
 from proxyless.space import Architecture
@@ -30,7 +29,6 @@ def train(
     """
     settings, folder = settings or TrainSettings(), Path(output)
     check_accelerator(settings.device)
-    if is_first():  # the folder of the others may be on another machine
-        check_free(folder, resume)
+    check_free(folder, resume)
     loaded = load_data(data, architecture.space.resolution, settings.limit)
     return run_training(folder, architecture, loaded, settings, reporter or Silent(), resume)

@@ -40,21 +40,22 @@ def _weight(block: MBConv, name: str) -> torch.Tensor:
     return weight
 
 
+def common_part(weight: torch.Tensor, other: torch.Tensor) -> tuple[slice, ...]:
+    """Where in `weight` it has what `other` has too: the first channels, and the centre of a kernel (out, in, K, K)."""
+    sizes = [(size, min(size, there)) for size, there in zip(weight.shape, other.shape, strict=True)]
+    rims = [(size - common) // 2 if axis >= 2 else 0 for axis, (size, common) in enumerate(sizes)]
+    return tuple(slice(rim, rim + common) for rim, (_, common) in zip(rims, sizes, strict=True))
+
+
 def _copy(source: MBConv, target: MBConv) -> None:
     """As much of the source as the target has room for."""
     kernel, wide = (_weight(block, "depthwise") for block in (source, target))
     channels = min(len(kernel), len(wide))
-    here, there = _centre(kernel, wide), _centre(wide, kernel)
     wide[:channels] = 0
-    wide[:channels, :, there, there] = kernel[:channels, :, here, here]
-    project = _weight(target, "project")
-    project[:, :channels] = _weight(source, "project")[:, :channels]
+    wide[common_part(wide, kernel)] = kernel[common_part(kernel, wide)]
+    thin, project = (_weight(block, "project") for block in (source, target))
+    project[common_part(project, thin)] = thin[common_part(thin, project)]
     project[:, channels:] *= _EXTRA_SCALE
     if all("expand" in dict(block.branch.named_children()) for block in (source, target)):
-        _weight(target, "expand")[:channels] = _weight(source, "expand")[:channels]
-
-
-def _centre(kernel: torch.Tensor, other: torch.Tensor) -> slice:
-    """What a kernel (channels, 1, K, K) has in common with another one."""
-    rim = max(0, (kernel.shape[2] - other.shape[2]) // 2)
-    return slice(rim, kernel.shape[2] - rim)
+        few, expand = (_weight(block, "expand") for block in (source, target))
+        expand[common_part(expand, few)] = few[common_part(few, expand)]

@@ -11,6 +11,7 @@ from itertools import chain
 import torch
 from torch import nn
 
+from proxyless.nn.align import common_part
 from proxyless.nn.mixed import Choice, MixedLayer, Mixture
 
 _Part = tuple[nn.Parameter, nn.Parameter, tuple[slice, ...]]
@@ -61,7 +62,7 @@ def _parts(layer: MixedLayer) -> dict[str, list[_Part]]:
     for largest, wholes in parameters.items():
         if all(_has_room(wholes, others) for others in parameters.values()):
             return {
-                name: [(parts[key], wholes[key], _where(parts[key], wholes[key])) for key in parts]
+                name: [(parts[key], wholes[key], common_part(wholes[key], parts[key])) for key in parts]
                 for name, parts in parameters.items()
                 if name != largest
             }
@@ -74,12 +75,3 @@ def _has_room(wholes: dict[str, nn.Parameter], parts: dict[str, nn.Parameter]) -
         all(there >= here for there, here in zip(wholes[key].shape, part.shape, strict=True))
         for key, part in parts.items()
     )
-
-
-def _where(part: nn.Parameter, whole: nn.Parameter) -> tuple[slice, ...]:
-    """The first channels, and the centre of a kernel (channels, inputs, K, K)."""
-    rims = [
-        (there - here) // 2 if axis >= 2 else 0
-        for axis, (there, here) in enumerate(zip(whole.shape, part.shape, strict=True))
-    ]
-    return tuple(slice(rim, rim + size) for rim, size in zip(rims, part.shape, strict=True))

@@ -35,7 +35,6 @@ from proxyless.search.config import SearchSettings
 from proxyless.search.derive import choose_path
 from proxyless.search.domain import BoundedDomain
 from proxyless.search.objectives import find_objective
-from proxyless.search.objectives.constrained import Constrained
 from proxyless.search.problem import Problem
 from proxyless.search.result import EVALUATIONS
 from proxyless.search.sampling import sample_path
@@ -238,7 +237,7 @@ class Search:
             **architecture_record(self.problem.space, self.strategy, self.problem.bounds, self._ratios()),
         }
         previous = self.history[-1] if self.history else None
-        found = isinstance(self.objective, Constrained)
+        found = self.objective.allowances_are_used  # not where the user chose a penalty
         warnings = [] if warmup else collapse_warnings(record, previous, multipliers_are_found=found)
         if self.strategy.learns and self.epoch + 1 == self.epochs:
             warnings += ending_warnings(record)

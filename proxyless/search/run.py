@@ -13,6 +13,7 @@ from proxyless.errors import InputError
 from proxyless.fabric import make_fabric
 from proxyless.files import output_folder, write_json, write_lines
 from proxyless.nn import SuperNet, channels_last
+from proxyless.processes import is_first
 from proxyless.progress import Record, Reporter
 from proxyless.search.board import BOARD, BoardReporter
 from proxyless.search.config import SearchSettings
@@ -60,7 +61,12 @@ class LoggingReporter:
 
 
 def check_free(folder: Path, resume: bool) -> None:
-    """Raise InputError when the folder is in use and `resume` was not asked for, or there is nothing to resume from."""
+    """Raise InputError when the folder is in use and `resume` was not asked for, or there is nothing to resume from.
+
+    Of several processes the first one looks: the folder of the others may be on another machine.
+    """
+    if not is_first():
+        return
     if not (folder / CHECKPOINT).exists() and (folder / RESULT).exists():
         raise InputError(f"{folder} holds a finished search without its {CHECKPOINT}; choose another folder")
     if (folder / CHECKPOINT).exists() and not resume:
