@@ -105,13 +105,13 @@ class Search:
         return self.settings.warmup_epochs + self.settings.epochs
 
     def _arch_lr(self, counts: Sequence[int]) -> float:
-        """Adam divides a gradient by its root mean square over all steps: a logit that has one in one of `n` would
-        move `1 / sqrt(n)` as far as one that has one in each."""
+        """Such that a logit that is always pushed the same way moves by `_LOGIT_TRAVEL` over the search: it moves in
+        the steps that compare it, by the rate."""
         if self.settings.arch_lr is not None:
             return self.settings.arch_lr
         steps = self.settings.epochs * math.ceil(self.train.steps / self.settings.arch_every)
         seldom = find_strategy(self.settings.strategy).steps_per_gradient(self.settings, counts)
-        return max(1e-3, min(0.1, _LOGIT_TRAVEL / max(1, steps))) * math.sqrt(seldom)
+        return max(1e-3, min(0.1, _LOGIT_TRAVEL / max(1, steps))) * seldom
 
     def run(self, checkpoint: Path, reporter: Reporter | None = None) -> None:
         """Search to the end, saving after every epoch."""
