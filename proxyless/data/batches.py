@@ -20,6 +20,7 @@ class Batches:
     data: gives normalisation and augmentation.
     batch_size: images per batch, of all processes together. When shuffled, every batch is full and the
         remainder of an epoch waits for a later one.
+    augmented: whether shuffled images are; those that compare networks are better as they are.
     rank, world: this process and how many there are. Each gets its slice of every shuffled batch; with the same
         seeds, the slices together are the batch that a single process would get.
 
@@ -35,6 +36,8 @@ class Batches:
         device: torch.device,
         rank: int = 0,
         world: int = 1,
+        *,
+        augmented: bool = True,
     ) -> None:
         if batch_size % world:
             raise InputError(
@@ -46,7 +49,7 @@ class Batches:
         self.batch_size, self.device = batch_size, device
         self.share = slice(rank * (batch_size // world), (rank + 1) * (batch_size // world))
         self.mean, self.std = (torch.tensor(values, device=device) for values in (data.mean, data.std))
-        self.augmenter = Augmenter(data.augmentation, data.resolution)
+        self.augmenter = Augmenter(data.augmentation if augmented else "none", data.resolution)
 
     @property
     def steps(self) -> int:
@@ -62,7 +65,7 @@ class Batches:
             )
 
     def shuffled(self, seed: int, stream: str, epoch: int) -> Iterator[Batch]:
-        """One epoch in random order, augmented; augmentation draws from torch's global generator."""
+        """One epoch in random order; augmentation draws from torch's global generator."""
         order = torch.randperm(len(self.labels), generator=stream_generator(seed, stream, epoch))
         full = order[: self.steps * self.batch_size]
         parts = [batch[self.share] for batch in in_parts(full, self.batch_size)]

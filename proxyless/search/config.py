@@ -52,7 +52,8 @@ class SearchSettings(RecipeSettings):
     )
     warmup_weights: Literal["shared", "own"] = Field(
         "shared",
-        description="Weights of a layer's operations in the warm-up: shared, all parts of the largest, or their own.",
+        description="Weights of a layer's operations in the warm-up, and in all epochs of random, evolution and "
+        "predictor: shared, all parts of the largest, or their own.",
     )
     epochs: int = Field(
         16, ge=1, le=MAX_COUNT, description="Epochs after the warm-up that alternate weight and architecture steps."

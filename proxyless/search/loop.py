@@ -71,7 +71,7 @@ class Search:
         train, held_out = divide_training(problem.data, settings)
         rank, world = self.fabric.global_rank, self.fabric.world_size
         self.train = Batches(problem.data, train, settings.batch_size, device, rank, world)
-        self.held_out = Batches(problem.data, held_out, settings.batch_size, device, rank, world)
+        self.held_out = Batches(problem.data, held_out, settings.batch_size, device, rank, world, augmented=False)
         self.train.require_full_batch("training")
         self.held_out.require_full_batch("held-out")
         self.objective = find_objective(settings.objective)(problem.bounds, settings.penalty)
@@ -131,8 +131,6 @@ class Search:
         torch.manual_seed(stream_seed(self.settings.seed, "augmentation", self.epoch))
         sampling = stream_generator(self.settings.seed, "paths", self.epoch)
         warmup = self._is_warmup
-        if self.epoch == self.settings.warmup_epochs > 0 and self.settings.warmup_weights == "shared":
-            self.shared.lend_all()
         held_out = self._endless_held_out()
         weight_results, arch_results = [], []
         for step, batch in enumerate(self.train.shuffled(self.settings.seed, "train", self.epoch)):
@@ -142,6 +140,8 @@ class Search:
                 arch_results.append(self._architecture_step(next(held_out), batch, done, sampling))
             reporter.progress(done + 1, self.epochs * self.train.steps, self._status(warmup))
         self.steps.check()
+        if self._is_sharing:
+            self.shared.lend_all()
         return self._record(warmup, weight_results, arch_results)
 
     def _endless_held_out(self) -> Iterator[Batch]:
@@ -151,6 +151,12 @@ class Search:
     @property
     def _is_warmup(self) -> bool:
         return self.epoch < self.settings.warmup_epochs
+
+    @property
+    def _is_sharing(self) -> bool:
+        """Learned probabilities are those of operations with weights of their own; networks that are only compared, and
+        trained anew, are compared with the weights that learn fastest."""
+        return self.settings.warmup_weights == "shared" and (self._is_warmup or not self.strategy.learns)
 
     def _progress(self, step: int) -> float:
         """Share of the search after the warm-up that is done."""
@@ -171,13 +177,12 @@ class Search:
         # Gradients of operations that were not sampled must be None: zero would move them by momentum and decay.
         self.sgd.zero_grad(set_to_none=True)
         choices = self._choices(step, sampling)
-        sharing = self._is_warmup and self.settings.warmup_weights == "shared"
-        if sharing:
+        if self._is_sharing:
             self.shared.lend(choices)
         outputs = self._forward(images, choices)
         loss = cross_entropy(outputs, labels, label_smoothing=self.settings.label_smoothing)
         torch.autograd.backward(loss)
-        if sharing:
+        if self._is_sharing:
             self.shared.collect(choices)
         self.steps.step(average_gradients(self.fabric, self.supernet.parameters(), loss), "weight loss")
         return StepResult(loss.detach(), (outputs.detach().argmax(1) == labels).float().mean())
