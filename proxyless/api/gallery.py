@@ -97,8 +97,9 @@ def derive_gallery(
     """Up to `candidates` distinct networks per table and budget, the best first.
 
     They are the most probable ones that keep all bounds (and, of a strategy that evaluates networks, its best), ranked
-    by accuracy on the held-out images with the weights of the search and statistics of BatchNorm taken anew. With one
-    candidate nothing is evaluated, and the images are not needed.
+    by the cross entropy on the held-out images with the weights of the search and statistics of BatchNorm taken anew,
+    which tells networks of one latency apart that give as many right answers. With one candidate nothing is evaluated,
+    and the images are not needed.
     budgets, tables: as for `derive_networks`.
 
     Raises:
@@ -196,7 +197,7 @@ def _evaluate(folder: Path, result: SearchResult, paths: Sequence[_Path], report
 
 
 def _ranked(result: SearchResult, cell: _Cell, worths: dict[_Path, Worth]) -> list[GalleryNetwork]:
-    paths = sorted(cell.paths, key=lambda path: (-worths[path].accuracy, worths[path].loss)) if worths else cell.paths
+    paths = sorted(cell.paths, key=lambda path: worths[path].loss) if worths else cell.paths
     return [
         GalleryNetwork(
             file=f"{cell.name}.json" if rank == 1 else f"{cell.name}-{rank}.json",
@@ -211,16 +212,16 @@ def _ranked(result: SearchResult, cell: _Cell, worths: dict[_Path, Worth]) -> li
 
 
 def on_front(networks: Sequence[GalleryNetwork]) -> list[bool]:
-    """Which networks are on the Pareto front of their target: none is faster and at least as accurate, or as fast and
-    more accurate. None of those that were not evaluated is."""
+    """Which networks are on the Pareto front of their target: none is faster and has no higher loss, or is as fast
+    and has a lower one. None of those that were not evaluated is."""
     return [network.worth is not None and not any(_beats(other, network) for other in networks) for network in networks]
 
 
 def _beats(first: GalleryNetwork, second: GalleryNetwork) -> bool:
     if first.target != second.target or first.worth is None or second.worth is None:
         return False
-    a, b = (-first.predicted_ms, first.worth.accuracy), (-second.predicted_ms, second.worth.accuracy)
-    return a != b and a[0] >= b[0] and a[1] >= b[1]
+    a, b = (first.predicted_ms, first.worth.loss), (second.predicted_ms, second.worth.loss)
+    return a != b and a[0] <= b[0] and a[1] <= b[1]
 
 
 def gallery_documents(networks: Sequence[GalleryNetwork]) -> list[dict[str, Any]]:

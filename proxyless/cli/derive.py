@@ -27,7 +27,7 @@ def derive(
     candidates: Annotated[
         int | None,
         typer.Option(
-            help="Networks per budget and table, ranked by accuracy on the search's held-out images with its weights. "
+            help="Networks per budget and table, ranked by loss on the search's held-out images with its weights. "
             "With 1 nothing is evaluated, and no images are needed. Default: 5."
         ),
     ] = None,
@@ -75,9 +75,10 @@ def _print(networks: "Sequence[GalleryNetwork]", folder: Path) -> None:
         "budget": [f"{network.budget_ms:.4g}" for network in networks],
         "predicted": [f"{network.predicted_ms:.4g}" for network in networks],
         "measured": [f"{network.measured_ms:.4g}" if network.measured_ms else "" for network in networks],
+        "loss": [f"{network.worth.loss:.4f}" if network.worth else "" for network in networks],
         "accuracy": [f"{network.worth.accuracy:.2%}" if network.worth else "" for network in networks],
     }
     shown = {name: cells for name, cells in columns.items() if any(cells)}
-    note = "; accuracy on held-out images with the weights of the search" if "accuracy" in shown else ""
+    note = "; loss and accuracy on held-out images with the weights of the search" if "accuracy" in shown else ""
     rows = [list(cells) for cells in zip(*shown.values(), strict=True)]
     print_table(f"Networks in {folder}, latencies in ms{note}", tuple(shown), rows)

@@ -76,7 +76,7 @@ def search(
         penalty=penalty,
         gates=gates,
         reward=reward,
-        unrolled=unrolled,
+        unrolled=unrolled or None,
         evaluations=evaluations,
         warmup_epochs=warmup_epochs,
         warmup_weights=warmup_weights,

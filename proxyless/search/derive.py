@@ -32,7 +32,8 @@ def derive_path(log_probs: Rows, bounds: Sequence[Bound]) -> list[int]:
 def derive_paths(log_probs: Rows, bounds: Sequence[Bound], count: int) -> list[list[int]]:
     """The first `count` distinct networks that keep the bounds, best first; fewer where there are fewer.
 
-    Those that use a bound as far as the evidence goes come first, then others of supported operations, then the rest.
+    Those that use a bound as far as the evidence goes come first. What lacks evidence is left out, unless nothing else
+    keeps the bounds.
     """
     knapsack = Knapsack(log_probs, bounds)
     found: list[list[int]] = []
@@ -48,10 +49,10 @@ def _domains(knapsack: Knapsack) -> Iterator[list[_Part]]:
     base = knapsack.most_probable(sensible)
     if base is None:  # the bounds contradict each other: nothing but what lacks evidence may fit
         yield [(everything, bound) for bound in knapsack.bounds]
+        yield [(everything, None)]
     else:
         yield _filled(knapsack, base, sensible)
         yield [(sensible, None)]
-    yield [(everything, None)]
 
 
 def _filled(knapsack: Knapsack, base: Sequence[int], sensible: Mask) -> list[_Part]:

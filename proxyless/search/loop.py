@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
@@ -56,7 +56,7 @@ class Search:
     """
 
     def __init__(self, problem: Problem, settings: SearchSettings) -> None:
-        self.problem, self.settings = problem, settings
+        self.problem = problem
         torch.manual_seed(stream_seed(settings.seed, "initialisation"))
         self.fabric = make_fabric(settings.device, settings.precision)
         device = self.fabric.device
@@ -74,6 +74,8 @@ class Search:
         self.held_out = Batches(problem.data, held_out, settings.batch_size, device, rank, world, augmented=False)
         self.train.require_full_batch("training")
         self.held_out.require_full_batch("held-out")
+        self.schedule = settings.schedule(self.train.steps)
+        self.settings = settings = settings.model_copy(update=asdict(self.schedule))
         self.objective = find_objective(settings.objective)(problem.bounds, settings.penalty)
         architecture = ArchitectureLogits(problem.space, settings.seed)
         self.arch_lr = self._arch_lr(architecture.counts)
@@ -100,23 +102,19 @@ class Search:
         problem = self.problem
         return SharedEvaluator(self.supernet, problem.space, problem.data, self.train.split, self.held_out.split)
 
-    @property
-    def epochs(self) -> int:
-        return self.settings.warmup_epochs + self.settings.epochs
-
     def _arch_lr(self, counts: Sequence[int]) -> float:
         """Such that a logit that is always pushed the same way moves by `_LOGIT_TRAVEL` over the search: it moves in
         the steps that compare it, by the rate."""
         if self.settings.arch_lr is not None:
             return self.settings.arch_lr
-        steps = self.settings.epochs * math.ceil(self.train.steps / self.settings.arch_every)
+        steps = self.schedule.epochs * math.ceil(self.train.steps / self.settings.arch_every)
         seldom = find_strategy(self.settings.strategy).steps_per_gradient(self.settings, counts)
         return max(1e-3, min(0.1, _LOGIT_TRAVEL / max(1, steps))) * seldom
 
     def run(self, checkpoint: Path, reporter: Reporter | None = None) -> None:
         """Search to the end, saving after every epoch."""
         reporter = reporter or Silent()
-        while self.epoch < self.epochs:
+        while self.epoch < self.schedule.total:
             self.history.append(self._run_epoch(reporter))
             self.epoch += 1
             self._save(checkpoint)
@@ -138,7 +136,7 @@ class Search:
             weight_results.append(self._weight_step(batch, done, sampling))
             if not warmup and self.strategy.learns and step % self.settings.arch_every == 0:
                 arch_results.append(self._architecture_step(next(held_out), batch, done, sampling))
-            reporter.progress(done + 1, self.epochs * self.train.steps, self._status(warmup))
+            reporter.progress(done + 1, self.schedule.total * self.train.steps, self._status(warmup))
         self.steps.check()
         if self._is_sharing:
             self.shared.lend_all()
@@ -150,7 +148,7 @@ class Search:
 
     @property
     def _is_warmup(self) -> bool:
-        return self.epoch < self.settings.warmup_epochs
+        return self.epoch < self.schedule.warmup_epochs
 
     @property
     def _is_sharing(self) -> bool:
@@ -160,8 +158,8 @@ class Search:
 
     def _progress(self, step: int) -> float:
         """Share of the search after the warm-up that is done."""
-        warmup = self.settings.warmup_epochs * self.train.steps
-        return max(0.0, (step - warmup) / (self.settings.epochs * self.train.steps))
+        warmup = self.schedule.warmup_epochs * self.train.steps
+        return max(0.0, (step - warmup) / (self.schedule.epochs * self.train.steps))
 
     def _choices(self, step: int, sampling: torch.Generator) -> Sequence[Choice | Mixture]:
         if self._is_warmup:
@@ -169,7 +167,7 @@ class Search:
         return self.strategy.weight_choices(sampling, self._progress(step))
 
     def _lr(self, step: int) -> float:
-        return cosine_lr(self.settings.lr, step, self.epochs * self.train.steps)
+        return cosine_lr(self.settings.lr, step, self.schedule.total * self.train.steps)
 
     def _weight_step(self, batch: Batch, step: int, sampling: torch.Generator) -> StepResult:
         images, labels = batch
@@ -228,10 +226,12 @@ class Search:
 
     def _status(self, warmup: bool) -> str:
         if warmup:
-            return f"warm-up {self.epoch + 1}/{self.settings.warmup_epochs}"
+            return f"warm-up {self.epoch + 1}/{self.schedule.warmup_epochs}"
         bound = self.problem.bounds[0]
         expected = self._ratios()[0] * bound.limit
-        return f"epoch {self.epoch + 1}/{self.epochs}, expected {expected:.3g} of {bound.limit:.3g} {bound.unit}"
+        return (
+            f"epoch {self.epoch + 1}/{self.schedule.total}, expected {expected:.3g} of {bound.limit:.3g} {bound.unit}"
+        )
 
     def _record(self, warmup: bool, weight_results: list[StepResult], arch_results: list[StepResult]) -> Record:
         record = {
@@ -244,7 +244,7 @@ class Search:
         previous = self.history[-1] if self.history else None
         found = self.objective.allowances_are_used  # not where the user chose a penalty
         warnings = [] if warmup else collapse_warnings(record, previous, multipliers_are_found=found)
-        if self.strategy.learns and self.epoch + 1 == self.epochs:
+        if self.strategy.learns and self.epoch + 1 == self.schedule.total:
             warnings += ending_warnings(record)
         return {**record, "warnings": warnings}
 

@@ -31,7 +31,7 @@ class Training:
 
     def __init__(self, architecture: Architecture, data: ImageData, settings: TrainSettings) -> None:
         check_classes(architecture.space, data)
-        self.data, self.settings = data, settings
+        self.data = data
         torch.manual_seed(stream_seed(settings.seed, "initialisation"))
         self.fabric = make_fabric(settings.device, settings.precision)
         device, rank, world = self.fabric.device, self.fabric.global_rank, self.fabric.world_size
@@ -46,13 +46,15 @@ class Training:
         self.train = Batches(data, train, settings.batch_size, device, rank, world)
         self.validation = Batches(data, validation, settings.batch_size, device)
         self.train.require_full_batch("training")
+        self.schedule = settings.schedule(self.train.steps)
+        self.settings = settings.model_copy(update={"epochs": self.schedule.epochs})
         self.epoch, self.best_epoch, self.best_accuracy = 0, 0, -1.0
         self.history: list[Record] = []
 
     def run(self, folder: Path, checkpoint: Path, reporter: Reporter | None = None) -> TrainedInfo:
         """Train to the end, saving after every epoch; returns what the best weights are worth."""
         reporter = reporter or Silent()
-        while self.epoch < self.settings.epochs:
+        while self.epoch < self.schedule.epochs:
             loss = self._run_epoch(reporter)
             self._finish_epoch(loss, folder)
             save_checkpoint(checkpoint, self.state_dict())
@@ -67,14 +69,14 @@ class Training:
         settings, losses = self.settings, []
         torch.manual_seed(stream_seed(settings.seed, "augmentation", self.epoch))
         for step, (images, labels) in enumerate(self.train.shuffled(settings.seed, "train", self.epoch)):
-            done, total = self.epoch * self.train.steps + step, settings.epochs * self.train.steps
-            set_lr(self.sgd, cosine_lr(settings.lr, done, total, settings.warmup_epochs * self.train.steps))
+            done, total = self.epoch * self.train.steps + step, self.schedule.steps
+            set_lr(self.sgd, cosine_lr(settings.lr, done, total, self.schedule.warmup_steps))
             self.sgd.zero_grad(set_to_none=True)
             loss = cross_entropy(self._forward(images), labels, label_smoothing=settings.label_smoothing)
             torch.autograd.backward(loss)
             losses.append(average_gradients(self.fabric, self.network.parameters(), loss))
             self.steps.step(losses[-1], "training loss")
-            reporter.progress(done + 1, total, f"epoch {self.epoch + 1}/{settings.epochs}")
+            reporter.progress(done + 1, total, f"epoch {self.epoch + 1}/{self.schedule.epochs}")
         self.steps.check()
         return float(torch.stack(losses).mean())
 

@@ -38,10 +38,11 @@ def _value(log_probs: Rows, path: Sequence[int]) -> float:
 
 
 def _paths(log_probs: Rows, bounds: Sequence[Bound]) -> list[tuple[int, ...]]:
-    """All networks that keep the bounds: those with evidence first, each part with the most probable ones first."""
+    """The networks that keep the bounds, of those with evidence where there are any; the most probable ones first."""
     paths = itertools.product(*(range(len(row)) for row in log_probs))
     fitting = [path for path in paths if keeps(path, bounds)]
-    return sorted(fitting, key=lambda path: (not _sensible(log_probs, bounds, path), -_value(log_probs, path)))
+    sensible = [path for path in fitting if _sensible(log_probs, bounds, path)]
+    return sorted(sensible or fitting, key=lambda path: -_value(log_probs, path))
 
 
 def _fitting(log_probs: Rows, bounds: Sequence[Bound]) -> list[float]:
