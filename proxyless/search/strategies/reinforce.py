@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from proxyless.host import to_host
 from proxyless.nn import plain_choices
 from proxyless.search.sampling import sample_path
 from proxyless.search.strategies.adam import AdamStrategy, measured
@@ -51,7 +52,7 @@ class ReinforceStrategy(AdamStrategy):
         return ((costs - baseline) * (log_path - log_path.detach())).mean()
 
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "baseline": None if self.baseline is None else float(self.baseline)}
+        return {**super().state_dict(), "baseline": None if self.baseline is None else float(to_host(self.baseline))}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
