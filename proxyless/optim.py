@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from proxyless.errors import CheckError
+from proxyless.host import to_host
 
 _CHECK_EVERY = 50
 
@@ -87,8 +88,9 @@ def require_finite(value: Tensor, what: str) -> None:
     Raises:
         CheckError: the scalar is not finite.
     """
-    if not bool(torch.isfinite(value)):
+    found = float(to_host(value))
+    if not math.isfinite(found):
         raise CheckError(
-            f"the {what} became {float(value.detach()):g}; the last checkpoint is kept: lower the learning rate "
+            f"the {what} became {found:g}; the last checkpoint is kept: lower the learning rate "
             "or check the data, and start again"
         )

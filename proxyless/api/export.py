@@ -21,6 +21,7 @@ from proxyless.api.export_latency import FileLatency, measure_all
 from proxyless.data import Batches, ImageData, ImageSplit, load_data
 from proxyless.data.base import limited
 from proxyless.errors import CheckError, InputError
+from proxyless.host import to_host
 from proxyless.progress import Reporter, Silent
 from proxyless.search.problem import check_classes
 from proxyless.space import Architecture
@@ -109,13 +110,13 @@ def _images(trained: Trained, source: str | None) -> ImageData:
 
 def _batches(data: ImageData, split: ImageSplit) -> Iterator[np.ndarray]:
     for images, _ in Batches(data, split, _BATCH, torch.device("cpu")).ordered():
-        yield images.contiguous().numpy()
+        yield to_host(images.contiguous()).numpy()
 
 
 @torch.no_grad()
 def _reference(trained: Trained, data: ImageData) -> Reference:
-    logits = [trained.network(torch.from_numpy(images)).numpy() for images in _batches(data, data.test)]
-    return Reference(lambda: _batches(data, data.test), data.test.labels.numpy(), np.concatenate(logits))
+    logits = [to_host(trained.network(torch.from_numpy(images))).numpy() for images in _batches(data, data.test)]
+    return Reference(lambda: _batches(data, data.test), to_host(data.test.labels).numpy(), np.concatenate(logits))
 
 
 def _make(
@@ -130,7 +131,7 @@ def _make(
     others = [file for file in files if file.dtype != "float32"]
     if not others:
         return {}
-    chosen = limited(data.train.labels.numpy(), settings.calibration_images, settings.seed)
+    chosen = limited(to_host(data.train.labels).numpy(), settings.calibration_images, settings.seed)
     calibration = np.concatenate(list(_batches(data, data.train.take(chosen))))
     made: dict[ModelFile, Made] = {}
     for file in others:

@@ -14,6 +14,15 @@ Batch = tuple[Tensor, Tensor]
 """Normalised float images (N, 3, H, W), channels last in memory, and labels (N,)."""
 
 
+_PIXELS, _MOST_IMAGES = 2**24, 4096
+"""In a batch that a GPU evaluates: enough to keep it busy, with activations of less than 4 GB in `mobile`."""
+
+
+def evaluation_batch(device: torch.device, resolution: int, on_cpu: int) -> int:
+    """Images per batch where nothing is trained: many on a GPU. What is computed of an image does not depend on it."""
+    return on_cpu if device.type == "cpu" else max(1, min(_MOST_IMAGES, _PIXELS // resolution**2))
+
+
 class Batches:
     """Batches of one split on one device.
 

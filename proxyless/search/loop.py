@@ -18,6 +18,7 @@ from proxyless.data.batches import Batch
 from proxyless.errors import InputError
 from proxyless.fabric import average, average_gradients, make_fabric
 from proxyless.files import write_lines
+from proxyless.host import to_host
 from proxyless.nn import (
     Choice,
     Mixture,
@@ -253,7 +254,7 @@ class Search:
             return {f"{part}_loss": None, f"{part}_accuracy": None}
         loss, accuracy = (torch.stack([getattr(r, name) for r in results]).mean() for name in ("loss", "accuracy"))
         mean = partial(average, self.fabric)
-        return {f"{part}_loss": float(mean(loss)), f"{part}_accuracy": float(mean(accuracy))}
+        return {f"{part}_loss": float(to_host(mean(loss))), f"{part}_accuracy": float(to_host(mean(accuracy)))}
 
     def log_probs(self) -> list[list[float]]:
         """Log of the probability of every operation in every layer."""

@@ -9,8 +9,11 @@ from torch.nn.functional import cross_entropy
 
 from proxyless.checkpoint import load_checkpoint, save_checkpoint
 from proxyless.data import Batches, ImageData
+from proxyless.data.base import ImageSplit
+from proxyless.data.batches import evaluation_batch
 from proxyless.errors import InputError
 from proxyless.fabric import average_gradients, make_fabric
+from proxyless.host import to_host
 from proxyless.nn import build_network, channels_last, compile_blocks, load_weights, save_weights, share_norms
 from proxyless.optim import SafeSteps, cosine_lr, make_sgd, set_lr
 from proxyless.progress import Record, Reporter, Silent
@@ -44,7 +47,7 @@ class Training:
         self.steps = SafeSteps(self.sgd)
         train, validation = data.train.divide(settings.validation, settings.seed)
         self.train = Batches(data, train, settings.batch_size, device, rank, world)
-        self.validation = Batches(data, validation, settings.batch_size, device)
+        self.validation = self._evaluated(validation)
         self.train.require_full_batch("training")
         self.schedule = settings.schedule(self.train.steps)
         self.settings = settings.model_copy(update={"epochs": self.schedule.epochs})
@@ -78,7 +81,7 @@ class Training:
             self.steps.step(losses[-1], "training loss")
             reporter.progress(done + 1, total, f"epoch {self.epoch + 1}/{self.schedule.epochs}")
         self.steps.check()
-        return float(torch.stack(losses).mean())
+        return float(to_host(torch.stack(losses).mean()))
 
     def _forward(self, images: Tensor) -> Tensor:
         with self.fabric.autocast():
@@ -88,6 +91,10 @@ class Training:
     def _accuracy(self, batches: Batches) -> float:
         with self.fabric.autocast():
             return accuracy(self.network, batches, self.fabric)
+
+    def _evaluated(self, split: ImageSplit) -> Batches:
+        device = self.fabric.device
+        return Batches(self.data, split, evaluation_batch(device, split.resolution, self.settings.batch_size), device)
 
     def _finish_epoch(self, loss: float, folder: Path) -> None:
         value = self._accuracy(self.validation)
@@ -99,7 +106,6 @@ class Training:
         self.history.append({"epoch": self.epoch, "train_loss": loss, "validation_accuracy": value})
 
     def _describe(self) -> TrainedInfo:
-        test = Batches(self.data, self.data.test, self.settings.batch_size, self.fabric.device)
         return TrainedInfo(
             data=self.data.source,
             limit=self.settings.limit,
@@ -108,7 +114,7 @@ class Training:
             std=self.data.std,
             best_epoch=self.best_epoch,
             validation_accuracy=self.best_accuracy,
-            test_accuracy=self._accuracy(test),
+            test_accuracy=self._accuracy(self._evaluated(self.data.test)),
         )
 
     def state_dict(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from proxyless.data.batches import Batch
+from proxyless.host import to_host
 from proxyless.optim import require_finite
 from proxyless.search.strategies.base import Setting, StepInputs, StepResult, Strategy
 
@@ -56,7 +57,7 @@ class AdamStrategy(Strategy):
     def step(self, inputs: StepInputs) -> StepResult:
         logits = self.architecture.logits.detach().to(self.expected.costs.device, non_blocking=True).requires_grad_()
         gradient, result = self._gradient(inputs, logits)
-        gradient = inputs.average(gradient).cpu()
+        gradient = to_host(inputs.average(gradient))
         require_finite(gradient.sum(), "gradient of the architecture")
         self._apply(gradient)
         return result
