@@ -5,15 +5,16 @@ import struct
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-
-import onnx
-from google.protobuf.message import DecodeError
+from typing import TYPE_CHECKING
 
 from export.preprocess import Preprocess
-from export.tflite_metadata import is_tflite, read_entry, with_entry
 from proxyless.errors import InputError
+from proxyless.extras import require
 from proxyless.files import atomic
 from proxyless.space import Target
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 ENTRY = "proxyless"
 """Name of the metadata entry of a .tflite file, a JSON object of texts; an .onnx file has its own list of them."""
@@ -52,7 +53,9 @@ def write_metadata(path: Path, entries: Mapping[str, str]) -> None:
     known = {**read_metadata(path), **entries}
     if path.suffix == ".onnx":
         model = _onnx(path)
-        onnx.helper.set_model_props(model, known)
+        from onnx.helper import set_model_props
+
+        set_model_props(model, known)
         content = model.SerializeToString()
     else:
         content = _with_json(path, json.dumps(known, ensure_ascii=False).encode())
@@ -70,23 +73,31 @@ def read_metadata(path: Path) -> dict[str, str]:
         return {entry.key: entry.value for entry in _onnx(path).metadata_props}
     if path.suffix != ".tflite":
         raise InputError(f"{path} has an unknown suffix; give a file ending in .onnx or .tflite")
+    model = _tflite(path)
+    from export.tflite_metadata import read_entry
+
     try:
-        content = read_entry(_tflite(path), ENTRY)
+        content = read_entry(model, ENTRY)
         return {} if content is None else _texts(json.loads(content))
-    except InputError:
-        raise
     except _DAMAGED as error:
         raise InputError(f"{path} is not a complete TFLite model ({error}); export it again") from None
 
 
-def _onnx(path: Path) -> onnx.ModelProto:
+def _onnx(path: Path) -> "ModelProto":
+    require("the description in an .onnx file", "onnx", ["onnx"])
+    from google.protobuf.message import DecodeError
+    from onnx import ModelProto
+
     try:
-        return onnx.ModelProto.FromString(_read(path))
+        return ModelProto.FromString(_read(path))
     except DecodeError as error:
         raise InputError(f"{path} is not a complete ONNX model ({error}); export it again") from None
 
 
 def _tflite(path: Path) -> bytes:
+    require("the description in a .tflite file", "litert", ["ai_edge_litert", "flatbuffers"])
+    from export.tflite_metadata import is_tflite
+
     content = _read(path)
     if not is_tflite(content):
         raise InputError(f"{path} is not a TFLite model, whatever its name says; export it again")
@@ -101,10 +112,11 @@ def _read(path: Path) -> bytes:
 
 
 def _with_json(path: Path, content: bytes) -> bytes:
+    model = _tflite(path)
+    from export.tflite_metadata import with_entry
+
     try:
-        return with_entry(_tflite(path), ENTRY, content)
-    except InputError:
-        raise
+        return with_entry(model, ENTRY, content)
     except _DAMAGED as error:
         raise InputError(f"{path} is not a complete TFLite model ({error}); export it again") from None
 

@@ -10,7 +10,7 @@ import onnxruntime
 import torch
 from torch import nn
 
-from export.format import Format, Model, Structure
+from export.format import Model, Structure, Tools
 from export.onnx_int8 import RECIPES
 from proxyless.errors import CheckError
 
@@ -114,14 +114,4 @@ def load(path: Path) -> Model:
     return run
 
 
-ONNX = Format(
-    "onnx",
-    ".onnx",
-    "NCHW",
-    "onnxruntime",
-    ("Transpose", "BatchNormalization", "Identity", "Cast"),
-    convert,
-    structure,
-    load,
-    {"int8": RECIPES},
-)
+TOOLS = Tools(convert, structure, load, {"int8": RECIPES})

@@ -46,10 +46,12 @@ def export(
     on. A file of another dtype that loses too much accuracy is not in the folder: see `left_out` in the report.
 
     Raises:
-        InputError: not a trained network, an unknown format, or a converter that is not installed.
+        InputError: not a trained network, an unknown format, or packages of it that are not installed.
         CheckError: a check failed; an earlier export in `output` is untouched.
     """
     settings, chosen = settings or ExportSettings(), find_formats(formats)
+    for format_ in chosen:
+        format_.require()
     network = load_trained(Path(trained))
     architecture, target = network.architecture, network.architecture.target
     images = _images(network, data)

@@ -11,6 +11,7 @@ from proxyless.api.derive import budget_bounds, first_table
 from proxyless.api.refine import check_measurable, measured_architecture
 from proxyless.api.target import make_architecture
 from proxyless.errors import InputError
+from proxyless.extras import missing
 from proxyless.files import file_name, output_folder, write_json
 from proxyless.progress import Reporter, Silent
 from proxyless.search.result import SearchResult, load_result
@@ -234,8 +235,9 @@ def gallery_documents(networks: Sequence[GalleryNetwork]) -> list[dict[str, Any]
 
 
 def save_gallery(networks: Sequence[GalleryNetwork], folder: Path | str) -> list[Path]:
-    """Write every network, then `gallery.json`, then `pareto.png` where they were evaluated; returns the first ones.
+    """Write every network, then `gallery.json`; returns the first ones.
 
+    Where they were evaluated there is `pareto.png` too, unless matplotlib is not installed.
     Each file is complete or not there.
     """
     folder = output_folder(Path(folder))
@@ -243,7 +245,7 @@ def save_gallery(networks: Sequence[GalleryNetwork], folder: Path | str) -> list
     for network, path in zip(networks, paths, strict=True):
         network.architecture.save(path)
     write_json(folder / GALLERY, {"format": "gallery/1", "networks": gallery_documents(networks)})
-    if all(network.worth for network in networks):
+    if all(network.worth for network in networks) and not missing(["matplotlib"]):
         from proxyless.api.gallery_plot import plot_gallery
 
         plot_gallery(networks, on_front(networks), folder / PICTURE)

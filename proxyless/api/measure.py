@@ -16,13 +16,18 @@ from proxyless.space import Architecture, Space
 def can_measure(table: LatencyTable) -> bool:
     """Whether the table's target is one that this program can measure on: published tables name devices that it cannot
     reach."""
-    runtime = table.runtime
     try:
-        here = find_device(str(table.device["name"])).name == "local"
-        find_runtime(runtime.name).check_target(runtime.delegate, table.batch, table.dtype, here=here)
+        check_target(table)
     except InputError:
         return False
     return True
+
+
+def check_target(table: LatencyTable) -> None:
+    """Raise InputError unless this program knows the table's device and runtime, and has the packages for it."""
+    runtime = table.runtime
+    here = find_device(str(table.device["name"])).name == "local"
+    find_runtime(runtime.name).check_target(runtime.delegate, table.batch, table.dtype, here=here)
 
 
 def conditions_of(table: LatencyTable, space: Space) -> Conditions:

@@ -9,7 +9,7 @@ import numpy as np
 
 from latency.table import LatencyTable
 from proxyless.api.derive import budget_bounds, first_table
-from proxyless.api.measure import measure_networks
+from proxyless.api.measure import check_target, measure_networks
 from proxyless.api.target import make_architecture
 from proxyless.errors import CheckError, InputError
 from proxyless.search.derive import uses
@@ -49,12 +49,13 @@ def derive_measured(run: Path | str, budgets: Sequence[str], table: LatencyTable
 
 
 def check_measurable(table: LatencyTable) -> None:
-    """Raise InputError unless networks that were timed for the table can tell its speed today."""
+    """Raise InputError unless networks that were timed for the table can tell its speed today, and can be timed."""
     if not table.anchors:
         raise InputError(
             f"the table of {table.target} has no networks that were timed whole, as 'profile' times them unless "
             "--calibrate is 0; derive without measuring"
         )
+    check_target(table)
 
 
 def measured_architecture(

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxyless.cli.console import command, print_json, print_table, reporting
+from proxyless.cli.console import ERR, command, print_json, print_table, reporting
 from proxyless.cli.options import Json, Output
 from proxyless.errors import InputError
+from proxyless.extras import missing
 from proxyless.quantities import read_budget
 
 if TYPE_CHECKING:
@@ -60,6 +61,13 @@ def derive(
                 run, budget or [], tables, 5 if candidates is None else candidates, reporter=reporter
             )
     paths = save_gallery(networks, output)
+    if all(network.worth for network in networks) and missing(["matplotlib"]):
+        ERR.print(
+            'without pareto.png, for which matplotlib is not installed here; pip install "proxyless[report]" brings it',
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     if json:
         documents = zip(networks, gallery_documents(networks), paths, strict=True)
         print_json([{**more, **net.architecture.document(), "path": str(path)} for net, more, path in documents])

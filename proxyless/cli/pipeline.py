@@ -16,7 +16,7 @@ from proxyless.api.derive import derive_networks
 from proxyless.api.export import Report, export
 from proxyless.api.measure import measure_networks
 from proxyless.api.refine import derive_measured
-from proxyless.api.report import PAGE, report
+from proxyless.api.report import PAGE, report, require_report
 from proxyless.api.search import search
 from proxyless.api.train import train
 from proxyless.cli.console import ERR, reporting
@@ -76,6 +76,7 @@ class Pipeline:
         for target in self.targets.values():
             here = find_device(target.device).name == "local"
             find_runtime(target.runtime).check_target(target.delegate, target.batch, target.dtype, here=here)
+        require_report()
         for format_ in find_formats(settings.formats):
             format_.require()
         space = build_space(settings.space, settings.space_args)
