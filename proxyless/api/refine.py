@@ -1,8 +1,9 @@
 """Derivation with the stopwatch: of the networks around a budget, the most probable one that keeps it when measured."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -85,10 +86,12 @@ def refined_path(
         InputError: no network keeps the bounds, or the device cannot be reached.
     """
     measured: dict[_Path, float] = {}
+    derived: set[_Path] = set()
 
     def measure(limits_ms: Sequence[float], each: int) -> None:
-        paths = [path for limit_ms in limits_ms for path in _candidates(result, limit_ms, bounds, each)]
-        fresh = [path for path in dict.fromkeys(paths) if path not in measured]
+        candidates = [_candidates(result, limit_ms, bounds, each) for limit_ms in limits_ms]
+        derived.update(paths[0] for paths in candidates if paths)
+        fresh = [path for path in dict.fromkeys(chain.from_iterable(candidates)) if path not in measured]
         if fresh:
             measured.update(_measure(result, table, fresh))
 
@@ -105,7 +108,7 @@ def refined_path(
             break
         if not _is_used(result, seems_right_ms, bounds):  # the evidence does not go further, however often one looks
             break
-    return _choose(result, measured, budget_ms)
+    return _choose(result, measured, derived, budget_ms)
 
 
 def _error(measured: Mapping[_Path, float], budget_ms: float, latency: Bound) -> float:
@@ -141,9 +144,12 @@ def _measure(result: SearchResult, table: LatencyTable, paths: Sequence[_Path]) 
     return {path: measured[str(i)] for i, path in enumerate(paths)}
 
 
-def _choose(result: SearchResult, measured: dict[_Path, float], budget_ms: float) -> tuple[list[int], float]:
-    """The best network among those that keep and use the budget, or as much of it as any of those that were derived;
-    where none keeps it with something to spare, the fastest: a budget may be that of the smallest network."""
+def _choose(
+    result: SearchResult, measured: dict[_Path, float], derived: Collection[_Path], budget_ms: float
+) -> tuple[list[int], float]:
+    """The best network among those that keep and use the budget; where none uses it, the slowest of those that were
+    `derived` for some latency, which go as far as the evidence; where none keeps it with something to spare, the
+    fastest: a budget may be that of the smallest network."""
     fitting = {path: ms for path, ms in measured.items() if ms <= _MOST * budget_ms}
     if not fitting:
         fastest = min(measured, key=lambda path: measured[path])
@@ -153,6 +159,8 @@ def _choose(result: SearchResult, measured: dict[_Path, float], budget_ms: float
             f"of the networks around {budget_ms:.4g} ms the fastest took {measured[fastest]:.4g} ms when measured: ask "
             "for a little more, or profile again with more --calibrate"
         )
-    least_ms = _LEAST / _MOST * min(max(fitting.values()), _MOST * budget_ms) if result.allowances_are_used else 0.0
-    best = tuple(result.ranked([path for path, ms in fitting.items() if ms >= least_ms])[0])
+    least_ms = _LEAST * budget_ms if result.allowances_are_used else 0.0
+    using = [path for path, ms in fitting.items() if ms >= least_ms]
+    slowest = max([path for path in fitting if path in derived] or fitting, key=lambda path: fitting[path])
+    best = tuple(result.ranked(using or [slowest])[0])
     return list(best), fitting[best]

@@ -57,7 +57,7 @@ class SearchSettings(RecipeSettings):
         None,
         ge=0,
         le=MAX_COUNT,
-        description=f"Epochs that train weights only, on uniformly sampled paths; none: {_WARMUP_EPOCHS}, or as many as "
+        description=f"Epochs that train weights only, on uniform paths; none: {_WARMUP_EPOCHS}, or as many as "
         f"make {_WARMUP_STEPS} steps.",
     )
     warmup_weights: Literal["shared", "own"] = Field(

@@ -60,14 +60,13 @@ def _filled(knapsack: Knapsack, base: Sequence[int], sensible: Mask) -> list[_Pa
     does. Where `base` itself uses one there is nothing to fill."""
     if uses(base, knapsack.bounds):
         return [(sensible, bound) for bound in knapsack.bounds]
-    partly: list[tuple[float, _Part]] = []
-    for bound in knapsack.bounds:
-        allowed = improvements(knapsack.log_probs, bound, base, sensible)
-        dearest = bound.cost(knapsack.dearest(allowed, bound) or base)
-        used = replace(bound, least=min(bound.least, FILL * dearest))
-        partly.append((used.least / bound.least if bound.least > 0 else 1.0, (allowed, used)))
-    most = max(share for share, _ in partly)
-    return [part for share, part in partly if share == most]
+    better = [(improvements(knapsack.log_probs, bound, base, sensible), bound) for bound in knapsack.bounds]
+    full: list[_Part] = [(mask, bound) for mask, bound in better if knapsack.most_probable(mask, bound) is not None]
+    if full:
+        return full
+    dearest = [(bound.cost(knapsack.dearest(mask, bound) or base), mask, bound) for mask, bound in better]
+    cost, mask, bound = max(dearest, key=lambda each: each[0] / each[2].limit)
+    return [(mask, replace(bound, least=FILL * cost))]
 
 
 def _best(knapsack: Knapsack, parts: Sequence[_Part]) -> list[int] | None:

@@ -16,6 +16,8 @@ _LOG_PROB_FLOOR = -1e4
 _SLACKS = (0.0, 1e-7, 1e-6, 1e-5)
 """The solver may overstep a bound by its tolerance; the answer must not."""
 
+_ABOUT = 0.01
+
 _CUTS = 50
 """Answers beyond a bound by less than the solver's tolerance that are forbidden one by one, where no slack is left."""
 
@@ -42,12 +44,15 @@ class Knapsack:
         return self._solve(np.maximum(gains, _LOG_PROB_FLOOR), allowed, used)
 
     def dearest(self, allowed: Mask, bound: Bound) -> list[int] | None:
-        """The network of the allowed operations that costs most of a bound and keeps all."""
-        return self._solve(_flat(bound.layers) / bound.limit, allowed, None)
+        """A network of the allowed operations that costs about as much of a bound as any, and keeps all.
 
-    def _solve(self, gains: np.ndarray, allowed: Mask, used: Bound | None) -> list[int] | None:
+        To a share of `_ABOUT`: exactly, it is the subset-sum problem, and can take minutes.
+        """
+        return self._solve(_flat(bound.layers) / bound.limit, allowed, None, gap=_ABOUT)
+
+    def _solve(self, gains: np.ndarray, allowed: Mask, used: Bound | None, gap: float = 0.0) -> list[int] | None:
         for slack in _SLACKS:
-            path = self._answer(gains, allowed, used, slack)
+            path = self._answer(gains, allowed, used, slack, gap)
             if path is None:
                 break
             if self._keeps(path):
@@ -64,13 +69,15 @@ class Knapsack:
             trial.exclude(path)
         return None
 
-    def _answer(self, gains: np.ndarray, allowed: Mask, used: Bound | None, slack: float) -> list[int] | None:
+    def _answer(
+        self, gains: np.ndarray, allowed: Mask, used: Bound | None, slack: float, gap: float = 0.0
+    ) -> list[int] | None:
         answer = milp(
             -gains,
             constraints=self._constraints(slack, used),
             integrality=np.ones(len(gains)),
             bounds=Bounds(0, np.concatenate([np.asarray(row, float) for row in allowed])),
-            options={"mip_rel_gap": 0.0},
+            options={"mip_rel_gap": gap},
         )
         if answer.x is None:
             return None
