@@ -13,7 +13,18 @@ _ROOT = Path(__file__).parents[1]
 
 _SHARED = {
     f"proxyless.{name}"
-    for name in ("config", "environment", "errors", "extras", "files", "host", "processes", "progress", "seeds")
+    for name in (
+        "chance",
+        "config",
+        "environment",
+        "errors",
+        "extras",
+        "files",
+        "host",
+        "processes",
+        "progress",
+        "seeds",
+    )
 }
 _TRAINING = {"proxyless.optim", "proxyless.checkpoint", "proxyless.fabric"}
 _ALLOWED = {

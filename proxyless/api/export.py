@@ -18,6 +18,7 @@ from export.ladder import Made, quantize
 from export.settings import ExportSettings
 from export.verify import FileReport, Reference, verify
 from proxyless.api.export_latency import FileLatency, measure_all
+from proxyless.chance import accuracy_at_chance, guessing_accuracy
 from proxyless.data import Batches, ImageData, ImageSplit, load_data
 from proxyless.data.base import limited
 from proxyless.errors import CheckError, InputError
@@ -55,12 +56,13 @@ def export(
     network = load_trained(Path(trained))
     architecture, target = network.architecture, network.architecture.target
     images = _images(network, data)
+    reference = _reference(network, images)
+    _check_learned(reference)
     files = all_files(chosen, settings.dtypes(target.dtype if target else "float32"))
     step = _steps(reporter or Silent(), 2 * len(files) - len(chosen) + 2)
     with staged(Path(output)) as stage:
         step(f"converting to {', '.join(format_.name for format_ in chosen)}")
         convert_all(chosen, architecture, Path(trained) / WEIGHTS, stage)
-        reference = _reference(network, images)
         made = _make(files, stage, images, reference, settings, step)
         kept = [file for file in files if file not in made or made[file].kept]
         contents = Contents(kept, architecture, network.info.classes, network.info.mean, network.info.std)
@@ -119,6 +121,13 @@ def _batches(data: ImageData, split: ImageSplit) -> Iterator[np.ndarray]:
 def _reference(trained: Trained, data: ImageData) -> Reference:
     logits = [to_host(trained.network(torch.from_numpy(images))).numpy() for images in _batches(data, data.test)]
     return Reference(lambda: _batches(data, data.test), to_host(data.test.labels).numpy(), np.concatenate(logits))
+
+
+def _check_learned(reference: Reference) -> None:
+    """Raise CheckError for a network that is no better than guessing: files of it would pass every other check."""
+    guessing = guessing_accuracy(torch.from_numpy(reference.labels))
+    if reference.accuracy <= guessing:
+        raise CheckError(f"the export was not written: {accuracy_at_chance(reference.accuracy, guessing)}")
 
 
 def _make(

@@ -9,6 +9,7 @@ from typing import Any
 from latency.table import LatencyTable
 from proxyless.api.derive import budget_bounds, first_table
 from proxyless.api.refine import check_measurable, measured_architecture
+from proxyless.api.shares import latency_warnings
 from proxyless.api.target import make_architecture
 from proxyless.errors import InputError
 from proxyless.extras import missing
@@ -32,7 +33,7 @@ class GalleryNetwork:
 
     file: its name. rank: 1 is the best for its target and budget. target: in words, with the device.
     log_prob: of the network, under the probabilities that were found. worth: with the shared weights on held-out
-    images, None where nothing was evaluated.
+    images, None where nothing was evaluated. warnings: of layers that take most of the milliseconds.
     """
 
     file: str
@@ -41,6 +42,7 @@ class GalleryNetwork:
     architecture: Architecture
     log_prob: float
     worth: Worth | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def budget_ms(self) -> float:
@@ -72,6 +74,7 @@ class GalleryNetwork:
             "log_prob": self.log_prob,
             "held_out_accuracy": self.worth.accuracy if self.worth else None,
             "held_out_loss": self.worth.loss if self.worth else None,
+            "warnings": list(self.warnings),
         }
 
 
@@ -143,8 +146,8 @@ def measured_gallery(
 
 def _measured(result: SearchResult, cell: _Cell) -> GalleryNetwork:
     architecture = measured_architecture(result, cell.table, cell.budget_ms, cell.bounds)
-    path = result.path(architecture)
-    return GalleryNetwork(f"{cell.name}.json", 1, cell.target, architecture, result.log_prob(path), None)
+    log_prob, warnings = result.log_prob(result.path(architecture)), latency_warnings(architecture, cell.table)
+    return GalleryNetwork(f"{cell.name}.json", 1, cell.target, architecture, log_prob, None, tuple(warnings))
 
 
 def _cells(
@@ -199,16 +202,18 @@ def _evaluate(folder: Path, result: SearchResult, paths: Sequence[_Path], report
 
 def _ranked(result: SearchResult, cell: _Cell, worths: dict[_Path, Worth]) -> list[GalleryNetwork]:
     paths = sorted(cell.paths, key=lambda path: worths[path].loss) if worths else cell.paths
+    made = [make_architecture(result, cell.table, cell.budget_ms, cell.bounds[0], path) for path in paths]
     return [
         GalleryNetwork(
             file=f"{cell.name}.json" if rank == 1 else f"{cell.name}-{rank}.json",
             rank=rank,
             target=cell.target,
-            architecture=make_architecture(result, cell.table, cell.budget_ms, cell.bounds[0], path),
+            architecture=architecture,
             log_prob=result.log_prob(path),
             worth=worths.get(path),
+            warnings=tuple(latency_warnings(architecture, cell.table)),
         )
-        for rank, path in enumerate(paths, 1)
+        for rank, (path, architecture) in enumerate(zip(paths, made, strict=True), 1)
     ]
 
 

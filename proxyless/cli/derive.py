@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxyless.cli.console import ERR, command, print_json, print_table, reporting
+from proxyless.cli.console import ERR, command, print_json, print_table, reporting, say_warnings
 from proxyless.cli.options import Json, Output
 from proxyless.errors import InputError
 from proxyless.extras import missing
@@ -73,6 +73,7 @@ def derive(
         print_json([{**more, **net.architecture.document(), "path": str(path)} for net, more, path in documents])
     else:
         _print(networks, output)
+    say_warnings([f"{net.file}: {warning}" for net in networks for warning in net.warnings if net.rank == 1])
 
 
 def _print(networks: "Sequence[GalleryNetwork]", folder: Path) -> None:

@@ -18,6 +18,7 @@ from proxyless.api.measure import measure_networks
 from proxyless.api.refine import derive_measured
 from proxyless.api.report import PAGE, report, require_report
 from proxyless.api.search import search
+from proxyless.api.shares import latency_warnings
 from proxyless.api.train import train
 from proxyless.cli.console import ERR, reporting
 from proxyless.config import CONFIG, Settings, changed_fields, read_yaml, write_yaml
@@ -107,6 +108,7 @@ class Pipeline:
         report(folder)
         return {
             "architecture": found.document(),
+            "warnings": [*latency_warnings(found, tables[next(iter(tables))]), *info.warnings],
             "trained": info.model_dump(),
             "export": exported,
             "networks": compared,

@@ -249,6 +249,7 @@ class GalleryNetwork(Part):
     macs: int | None = None
     held_out_accuracy: float | None = None
     held_out_loss: float | None = None
+    warnings: list[str] = []
     on_front: bool | None = None
 
 

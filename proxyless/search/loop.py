@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from proxyless.chance import guessing_loss
 from proxyless.checkpoint import load_checkpoint, save_checkpoint
 from proxyless.data import Batches
 from proxyless.data.batches import Batch
@@ -42,7 +43,7 @@ from proxyless.search.sampling import sample_path
 from proxyless.search.shared import SharedEvaluator, Worth, divide_training
 from proxyless.search.strategies import Setting, StepInputs, StepResult, find_strategy
 from proxyless.search.trials import evaluation_records, run_trials
-from proxyless.search.watch import architecture_record, collapse_warnings, ending_warnings
+from proxyless.search.watch import architecture_record, collapse_warnings, ending_warnings, loss_at_chance
 from proxyless.seeds import stream_generator, stream_seed
 
 _LOGIT_TRAVEL = 15.0
@@ -75,6 +76,7 @@ class Search:
         self.held_out = Batches(problem.data, held_out, settings.batch_size, device, rank, world, augmented=False)
         self.train.require_full_batch("training")
         self.held_out.require_full_batch("held-out")
+        self.guessing_loss = guessing_loss(held_out.labels)
         self.schedule = settings.schedule(self.train.steps)
         self.settings = settings = settings.model_copy(update=asdict(self.schedule))
         self.objective = find_objective(settings.objective)(problem.bounds, settings.penalty)
@@ -121,6 +123,17 @@ class Search:
             self._save(checkpoint)
             reporter.epoch(self.history[-1])
         self._run_trials(checkpoint, reporter)
+        if self.strategy.evaluations:
+            lowest = min(evaluation.loss for evaluation in self.strategy.evaluations)
+            self._warn(loss_at_chance(lowest, self.guessing_loss), checkpoint, reporter)
+
+    def _warn(self, warnings: list[str], checkpoint: Path, reporter: Reporter) -> None:
+        """Of what came after the last epoch, in its record; once, also where a finished search is resumed."""
+        new = [warning for warning in warnings if warning not in self.history[-1]["warnings"]]
+        if new:
+            self.history[-1]["warnings"] += new
+            self._save(checkpoint)
+            reporter.epoch(self.history[-1])
 
     def _save(self, checkpoint: Path) -> None:
         if self.fabric.is_global_zero:  # saves the others the writing
@@ -246,7 +259,7 @@ class Search:
         found = self.objective.allowances_are_used  # not where the user chose a penalty
         warnings = [] if warmup else collapse_warnings(record, previous, multipliers_are_found=found)
         if self.strategy.learns and self.epoch + 1 == self.schedule.total:
-            warnings += ending_warnings(record)
+            warnings += ending_warnings(record) + loss_at_chance(record["held_out_loss"], self.guessing_loss)
         return {**record, "warnings": warnings}
 
     def _means(self, part: str, results: list[StepResult]) -> Record:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from proxyless.chance import guessing_accuracy
 from proxyless.checkpoint import load_checkpoint, save_checkpoint
 from proxyless.data import Batches, ImageData
 from proxyless.data.base import ImageSplit
@@ -114,6 +115,7 @@ class Training:
             std=self.data.std,
             best_epoch=self.best_epoch,
             validation_accuracy=self.best_accuracy,
+            guessing_accuracy=guessing_accuracy(self.data.test.labels),
             test_accuracy=self._accuracy(self._evaluated(self.data.test)),
         )
 
