@@ -10,6 +10,8 @@ from pydantic import Field
 from latency.table import LatencyTable
 from proxyless.api.contender_files import NETWORKS, load_contenders, save_contenders
 from proxyless.api.contenders import Contender, Contest, open_contest
+from proxyless.api.measure import can_measure
+from proxyless.api.measured_contest import measured_contenders
 from proxyless.api.train import train
 from proxyless.api.uniform import OPS
 from proxyless.config import CONFIG, Settings, changed_fields, read_yaml, write_yaml
@@ -83,7 +85,7 @@ def compare(
         settings = settings.model_copy(update={"limit": searched.search.limit})
     config = CompareConfig(
         found=contest.found.op_names,
-        others=[network.op_names for network in contest.others],
+        others=[other.found.op_names for other in contest.others],
         table=f"{contest.table.target}, table of {contest.table.created}",
         budget_ms=contest.budget_ms,
         nets=nets,
@@ -125,7 +127,8 @@ def _contenders(folder: Path, contest: Contest, nets: int, seed: int, reporter: 
     """Those that an interrupted comparison has written already, else new ones."""
     if not (folder / NETWORKS).exists():
         reporter.progress(0, 1, "choose and measure networks")
-        save_contenders(folder, contest.contenders(nets, seed))
+        choose = measured_contenders if can_measure(contest.table) else Contest.predicted_contenders
+        save_contenders(folder, choose(contest, nets, seed))
     return load_contenders(folder)
 
 

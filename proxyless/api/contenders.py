@@ -10,10 +10,9 @@ import numpy as np
 
 from latency.table import LatencyTable
 from proxyless.api.derive import budget_bounds, derive_networks, first_table
-from proxyless.api.measure import can_measure, measure_networks
 from proxyless.api.search import make_bounds, numbered
 from proxyless.api.target import make_architecture
-from proxyless.api.uniform import OPS, shallower, widths
+from proxyless.api.uniform import OPS, shallower
 from proxyless.config import changed_fields
 from proxyless.errors import InputError
 from proxyless.search.domain import BoundedDomain
@@ -66,7 +65,7 @@ class Contender:
 class Contest:
     """What the networks must keep. table: of the target that latency is about; bounds: that on its latency first.
 
-    others: found by further searches of the same.
+    others: the same of further searches.
     """
 
     result: SearchResult
@@ -74,43 +73,27 @@ class Contest:
     table: LatencyTable
     budget_ms: float
     bounds: tuple[Bound, ...]
-    others: tuple[Architecture, ...] = ()
+    others: tuple["Contest", ...] = ()
 
-    def contenders(self, nets: int, seed: int) -> list[Contender]:
-        """The found networks, the uniform ones, and `nets` random ones; measured in one session where that is possible.
+    def predicted_contenders(self, nets: int, seed: int) -> list[Contender]:
+        """The found networks, the uniform ones, and `nets` random ones, by the predictions of the table.
 
         Raises:
             InputError: there are at least two random networks near the budget, but not so many.
-            CheckError: the device failed.
         """
-        found, random = self._found(), _numbered("random", self._random(nets, seed))
-        if not can_measure(self.table):
-            return [*found, *self._shallower(), *random]
-        wide = self._widths()
-        plain = {contender.name: contender.architecture for contender in (*found, *random)}
-        measured_ms = measure_networks(self.table, self.found.space, {**plain, **wide})
-        widest = {net.ops[0]: name for name, net in wide.items() if measured_ms[name] <= self.budget_ms}
-        uniform = [
-            Contender(f"uniform-{op.name}", "uniform", wide[name], measured_ms[name]) for op, name in widest.items()
+        found = [Contender("found", "found", self.found)]
+        if self.others:
+            found = numbered_contenders("found", [each.found for each in (self, *self.others)])
+        random = self.random(nets, seed, self.bounds)
+        if 1 < len(random) < nets:
+            raise InputError(
+                f"only {len(random)} random networks were found near the budget, not {nets}; ask for fewer"
+            )
+        return [
+            *found,
+            *self._shallower(),
+            *(numbered_contenders("random", random) if len(random) == nets else []),
         ]
-        timed = [replace(contender, measured_ms=measured_ms[contender.name]) for contender in (*found, *random)]
-        return [*timed[: len(found)], *uniform, *timed[len(found) :]]
-
-    def _found(self) -> list[Contender]:
-        if not self.others:
-            return [Contender("found", "found", self.found)]
-        return _numbered("found", [self.found, *self.others])
-
-    def _widths(self) -> dict[str, Architecture]:
-        """Uniform networks within the limits, by a name of their own, narrower before wider."""
-        space = self.found.space
-        return {
-            f"{op.name} {number}": network
-            for op in OPS
-            if all(op in layer.ops for layer in space.layers)
-            for number, network in enumerate(widths(space, op))
-            if within_limits(network, self.result.limits)
-        }
 
     def _shallower(self) -> list[Contender]:
         paths = {op: shallower(self.result.build_space(), op, self.bounds) for op in OPS}
@@ -118,28 +101,26 @@ class Contest:
             Contender(f"uniform-{op.name}", "uniform", self._architecture(path)) for op, path in paths.items() if path
         ]
 
-    def _random(self, nets: int, seed: int) -> list[Architecture]:
-        """Empty where the bounds leave fewer than two: there is no spread of one."""
-        latency = self.bounds[0]
-        limits = [min(latency.limit, latency.max_cost), *(bound.limit for bound in self.bounds[1:])]
-        room = [limit - bound.constant for limit, bound in zip(limits, self.bounds, strict=True)]
-        domain = BoundedDomain([bound.layers for bound in self.bounds], room)
+    def random(self, count: int, seed: int, bounds: Sequence[Bound]) -> list[Architecture]:
+        """Up to `count` distinct random networks near one of the bounds, as predicted."""
+        limits = [min(bounds[0].limit, bounds[0].max_cost), *(bound.limit for bound in bounds[1:])]
+        room = [limit - bound.constant for limit, bound in zip(limits, bounds, strict=True)]
+        domain = BoundedDomain([bound.layers for bound in bounds], room)
         rng = np.random.default_rng(stream_seed(seed, "random networks"))
         drawn: dict[tuple[int, ...], None] = {}
-        for _ in range(_ATTEMPTS * nets):
-            path = domain.random_near(rng, _NEAR) if len(drawn) < nets else None
+        for _ in range(_ATTEMPTS * count):
+            path = domain.random_near(rng, _NEAR) if len(drawn) < count else None
             if path is None:
                 break
             drawn[path] = None
-        if 1 < len(drawn) < nets:
-            raise InputError(f"only {len(drawn)} random networks were found near the budget, not {nets}; ask for fewer")
-        return [self._architecture(path) for path in drawn] if len(drawn) == nets else []
+        return [self._architecture(path) for path in drawn]
 
     def _architecture(self, path: Sequence[int]) -> Architecture:
         return make_architecture(self.result, self.table, self.budget_ms, self.bounds[0], path)
 
 
-def _numbered(group: Group, networks: Sequence[Architecture]) -> list[Contender]:
+def numbered_contenders(group: Group, networks: Sequence[Architecture]) -> list[Contender]:
+    """Several draws of one kind."""
     return [Contender(f"{group}-{number}", group, network) for number, network in enumerate(networks, 1)]
 
 
@@ -160,7 +141,7 @@ def open_contest(runs: Sequence[Path], table: LatencyTable | None, budget: str |
     """
     _check_same_but_for_seeds(runs)
     contest, *further = [_open(run, table, budget) for run in runs]
-    return replace(contest, others=tuple(each.found for each in further))
+    return replace(contest, others=tuple(further))
 
 
 def _check_same_but_for_seeds(runs: Sequence[Path]) -> None:

@@ -29,7 +29,7 @@ _SECOND = (0.97, 1.0, 1.03)
 _TRIES = 3
 """How often what seems right is corrected, with more networks each time, while none keeps the budget and uses it."""
 
-_MOST, _LEAST = 0.984, 0.966
+MOST, _LEAST = 0.984, 0.966
 """Shares of the budget between which a measured network is taken: in the middle of 95 to 100 %, since another
 measurement differs by about 1 %."""
 
@@ -101,10 +101,10 @@ def refined_path(
             f"no network keeps the other limits within {budget_ms:.4g} ms; ask for a larger budget or looser limits"
         )
     for attempt in range(_TRIES):
-        seems_right_ms = budget_ms / _error(measured, budget_ms, bounds[0]) * _MOST
+        seems_right_ms = budget_ms / _error(measured, budget_ms, bounds[0]) * MOST
         measure([seems_right_ms * share for share in _SECOND], 4 * (attempt + 1))
         least_ms = _LEAST * budget_ms if result.allowances_are_used else 0.0
-        if any(least_ms <= ms <= _MOST * budget_ms for ms in measured.values()):
+        if any(least_ms <= ms <= MOST * budget_ms for ms in measured.values()):
             break
         if not _is_used(result, seems_right_ms, bounds):  # the evidence does not go further, however often one looks
             break
@@ -134,7 +134,7 @@ def _is_used(result: SearchResult, limit_ms: float, bounds: Sequence[Bound]) -> 
 def _around(limit_ms: float, bounds: Sequence[Bound]) -> list[Bound]:
     latency, *others = bounds
     limit_ms = max(limit_ms, latency.min_cost)
-    return [replace(latency, limit=limit_ms, least=_LEAST / _MOST * limit_ms), *others]
+    return [replace(latency, limit=limit_ms, least=_LEAST / MOST * limit_ms), *others]
 
 
 def _measure(result: SearchResult, table: LatencyTable, paths: Sequence[_Path]) -> dict[_Path, float]:
@@ -150,7 +150,7 @@ def _choose(
     """The best network among those that keep and use the budget; where none uses it, the slowest of those that were
     `derived` for some latency, which go as far as the evidence; where none keeps it with something to spare, the
     fastest: a budget may be that of the smallest network."""
-    fitting = {path: ms for path, ms in measured.items() if ms <= _MOST * budget_ms}
+    fitting = {path: ms for path, ms in measured.items() if ms <= MOST * budget_ms}
     if not fitting:
         fastest = min(measured, key=lambda path: measured[path])
         if measured[fastest] <= budget_ms:

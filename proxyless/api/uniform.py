@@ -11,18 +11,16 @@ from proxyless.space.chain import MAX_WIDTH_MULT, MIN_WIDTH_MULT
 OPS = tuple(map(Op.parse, ("k3e3", "k3e6", "k5e6", "k7e6")))
 """`k3e6` is MobileNetV2's."""
 
-_WIDTHS = tuple(step / 20 for step in range(5, 31))
-"""0.25 to 1.5 of the space's own widths."""
+WIDTH_STEPS = range(5, 201)
+"""Twentieths of the space's own widths: 0.25 to 10 of them."""
 
 
-def widths(space: Space, op: Op) -> list[Architecture]:
-    """The operation in every layer, at widths from a quarter to one and a half, those that differ, narrowest first."""
+def scaled(space: Space, op: Op, step: int) -> Architecture:
+    """The operation in every layer, at `step` of `WIDTH_STEPS`, as far as the space can be scaled."""
     own = float(space.args.get("width_mult", 1.0))
-    scales = [round(own * width, 6) for width in _WIDTHS]
-    possible = [scale for scale in scales if MIN_WIDTH_MULT <= scale <= MAX_WIDTH_MULT]
-    spaces = [build_space(space.name, {**space.args, "width_mult": scale}) for scale in possible]
-    distinct = {scaled.fingerprint: scaled for scaled in spaces}
-    return [Architecture(scaled, (op,) * len(scaled.layers)) for scaled in distinct.values()]
+    scale = min(max(round(own * step / 20, 6), MIN_WIDTH_MULT), MAX_WIDTH_MULT)
+    wide = build_space(space.name, {**space.args, "width_mult": scale})
+    return Architecture(wide, (op,) * len(wide.layers))
 
 
 def shallower(space: Space, op: Op, bounds: Sequence[Bound]) -> list[int] | None:

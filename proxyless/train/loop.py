@@ -35,7 +35,7 @@ class Training:
 
     def __init__(self, architecture: Architecture, data: ImageData, settings: TrainSettings) -> None:
         check_classes(architecture.space, data)
-        self.data = data
+        self.data, self.settings = data, settings
         torch.manual_seed(stream_seed(settings.seed, "initialisation"))
         self.fabric = make_fabric(settings.device, settings.precision)
         device, rank, world = self.fabric.device, self.fabric.global_rank, self.fabric.world_size

@@ -148,7 +148,8 @@ def _undecided(k5e6: float) -> Rows:
     """The first layer as it was found, and eight that did not decide; `k5e6`: its probability there."""
     first = [0.22, 0.43, 0.01, 0.15, 0.14, 0.01, 0.04]
     others = [0.25, 0.15, 0.02, 0.24, k5e6, 0.01, 0.33 - k5e6]
-    return np.log([first, *[others] * 8]).tolist()
+    rows: Rows = np.log([first, *[others] * 8]).tolist()
+    return rows
 
 
 def test_a_budget_is_not_filled_with_one_dear_operation_that_nobody_prefers() -> None:

@@ -157,7 +157,7 @@ def test_a_logit_that_is_always_pushed_moves_by_15_at_the_default_learning_rate(
     strategy, generator, way = search.strategy, torch.Generator().manual_seed(0), 0.0
     assert isinstance(strategy, GradientStrategy)
     logits = strategy.architecture.logits
-    for _ in range(settings.epochs * search.train.steps):
+    for _ in range(search.schedule.epochs * search.train.steps):
         with torch.no_grad():
             logits.zero_()  # all operations stay equally likely to be compared
         push = torch.zeros_like(logits)

@@ -289,7 +289,8 @@ def _small_branches(net: SuperNet) -> SuperNet:
             if isinstance(child, torch.nn.ReLU6):
                 setattr(parent, name, torch.nn.SiLU())
     with torch.no_grad():
-        for block in (block for layer in net.layers for block in layer.candidates.values()):  # type: ignore[union-attr]
+        blocks = [block for layer in net.layers if isinstance(layer, MixedLayer) for block in layer.candidates.values()]
+        for block in blocks:
             block.get_parameter("branch.project_norm.weight").mul_(0.03)
             block.get_parameter("branch.project_norm.bias").mul_(0.03)
     return net.double()
