@@ -10,8 +10,10 @@ import onnxruntime
 import torch
 from torch import nn
 
-from export.format import Format, Model, Structure
+from export.format import Format, Model, Receiver, Structure
 from export.onnx_int8 import RECIPES
+from export.onnx_metadata import read_entries, write_entries
+from export.receiver.load_onnx import load_onnx
 from proxyless.errors import CheckError
 
 OPSET = 18
@@ -71,11 +73,14 @@ def structure(path: Path) -> Structure:
     convolutions = [node for node in nodes if node.op_type == "Conv"]
     depthwise = [node for node in convolutions if _is_depthwise(node, made_by, shapes)]
     layers = [*convolutions, *(node for node in nodes if node.op_type in ("Gemm", "MatMul"))]
+    operators = Counter(node.op_type for node in nodes)
     return Structure(
         input_dtype="float32",
-        operators=Counter(node.op_type for node in nodes),
+        operators=operators,
         convolutions=len(convolutions) - len(depthwise),
         depthwise=len(depthwise),
+        paddings=operators["Pad"],
+        reshapes=operators["Reshape"],
         float_layers=sum(not _is_quantized(node, made_by) for node in layers),
     )
 
@@ -123,5 +128,8 @@ ONNX = Format(
     convert,
     structure,
     load,
+    read_entries,
+    write_entries,
+    Receiver("onnxruntime", load_onnx),
     {"int8": RECIPES},
 )

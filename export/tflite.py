@@ -10,7 +10,9 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from torch import nn
 
-from export.format import Format, Model, Structure
+from export.format import Format, Model, Receiver, Structure
+from export.receiver.load_tflite import load_tflite
+from export.tflite_metadata import read_entries, write_entries
 from export.tflite_recipes import RECIPES
 from proxyless.errors import CheckError
 
@@ -44,6 +46,8 @@ def structure(path: Path) -> Structure:
         operators=operators,
         convolutions=operators["CONV_2D"],
         depthwise=operators["DEPTHWISE_CONV_2D"],
+        paddings=operators["PAD"],
+        reshapes=operators["RESHAPE"],
         float_layers=sum(not _is_quantized(operator, graph.tensors) for operator in layers),
         delegated=_is_delegated(interpreter),
     )
@@ -118,6 +122,9 @@ TFLITE = Format(
     convert,
     structure,
     load,
+    read_entries,
+    write_entries,
+    Receiver("ai-edge-litert", load_tflite),
     RECIPES,
     package="litert-torch",
 )

@@ -12,7 +12,8 @@ import pytest
 _ROOT = Path(__file__).parents[1]
 
 _SHARED = {
-    f"proxyless.{name}" for name in ("config", "environment", "errors", "files", "processes", "progress", "seeds")
+    f"proxyless.{name}"
+    for name in ("addresses", "config", "environment", "errors", "files", "processes", "progress", "seeds", "swap")
 }
 _TRAINING = {"proxyless.optim", "proxyless.checkpoint", "proxyless.fabric"}
 _ALLOWED = {
