@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from latency.devices import Device
 from latency.table import LatencyTable
 from proxyless.api.derive import budget_bounds, derive_networks, first_table
-from proxyless.api.measure import can_measure, measure_networks
+from proxyless.api.measure import can_measure, measure_networks, measuring_devices
 from proxyless.api.search import make_bounds, numbered
 from proxyless.api.target import make_architecture
 from proxyless.api.uniform import OPS, shallower, widths
@@ -66,7 +67,8 @@ class Contender:
 class Contest:
     """What the networks must keep. table: of the target that latency is about; bounds: that on its latency first.
 
-    others: found by further searches of the same.
+    device: the table's, as the user typed it, where that is not this machine. others: found by further searches of the
+    same.
     """
 
     result: SearchResult
@@ -75,26 +77,38 @@ class Contest:
     budget_ms: float
     bounds: tuple[Bound, ...]
     others: tuple[Architecture, ...] = ()
+    device: str | None = None
 
     def contenders(self, nets: int, seed: int) -> list[Contender]:
         """The found networks, the uniform ones, and `nets` random ones; measured in one session where that is possible.
 
         Raises:
-            InputError: there are at least two random networks near the budget, but not so many.
+            InputError: there are at least two random networks near the budget, but not so many; or as `place`.
             CheckError: the device failed.
         """
+        place = self.place()
         found, random = self._found(), _numbered("random", self._random(nets, seed))
-        if not can_measure(self.table):
+        if place is None:
             return [*found, *self._shallower(), *random]
         wide = self._widths()
         plain = {contender.name: contender.architecture for contender in (*found, *random)}
-        measured_ms = measure_networks(self.table, self.found.space, {**plain, **wide})
+        measured_ms = measure_networks(self.table, self.found.space, {**plain, **wide}, place)
         widest = {net.ops[0]: name for name, net in wide.items() if measured_ms[name] <= self.budget_ms}
         uniform = [
             Contender(f"uniform-{op.name}", "uniform", wide[name], measured_ms[name]) for op, name in widest.items()
         ]
         timed = [replace(contender, measured_ms=measured_ms[contender.name]) for contender in (*found, *random)]
         return [*timed[: len(found)], *uniform, *timed[len(found) :]]
+
+    def place(self) -> Device | None:
+        """Where networks are measured; None where that is not possible, and predictions have to do.
+
+        Raises:
+            InputError: a device that the user did not name.
+        """
+        if not self.device and not can_measure(self.table):
+            return None
+        return measuring_devices([self.table], [self.device] if self.device else [], "--measure-on")[0]
 
     def _found(self) -> list[Contender]:
         if not self.others:
@@ -151,7 +165,9 @@ def within_limits(network: Architecture, limits: Limits) -> bool:
     return all(limit is None or value <= limit for value, limit in zip(used, allowed, strict=True))
 
 
-def open_contest(runs: Sequence[Path], table: LatencyTable | None, budget: str | None) -> Contest:
+def open_contest(
+    runs: Sequence[Path], table: LatencyTable | None, budget: str | None, device: str | None = None
+) -> Contest:
     """The networks that searches of the same found, or derived from them for another table or budget, and the bounds
     that they keep.
 
@@ -160,7 +176,7 @@ def open_contest(runs: Sequence[Path], table: LatencyTable | None, budget: str |
     """
     _check_same_but_for_seeds(runs)
     contest, *further = [_open(run, table, budget) for run in runs]
-    return replace(contest, others=tuple(each.found for each in further))
+    return replace(contest, others=tuple(each.found for each in further), device=device)
 
 
 def _check_same_but_for_seeds(runs: Sequence[Path]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from latency.deployed import measure_files
+from latency.devices import LocalDevice
 from latency.table import LatencyTable, RuntimeInfo
 from proxyless.api import search
 from proxyless.api.compare import summary
@@ -156,12 +157,14 @@ def _local(table: LatencyTable) -> LatencyTable:
 def test_the_widest_network_within_budget_and_limits_is_taken(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the target can be measured: here a device whose every multiply-accumulate takes a nanosecond."""
 
-    def measure(table: LatencyTable, space: Space, networks: Mapping[str, Architecture]) -> dict[str, float]:
+    def measure(
+        table: LatencyTable, space: Space, networks: Mapping[str, Architecture], device: object
+    ) -> dict[str, float]:
         assert space == _SPACE
         return {name: network.cost.macs / 1e6 for name, network in networks.items()}
 
     monkeypatch.setattr("proxyless.api.contenders.measure_networks", measure)
-    monkeypatch.setattr("proxyless.api.contenders.can_measure", lambda table: True)
+    monkeypatch.setattr("proxyless.api.contenders.Contest.place", lambda contest: LocalDevice())
     contest = open_contest([run], None, None)
     made = contest.contenders(2, 0)
     assert [contender.group for contender in made] == ["found", *["uniform"] * 4, "random", "random"]
