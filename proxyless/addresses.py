@@ -28,12 +28,13 @@ def _without_user(device: str) -> str:
 
 
 def _named(device: str) -> str:
-    if not address_of(device):
+    address = address_of(device)
+    if not address or not address.isprintable():
         raise ValueError("it names no device")
-    return address_of(device)
+    return address
 
 
-Address = Annotated[str, Field(max_length=1000), AfterValidator(_named)]
+Address = Annotated[str, Field(max_length=300), AfterValidator(_named)]
 """Of a device, in a document: options that stand there are not read."""
 
 TypedDevice = Annotated[str, PlainSerializer(address_of)]

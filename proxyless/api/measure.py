@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from latency.deployed import Conditions, measure_files, write_networks
-from latency.devices import Device, agreed_devices, find_device
+from latency.devices import Device, agreed_devices, find_device, probe
 from latency.runtimes import find_runtime
 from latency.table import LatencyTable
 from proxyless.addresses import LOCAL
@@ -38,6 +38,16 @@ def measuring_devices(
     for table, device in zip(tables, devices, strict=True):
         _check_target(table, device)
     return devices
+
+
+def look_for(table: LatencyTable, device: Device) -> None:
+    """See that the device answers, and has the runtime of the table's target.
+
+    Raises:
+        DeviceError: it does not.
+    """
+    runtime = table.runtime
+    probe(device, find_runtime(runtime.name).runner, runtime.threads, runtime.delegate, table.batch)
 
 
 def _check_target(table: LatencyTable, device: Device) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from latency.devices import Device
 from latency.table import LatencyTable
 from proxyless.api.derive import budget_bounds, first_table
-from proxyless.api.measure import measure_networks, measuring_devices
+from proxyless.api.measure import look_for, measure_networks, measuring_devices
 from proxyless.api.target import make_architecture
 from proxyless.errors import CheckError, InputError
 from proxyless.search.result import SearchResult, load_result
@@ -60,6 +60,7 @@ def measurable(tables: Sequence[LatencyTable], typed: Sequence[str]) -> list[Dev
 
     Raises:
         InputError: as there, or a table without such networks.
+        DeviceError: one does not answer, or has not the runtime.
     """
     for table in tables:
         if not table.anchors:
@@ -67,7 +68,11 @@ def measurable(tables: Sequence[LatencyTable], typed: Sequence[str]) -> list[Dev
                 f"the table of {table.target} has no networks that were timed whole, as 'profile' times them unless "
                 "--calibrate is 0; derive without measuring"
             )
-    return measuring_devices(tables, typed)
+    devices = measuring_devices(tables, typed)
+    different = {(device.name, table.target): (table, device) for table, device in zip(tables, devices, strict=True)}
+    for table, device in different.values():
+        look_for(table, device)
+    return devices
 
 
 def measured_architecture(

@@ -145,8 +145,7 @@ def test_a_device_that_is_typed_measures(
     with running(tmp_path_factory.mktemp("sshd")) as server:
         folder = poisoned(address_of(server.device()))
         table = LatencyTable.load(folder / "run" / "table.json")
-        (device,) = measurable([table], [server.device()])
-        probe(device, find_runtime("onnxruntime").runner)
+        (device,) = measurable([table], [server.device()])  # which looks for it
         assert server.logins() == _LOGINS_PER_JOB
         found = measure_networks(table, _SPACE, {"it": Architecture.load(folder / "run" / "architecture.json")}, device)
         assert found["it"] > 0 and server.logins() == 2 * _LOGINS_PER_JOB

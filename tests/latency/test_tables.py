@@ -90,6 +90,7 @@ def test_unknown_tables(name: str, message: str) -> None:
         ({"format": "latency-table/9"}, "format"),
         ({"device": {}}, "device.name: Field required"),
         ({"device": {"name": "?config=x"}}, "device.name: .* names no device"),
+        ({"device": {"name": "ssh://pi\n\x1b[2J"}}, "device.name: .* names no device"),
         ({"device": {"name": 7}}, "device.name: Input should be a valid string"),
         ({"device": {"name": "local", "processor": ["x"]}}, "device.processor: Input should be a valid string"),
         ({"anchors": [{"ops": ["k3e3", "k4"], "ms": 1.0}]}, "anchors.0.ops: unknown operation 'k4'"),
