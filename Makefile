@@ -19,7 +19,7 @@ lint: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[tflite,dev]"
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[all,dev]"
 	touch $@
 
 # What an old device may have, for tests/latency/test_tflite_runtime.py; there are wheels up to Python 3.11.

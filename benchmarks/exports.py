@@ -111,7 +111,7 @@ def examine(job: tuple[str, Architecture, str, Path | None]) -> Result:
         path = (keep or Path(folder)) / f"{title}{file.format.suffix}"
         start = time.perf_counter()
         try:
-            file.format.convert(network, resolution, path)
+            file.format.tools.convert(network, resolution, path)
             seconds = time.perf_counter() - start
             reference = Reference(lambda: iter([images]), logits.argmax(1), logits)
             report = verify(file, path, reference, Expected.of(architecture.layers))

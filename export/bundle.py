@@ -69,7 +69,7 @@ class Contents:
         side = self.architecture.space.resolution
         inputs = {
             file.file_name: FileInput(
-                layout=file.format.layout, dtype=file.format.structure(stage / file.file_name).input_dtype
+                layout=file.format.layout, dtype=file.format.tools.structure(stage / file.file_name).input_dtype
             )
             for file in self.files
         }

@@ -24,11 +24,8 @@ def convert_all(formats: Sequence[Format], architecture: Architecture, weights: 
     """Write the float32 file of every format into the folder.
 
     Raises:
-        InputError: a converter is not installed.
         CheckError: a conversion failed.
     """
-    for format_ in formats:
-        format_.require()
     with tempfile.TemporaryDirectory(prefix="proxyless-") as name:
         saved = Path(name) / "architecture.json"
         architecture.save(saved)
@@ -93,11 +90,11 @@ def _convert(name: str, architecture_path: str, weights: str, output: str) -> No
     architecture = Architecture.load(Path(architecture_path))
     network = build_network(architecture.layers)
     load_weights(Path(weights), network)
-    FORMATS[name].convert(network.eval(), architecture.space.resolution, Path(output))
+    FORMATS[name].tools.convert(network.eval(), architecture.space.resolution, Path(output))
 
 
 def _make(name: str, dtype: Dtype, recipe: str, source: str, target: str, calibration: str) -> None:
-    (chosen,) = (entry for entry in FORMATS[name].recipes[dtype] if entry.name == recipe)
+    (chosen,) = (entry for entry in FORMATS[name].tools.recipes[dtype] if entry.name == recipe)
     chosen.make(Path(source), Path(target), np.load(calibration, allow_pickle=False))
 
 

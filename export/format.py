@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +11,7 @@ from torch import nn
 
 from export.dtypes import Dtype
 from export.receiver.classify import Network
-from proxyless.errors import InputError
+from proxyless.extras import require
 
 Model = Callable[[np.ndarray], np.ndarray]
 """A loaded file: logits (N, classes) of normalised float32 images (N, 3, H, W)."""
@@ -63,24 +62,37 @@ class Receiver:
     load: Callable[[Path, int], Network]
 
 
+@dataclass(frozen=True)
+class Tools:
+    """What works on the files of a format.
+
+    convert: writes a network in evaluation mode, with its resolution, to a path.
+    structure: examines a file. load: opens it as it is deployed, on one thread.
+    recipes: by dtype, how to make a file of it from the float32 one, the preferred recipe first.
+
+    Raises (structure, load):
+        CheckError: the file is not valid, or does not load.
+    """
+
+    convert: Callable[[nn.Module, int, Path], None]
+    structure: Callable[[Path], Structure]
+    load: Callable[[Path], Model]
+    recipes: Mapping[Dtype, Sequence[Recipe]]
+
+
 @dataclass(frozen=True, eq=False)
 class Format:
     """A format that networks are exported to; there is one object of each.
 
     layout: of the images that its files expect. runtime: what executes them.
     unwanted: operators that should not be in a file: each would cost time that the network does not ask for.
-    convert: writes a network in evaluation mode, with its resolution, to a path.
-    structure: examines a file. load: opens it as it is deployed, on one thread.
-    read_entries: the texts, by name, that a file says of itself. write_entries: puts others in their place.
+    dtypes: beside float32, those that there are recipes for.
+    load_tools: returns its tools; called late, so that only the libraries of the chosen formats are imported.
+    read_entries: the texts, by name, that a file says of itself. write_entries: puts others in their place. Both import
+    what they need when they are called, and raise InputError for another kind of file, a damaged one, or a package that
+    is missing.
     receiver: what runs it elsewhere.
-    recipes: by dtype, how to make a file of it from the float32 one, the preferred recipe first.
-    package: that converts.
-
-    Raises (structure, load):
-        CheckError: the file is not valid, or does not load.
-
-    Raises (read_entries, write_entries):
-        InputError: another kind of file, or a damaged one.
+    packages: libraries of the tools. extra: of this project, that installs them.
     """
 
     name: str
@@ -88,26 +100,25 @@ class Format:
     layout: Literal["NCHW", "NHWC"]
     runtime: str
     unwanted: tuple[str, ...]
-    convert: Callable[[nn.Module, int, Path], None]
-    structure: Callable[[Path], Structure]
-    load: Callable[[Path], Model]
+    dtypes: tuple[Dtype, ...]
+    load_tools: Callable[[], Tools]
     read_entries: Callable[[Path], dict[str, str]]
     write_entries: Callable[[Path, Mapping[str, str]], None]
     receiver: Receiver
-    recipes: Mapping[Dtype, Sequence[Recipe]]
-    package: str = "torch"
+    packages: tuple[str, ...]
+    extra: str
+
+    @property
+    def tools(self) -> Tools:
+        return self.load_tools()
 
     def describe(self, path: Path, entries: Mapping[str, str]) -> None:
         """Put entries into a file, in place of those of the same names; what it computes stays."""
         self.write_entries(path, {**self.read_entries(path), **entries})
 
     def require(self) -> None:
-        """Raise InputError when the converter is not installed."""
-        if find_spec(self.package.replace("-", "_")) is None:
-            raise InputError(
-                f"writing {self.name} needs the package {self.package}; "
-                f"install it with: pip install 'proxyless[{self.name}]'"
-            )
+        """Raise InputError unless all that writes and checks its files is installed."""
+        require(f"writing {self.name}", self.extra, self.packages)
 
 
 @dataclass(frozen=True)

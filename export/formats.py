@@ -1,13 +1,56 @@
-"""The formats that can be written: one file each, and a line in `FORMATS`."""
+"""The formats that can be written: a description here, and their tools in a file each."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from export import onnx_metadata, tflite_entries
 from export.dtypes import Dtype
-from export.format import Format, ModelFile
-from export.onnx import ONNX
-from export.tflite import TFLITE
+from export.format import Format, ModelFile, Receiver, Tools
+from export.receiver.load_onnx import load_onnx
+from export.receiver.load_tflite import load_tflite
 from proxyless.errors import InputError, find_by_name
+
+
+def _onnx_tools() -> Tools:
+    from export.onnx import TOOLS
+
+    return TOOLS
+
+
+def _tflite_tools() -> Tools:
+    from export.tflite import TOOLS
+
+    return TOOLS
+
+
+ONNX = Format(
+    "onnx",
+    ".onnx",
+    "NCHW",
+    "onnxruntime",
+    unwanted=("Transpose", "BatchNormalization", "Identity", "Cast"),
+    dtypes=("int8",),
+    load_tools=_onnx_tools,
+    read_entries=onnx_metadata.read_entries,
+    write_entries=onnx_metadata.write_entries,
+    receiver=Receiver("onnxruntime", load_onnx),
+    packages=("onnx", "onnxruntime", "onnxscript"),
+    extra="onnx",
+)
+TFLITE = Format(
+    "tflite",
+    ".tflite",
+    "NHWC",
+    "litert",
+    unwanted=("TRANSPOSE", "CAST"),
+    dtypes=("int8", "float16"),
+    load_tools=_tflite_tools,
+    read_entries=tflite_entries.read_entries,
+    write_entries=tflite_entries.write_entries,
+    receiver=Receiver("ai-edge-litert", load_tflite),
+    packages=("ai_edge_litert", "ai_edge_quantizer", "flatbuffers", "litert_torch"),
+    extra="litert",
+)
 
 FORMATS: dict[str, Format] = {format_.name: format_ for format_ in (ONNX, TFLITE)}
 
@@ -42,5 +85,5 @@ def all_files(formats: Sequence[Format], dtypes: Sequence[Dtype]) -> list[ModelF
         ModelFile(format_, dtype)
         for dtype in dict.fromkeys(("float32", *dtypes))
         for format_ in formats
-        if dtype == "float32" or dtype in format_.recipes
+        if dtype == "float32" or dtype in format_.dtypes
     ]

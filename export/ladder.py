@@ -48,7 +48,7 @@ def quantize(
     """
     source, target = folder / ModelFile(file.format).file_name, folder / file.file_name
     attempts: list[Attempt] = []
-    for recipe in file.format.recipes[file.dtype]:
+    for recipe in file.format.tools.recipes[file.dtype]:
         make_file(file, recipe.name, source, target, images)
         logits = evaluate(file.format, target, reference)
         broken = tuple(map(str, failed(numeric_checks(file, logits, reference, max_loss_points))))

@@ -10,10 +10,8 @@ import onnxruntime
 import torch
 from torch import nn
 
-from export.format import Format, Model, Receiver, Structure
+from export.format import Model, Structure, Tools
 from export.onnx_int8 import RECIPES
-from export.onnx_metadata import read_entries, write_entries
-from export.receiver.load_onnx import load_onnx
 from proxyless.errors import CheckError
 
 OPSET = 18
@@ -119,17 +117,4 @@ def load(path: Path) -> Model:
     return run
 
 
-ONNX = Format(
-    "onnx",
-    ".onnx",
-    "NCHW",
-    "onnxruntime",
-    ("Transpose", "BatchNormalization", "Identity", "Cast"),
-    convert,
-    structure,
-    load,
-    read_entries,
-    write_entries,
-    Receiver("onnxruntime", load_onnx),
-    {"int8": RECIPES},
-)
+TOOLS = Tools(convert, structure, load, {"int8": RECIPES})

@@ -10,9 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from torch import nn
 
-from export.format import Format, Model, Receiver, Structure
-from export.receiver.load_tflite import load_tflite
-from export.tflite_metadata import read_entries, write_entries
+from export.format import Model, Structure, Tools
 from export.tflite_recipes import RECIPES
 from proxyless.errors import CheckError
 
@@ -113,18 +111,4 @@ def _dequantized(values: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
     return real
 
 
-TFLITE = Format(
-    "tflite",
-    ".tflite",
-    "NHWC",
-    "litert",
-    ("TRANSPOSE", "CAST"),
-    convert,
-    structure,
-    load,
-    read_entries,
-    write_entries,
-    Receiver("ai-edge-litert", load_tflite),
-    RECIPES,
-    package="litert-torch",
-)
+TOOLS = Tools(convert, structure, load, RECIPES)

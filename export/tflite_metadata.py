@@ -6,20 +6,12 @@ packing it again would not do: the Python classes that are generated from the sc
 and weights at multiples of 16 bytes would come to lie at any of 4.
 """
 
-import json
 import struct
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.table import Table
-
-from proxyless.errors import InputError
-from proxyless.files import atomic, read_bytes
-
-ENTRY = "proxyless"
-"""Name of the metadata entry of a .tflite file, a JSON object of texts."""
 
 _ALIGNMENT_BYTES = 16
 _IDENTIFIER = b"TFL3"
@@ -29,50 +21,6 @@ _OFFSET = 1
 """Number of the field of the table Buffer that tells where data behind the flatbuffer are."""
 _MOST_ENTRIES = 1000
 """A file has a handful; more are damage that would take long to read."""
-_DAMAGED = (ValueError, struct.error, TypeError, IndexError, OverflowError, RecursionError)
-"""What reading a damaged flatbuffer, or JSON, raises."""
-
-
-def read_entries(path: Path) -> dict[str, str]:
-    """The texts of our entry in a file.
-
-    Raises:
-        InputError: another kind of file, or a damaged one.
-    """
-    model = _model(path)
-    try:
-        content = read_entry(model, ENTRY)
-        return {} if content is None else _texts(json.loads(content))
-    except _DAMAGED as error:
-        raise InputError(f"{path} is not a complete TFLite model ({error}); export it again") from None
-
-
-def write_entries(path: Path, entries: Mapping[str, str]) -> None:
-    """Put texts in place of those that are there.
-
-    Raises:
-        InputError: another kind of file, or a damaged one.
-    """
-    model = _model(path)
-    try:
-        content = with_entry(model, ENTRY, json.dumps(entries, ensure_ascii=False).encode())
-    except _DAMAGED as error:
-        raise InputError(f"{path} is not a complete TFLite model ({error}); export it again") from None
-    with atomic(path) as temporary:
-        temporary.write_bytes(content)
-
-
-def _model(path: Path) -> bytes:
-    content = read_bytes(path, "model")
-    if not is_tflite(content):
-        raise InputError(f"{path} is not a TFLite model, whatever its name says; export it again")
-    return content
-
-
-def _texts(document: object) -> dict[str, str]:
-    if not isinstance(document, dict) or not all(isinstance(value, str) for value in document.values()):
-        raise ValueError(f"its metadata entry {ENTRY!r} is not a list of texts")
-    return document
 
 
 def is_tflite(head: bytes) -> bool:

@@ -63,7 +63,7 @@ def evaluate(format_: Format, path: Path, reference: Reference) -> np.ndarray:
     Raises:
         CheckError: the file does not load.
     """
-    model = format_.load(path)
+    model = format_.tools.load(path)
     return np.concatenate([model(images) for images in reference.batches()])
 
 
@@ -82,7 +82,7 @@ def verify(
     Raises:
         CheckError: the file is not valid, or does not load.
     """
-    found = file.format.structure(path)
+    found = file.format.tools.structure(path)
     logits = evaluate(file.format, path, reference)
     float_layers = _float_layers(file, recipe)
     metadata = sum(len(text.encode()) for text in file.format.read_entries(path).values())
@@ -119,7 +119,7 @@ def named(file: ModelFile, check: Check) -> Check:
 def _float_layers(file: ModelFile, recipe: str | None) -> int | None:
     if file.dtype != "int8":
         return None
-    return next((entry.float_layers for entry in file.format.recipes["int8"] if entry.name == recipe), 0)
+    return next((entry.float_layers for entry in file.format.tools.recipes["int8"] if entry.name == recipe), 0)
 
 
 def numeric_checks(
@@ -143,7 +143,7 @@ def numeric_checks(
 def _repeat_checks(format_: Format, path: Path, logits: np.ndarray, reference: Reference) -> list[Check]:
     """Images one at a time, and a second load."""
     images = next(reference.batches())
-    again = format_.load(path)
+    again = format_.tools.load(path)
     repeated = again(images)
     single = _one_by_one(again, images[:_SINGLE_IMAGES])
     return [

@@ -7,12 +7,13 @@ import torch
 
 from proxyless.errors import InputError
 from proxyless.files import atomic
+from proxyless.host import tree_to_host
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors, numbers, texts and containers of them."""
+    """Write tensors, numbers, texts and containers of them; tensors of a GPU as ones of the CPU."""
     with atomic(path) as temporary:
-        torch.save(state, temporary)
+        torch.save(tree_to_host(state), temporary)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

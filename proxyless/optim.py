@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from proxyless.errors import CheckError
+from proxyless.host import to_host
 
 _CHECK_EVERY = 50
 
@@ -42,7 +43,7 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
 
 
 class SafeSteps:
-    """Takes steps whose loss is finite, and no others, without waiting for the device.
+    """Takes steps whose loss and gradients are finite, and no others, without waiting for the device.
 
     On a GPU a bad step is left out there, and noticed at the latest `_CHECK_EVERY` steps later.
     """
@@ -56,16 +57,24 @@ class SafeSteps:
         """One step of the optimiser.
 
         Raises:
-            CheckError: this loss, or one shortly before it, is not finite; the weights are as before it.
+            CheckError: this loss or a gradient of it, or of one shortly before it, is not finite; the weights are as
+                before it.
         """
-        loss = loss.detach()
+        value = self._with_gradients(loss.detach())
         if self._bad is not None:
-            loss = torch.where(torch.isfinite(self._bad[0]), loss, self._bad[0])  # the first bad one stays
-        self._bad, self._count = (loss, what), self._count + 1
-        if loss.device.type == "cpu" or self._count % _CHECK_EVERY == 0:
+            value = torch.where(torch.isfinite(self._bad[0]), value, self._bad[0])  # the first bad one stays
+        self._bad, self._count = (value, f"{what} or its gradient"), self._count + 1
+        if value.device.type == "cpu" or self._count % _CHECK_EVERY == 0:
             self.check()
-        self.optimizer.found_inf = (~torch.isfinite(loss)).float()  # type: ignore[attr-defined]
+        self.optimizer.found_inf = (~torch.isfinite(value)).float()  # type: ignore[attr-defined]
         self.optimizer.step()
+
+    def _with_gradients(self, loss: Tensor) -> Tensor:
+        """The loss where it and the norm of all gradients are finite, else what is not."""
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        return torch.where(torch.isfinite(loss) & ~torch.isfinite(norm), norm.to(loss), loss)
 
     def check(self) -> None:
         """Raise CheckError if a step had to be left out."""
@@ -79,8 +88,9 @@ def require_finite(value: Tensor, what: str) -> None:
     Raises:
         CheckError: the scalar is not finite.
     """
-    if not bool(torch.isfinite(value)):
+    found = float(to_host(value))
+    if not math.isfinite(found):
         raise CheckError(
-            f"the {what} became {float(value.detach()):g}; the last checkpoint is kept: lower the learning rate "
+            f"the {what} became {found:g}; the last checkpoint is kept: lower the learning rate "
             "or check the data, and start again"
         )

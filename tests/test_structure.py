@@ -13,7 +13,20 @@ _ROOT = Path(__file__).parents[1]
 
 _SHARED = {
     f"proxyless.{name}"
-    for name in ("addresses", "config", "environment", "errors", "files", "processes", "progress", "seeds", "swap")
+    for name in (
+        "addresses",
+        "chance",
+        "config",
+        "environment",
+        "errors",
+        "extras",
+        "files",
+        "host",
+        "processes",
+        "progress",
+        "seeds",
+        "swap",
+    )
 }
 _TRAINING = {"proxyless.optim", "proxyless.checkpoint", "proxyless.fabric"}
 _ALLOWED = {

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from latency.writers.graph import Graph
 from proxyless.errors import InputError
+from proxyless.extras import missing, require
 
 Write = Callable[[Graph, Path], None]
 Quantize = Callable[[Path, Path, np.ndarray], None]
@@ -26,10 +26,10 @@ class Runtime:
     writer: returns the function that writes a graph as a model file; called late, so that only the
     libraries of the chosen runtime are imported.
     runner: the file that loads such a model on the device.
-    package: what the runner imports. A package that is not among this project's dependencies is installed
-    by the extra with the runtime's name.
+    package: what the runner imports. extra: of this project, that installs all of the runtime's packages; None means
+    that of the runtime's name.
     quantizer: returns the function that makes an int8 model file, where the runtime executes such; called late too.
-    writes_with_package: whether the writer needs that package too.
+    writes_with, quantizes_with: packages that the writer and the quantizer import here, wherever the device is.
     max_batch: the largest batch that it can execute, if there is a limit.
     loads_any: whether the runner has `load_any`, for models of other makers: several inputs, open dimensions.
     """
@@ -41,7 +41,9 @@ class Runtime:
     runner: Path
     package: str
     quantizer: Callable[[], Quantize] | None = None
-    writes_with_package: bool = False
+    writes_with: tuple[str, ...] = ()
+    quantizes_with: tuple[str, ...] = ()
+    extra: str | None = None
     max_batch: int | None = None
     loads_any: bool = False
 
@@ -73,15 +75,14 @@ class Runtime:
     @property
     def installed(self) -> bool:
         """Whether this Python can execute models with it."""
-        return find_spec(self.package) is not None
+        return not missing([self.package])
 
     def require(self) -> None:
         """Raise InputError when this Python cannot execute models with it."""
-        if not self.installed:
-            raise InputError(
-                f"the runtime {self.name!r} needs the package {self.package}, which is not installed here; "
-                f'install it with: pip install "proxyless[{self.name}]"'
-            )
+        self._require((self.package,))
+
+    def _require(self, packages: tuple[str, ...]) -> None:
+        require(f"the runtime {self.name!r}", self.extra or self.name, packages)
 
     def check_batch(self, batch: int) -> None:
         """Raise InputError when it cannot execute so many images at a time."""
@@ -108,8 +109,8 @@ class Runtime:
         self.check_batch(batch)
         self.check_dtype(dtype)
         delegate = self.check_delegate(delegate)
-        if here or self.writes_with_package:
-            self.require()
+        quantizes_with = self.quantizes_with if dtype == "int8" else ()
+        self._require((*((self.package,) if here else ()), *self.writes_with, *quantizes_with))
         return delegate
 
     def check_delegate(self, delegate: str | None) -> str:

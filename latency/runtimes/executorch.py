@@ -14,5 +14,5 @@ def _writer() -> Callable[[Graph, Path], None]:
 
 
 EXECUTORCH = Runtime(
-    "executorch", ".pte", ("xnnpack",), _writer, RUNNERS / "executorch.py", "executorch", writes_with_package=True
+    "executorch", ".pte", ("xnnpack",), _writer, RUNNERS / "executorch.py", "executorch", writes_with=("executorch",)
 )

@@ -24,4 +24,6 @@ LITERT = Runtime(
     "ai_edge_litert",
     _quantizer,
     loads_any=True,
+    writes_with=("ai_edge_litert", "flatbuffers"),
+    quantizes_with=("ai_edge_quantizer",),
 )

@@ -13,4 +13,4 @@ def _writer() -> Callable[[Graph, Path], None]:
     return write_mnn
 
 
-MNN = Runtime("mnn", ".mnn", ("cpu",), _writer, RUNNERS / "mnn.py", "MNN", writes_with_package=True)
+MNN = Runtime("mnn", ".mnn", ("cpu",), _writer, RUNNERS / "mnn.py", "MNN", writes_with=("MNN", "onnx"))

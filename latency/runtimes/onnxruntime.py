@@ -16,5 +16,15 @@ def _quantizer() -> Quantize:
 
 
 ONNXRUNTIME = Runtime(
-    "onnxruntime", ".onnx", ("cpu",), _writer, RUNNERS / "onnxruntime.py", "onnxruntime", _quantizer, loads_any=True
+    "onnxruntime",
+    ".onnx",
+    ("cpu",),
+    _writer,
+    RUNNERS / "onnxruntime.py",
+    "onnxruntime",
+    _quantizer,
+    loads_any=True,
+    writes_with=("onnx",),
+    quantizes_with=("onnxruntime",),
+    extra="onnx",
 )

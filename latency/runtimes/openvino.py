@@ -3,4 +3,6 @@
 from latency.runtimes.base import RUNNERS, Runtime
 from latency.runtimes.onnxruntime import ONNXRUNTIME
 
-OPENVINO = Runtime("openvino", ".onnx", ("cpu",), ONNXRUNTIME.writer, RUNNERS / "openvino.py", "openvino")
+OPENVINO = Runtime(
+    "openvino", ".onnx", ("cpu",), ONNXRUNTIME.writer, RUNNERS / "openvino.py", "openvino", writes_with=("onnx",)
+)

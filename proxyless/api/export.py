@@ -18,9 +18,11 @@ from export.ladder import Made, quantize
 from export.settings import ExportSettings
 from export.verify import FileReport, Reference, verify
 from proxyless.api.export_latency import FileLatency, find_places, measure_all
+from proxyless.chance import accuracy_at_chance, guessing_accuracy
 from proxyless.data import Batches, ImageData, ImageSplit, load_data
 from proxyless.data.base import limited
 from proxyless.errors import CheckError, InputError
+from proxyless.host import to_host
 from proxyless.progress import Reporter, Silent
 from proxyless.search.problem import check_classes
 from proxyless.space import Architecture
@@ -48,15 +50,19 @@ def export(
     that loses too much accuracy is not in the folder: see `left_out` in the report.
 
     Raises:
-        InputError: not a trained network, an unknown format, a converter that is not installed, or a device that the
-            user did not name.
+        InputError: not a trained network, an unknown format, packages of it that are not installed, or a device that
+            the user did not name.
         CheckError: the device does not answer, or a check failed; an earlier export in `output` is untouched.
     """
     settings, chosen = settings or ExportSettings(), find_formats(formats)
+    for format_ in chosen:
+        format_.require()
     network = load_trained(Path(trained))
     architecture, target = network.architecture, network.architecture.target
     places = find_places([format_.runtime for format_ in chosen], architecture, device)
     images = _images(network, data)
+    reference = _reference(network, images)
+    _check_learned(reference)
     files = all_files(chosen, settings.dtypes(target.dtype if target else "float32"))
     step = _steps(reporter or Silent(), 2 * len(files) - len(chosen) + 3)
     with staged(Path(output)) as stage:
@@ -65,7 +71,6 @@ def export(
             place.probe()
         step(f"converting to {', '.join(format_.name for format_ in chosen)}")
         convert_all(chosen, architecture, Path(trained) / WEIGHTS, stage)
-        reference = _reference(network, images)
         made = _make(files, stage, images, reference, settings, step)
         kept = [file for file in files if file not in made or made[file].kept]
         contents = Contents(kept, architecture, network.info.classes, network.info.mean, network.info.std)
@@ -117,13 +122,20 @@ def _images(trained: Trained, source: str | None) -> ImageData:
 
 def _batches(data: ImageData, split: ImageSplit) -> Iterator[np.ndarray]:
     for images, _ in Batches(data, split, _BATCH, torch.device("cpu")).ordered():
-        yield images.contiguous().numpy()
+        yield to_host(images.contiguous()).numpy()
 
 
 @torch.no_grad()
 def _reference(trained: Trained, data: ImageData) -> Reference:
-    logits = [trained.network(torch.from_numpy(images)).numpy() for images in _batches(data, data.test)]
-    return Reference(lambda: _batches(data, data.test), data.test.labels.numpy(), np.concatenate(logits))
+    logits = [to_host(trained.network(torch.from_numpy(images))).numpy() for images in _batches(data, data.test)]
+    return Reference(lambda: _batches(data, data.test), to_host(data.test.labels).numpy(), np.concatenate(logits))
+
+
+def _check_learned(reference: Reference) -> None:
+    """Raise CheckError for a network that is no better than guessing: files of it would pass every other check."""
+    guessing = guessing_accuracy(torch.from_numpy(reference.labels))
+    if reference.accuracy <= guessing:
+        raise CheckError(f"the export was not written: {accuracy_at_chance(reference.accuracy, guessing)}")
 
 
 def _make(
@@ -138,7 +150,7 @@ def _make(
     others = [file for file in files if file.dtype != "float32"]
     if not others:
         return {}
-    chosen = limited(data.train.labels.numpy(), settings.calibration_images, settings.seed)
+    chosen = limited(to_host(data.train.labels).numpy(), settings.calibration_images, settings.seed)
     calibration = np.concatenate(list(_batches(data, data.train.take(chosen))))
     made: dict[ModelFile, Made] = {}
     for file in others:

@@ -10,8 +10,10 @@ from latency.devices import Device
 from latency.table import LatencyTable
 from proxyless.api.derive import budget_bounds, first_table
 from proxyless.api.refine import measurable, measured_architecture
+from proxyless.api.shares import latency_warnings
 from proxyless.api.target import make_architecture
 from proxyless.errors import InputError
+from proxyless.extras import missing
 from proxyless.files import file_name, output_folder, write_json
 from proxyless.progress import Reporter, Silent
 from proxyless.search.result import SearchResult, load_result
@@ -32,7 +34,7 @@ class GalleryNetwork:
 
     file: its name. rank: 1 is the best for its target and budget. target: in words, with the device.
     log_prob: of the network, under the probabilities that were found. worth: with the shared weights on held-out
-    images, None where nothing was evaluated.
+    images, None where nothing was evaluated. warnings: of layers that take most of the milliseconds.
     """
 
     file: str
@@ -41,6 +43,7 @@ class GalleryNetwork:
     architecture: Architecture
     log_prob: float
     worth: Worth | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def budget_ms(self) -> float:
@@ -72,6 +75,7 @@ class GalleryNetwork:
             "log_prob": self.log_prob,
             "held_out_accuracy": self.worth.accuracy if self.worth else None,
             "held_out_loss": self.worth.loss if self.worth else None,
+            "warnings": list(self.warnings),
         }
 
 
@@ -98,8 +102,9 @@ def derive_gallery(
     """Up to `candidates` distinct networks per table and budget, the best first.
 
     They are the most probable ones that keep all bounds (and, of a strategy that evaluates networks, its best), ranked
-    by accuracy on the held-out images with the weights of the search and statistics of BatchNorm taken anew. With one
-    candidate nothing is evaluated, and the images are not needed.
+    by the cross entropy on the held-out images with the weights of the search and statistics of BatchNorm taken anew,
+    which tells networks of one latency apart that give as many right answers. With one candidate nothing is evaluated,
+    and the images are not needed.
     budgets, tables: as for `derive_networks`.
 
     Raises:
@@ -144,8 +149,8 @@ def measured_gallery(
 
 def _measured(result: SearchResult, cell: _Cell, device: Device) -> GalleryNetwork:
     architecture = measured_architecture(result, cell.table, cell.budget_ms, cell.bounds, device)
-    path = result.path(architecture)
-    return GalleryNetwork(f"{cell.name}.json", 1, cell.target, architecture, result.log_prob(path), None)
+    log_prob, warnings = result.log_prob(result.path(architecture)), latency_warnings(architecture, cell.table)
+    return GalleryNetwork(f"{cell.name}.json", 1, cell.target, architecture, log_prob, None, tuple(warnings))
 
 
 def _cells(
@@ -199,31 +204,33 @@ def _evaluate(folder: Path, result: SearchResult, paths: Sequence[_Path], report
 
 
 def _ranked(result: SearchResult, cell: _Cell, worths: dict[_Path, Worth]) -> list[GalleryNetwork]:
-    paths = sorted(cell.paths, key=lambda path: (-worths[path].accuracy, worths[path].loss)) if worths else cell.paths
+    paths = sorted(cell.paths, key=lambda path: worths[path].loss) if worths else cell.paths
+    made = [make_architecture(result, cell.table, cell.budget_ms, cell.bounds[0], path) for path in paths]
     return [
         GalleryNetwork(
             file=f"{cell.name}.json" if rank == 1 else f"{cell.name}-{rank}.json",
             rank=rank,
             target=cell.target,
-            architecture=make_architecture(result, cell.table, cell.budget_ms, cell.bounds[0], path),
+            architecture=architecture,
             log_prob=result.log_prob(path),
             worth=worths.get(path),
+            warnings=tuple(latency_warnings(architecture, cell.table)),
         )
-        for rank, path in enumerate(paths, 1)
+        for rank, (path, architecture) in enumerate(zip(paths, made, strict=True), 1)
     ]
 
 
 def on_front(networks: Sequence[GalleryNetwork]) -> list[bool]:
-    """Which networks are on the Pareto front of their target: none is faster and at least as accurate, or as fast and
-    more accurate. None of those that were not evaluated is."""
+    """Which networks are on the Pareto front of their target: none is faster and has no higher loss, or is as fast
+    and has a lower one. None of those that were not evaluated is."""
     return [network.worth is not None and not any(_beats(other, network) for other in networks) for network in networks]
 
 
 def _beats(first: GalleryNetwork, second: GalleryNetwork) -> bool:
     if first.target != second.target or first.worth is None or second.worth is None:
         return False
-    a, b = (-first.predicted_ms, first.worth.accuracy), (-second.predicted_ms, second.worth.accuracy)
-    return a != b and a[0] >= b[0] and a[1] >= b[1]
+    a, b = (first.predicted_ms, first.worth.loss), (second.predicted_ms, second.worth.loss)
+    return a != b and a[0] <= b[0] and a[1] <= b[1]
 
 
 def gallery_documents(networks: Sequence[GalleryNetwork]) -> list[dict[str, Any]]:
@@ -236,8 +243,9 @@ def gallery_documents(networks: Sequence[GalleryNetwork]) -> list[dict[str, Any]
 
 
 def save_gallery(networks: Sequence[GalleryNetwork], folder: Path | str) -> list[Path]:
-    """Write every network, then `gallery.json`, then `pareto.png` where they were evaluated; returns the first ones.
+    """Write every network, then `gallery.json`; returns the first ones.
 
+    Where they were evaluated there is `pareto.png` too, unless matplotlib is not installed.
     Each file is complete or not there.
     """
     folder = output_folder(Path(folder))
@@ -245,7 +253,7 @@ def save_gallery(networks: Sequence[GalleryNetwork], folder: Path | str) -> list
     for network, path in zip(networks, paths, strict=True):
         network.architecture.save(path)
     write_json(folder / GALLERY, {"format": "gallery/1", "networks": gallery_documents(networks)})
-    if all(network.worth for network in networks):
+    if all(network.worth for network in networks) and not missing(["matplotlib"]):
         from proxyless.api.gallery_plot import plot_gallery
 
         plot_gallery(networks, on_front(networks), folder / PICTURE)

@@ -13,7 +13,7 @@ _INCHES = (7.0, 5.0)
 
 
 def plot_gallery(networks: Sequence[GalleryNetwork], fronts: Sequence[bool], path: Path) -> None:
-    """Accuracy over predicted latency: a colour per target, its front as a line, its budgets dotted.
+    """Held-out loss over predicted latency, better upwards: a colour per target, its front a line, its budgets dotted.
 
     networks: all evaluated. fronts: which are on the front of their target.
     """
@@ -22,16 +22,17 @@ def plot_gallery(networks: Sequence[GalleryNetwork], fronts: Sequence[bool], pat
     for number, target in enumerate(dict.fromkeys(network.target for network in networks)):
         chosen = [(net, front) for net, front in zip(networks, fronts, strict=True) if net.target == target]
         _draw(axes, chosen, f"C{number}", target)
-    axes.set(xlabel="predicted ms (dotted: budgets)", ylabel="accuracy on held-out images, shared weights, %")
+    axes.set(xlabel="predicted ms (dotted: budgets)", ylabel="loss on held-out images, shared weights")
+    axes.yaxis.set_inverted(True)
     axes.legend()
     with atomic(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150)
 
 
 def _draw(axes: Axes, networks: Sequence[tuple[GalleryNetwork, bool]], colour: str, label: str) -> None:
-    points = [(net.predicted_ms, 100 * net.worth.accuracy) for net, _ in networks if net.worth]
+    points = [(net.predicted_ms, net.worth.loss) for net, _ in networks if net.worth]
     front = sorted(point for point, (_, on) in zip(points, networks, strict=True) if on)
-    axes.scatter([ms for ms, _ in points], [pct for _, pct in points], s=18, color=colour, zorder=3, label=label)
-    axes.plot([ms for ms, _ in front], [pct for _, pct in front], linewidth=1, color=colour, drawstyle="steps-post")
+    axes.scatter([ms for ms, _ in points], [loss for _, loss in points], s=18, color=colour, zorder=3, label=label)
+    axes.plot([ms for ms, _ in front], [loss for _, loss in front], linewidth=1, color=colour, drawstyle="steps-post")
     for budget_ms in {net.budget_ms for net, _ in networks}:
         axes.axvline(budget_ms, linewidth=1, linestyle=":", color=colour)

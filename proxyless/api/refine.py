@@ -1,8 +1,9 @@
 """Derivation with the stopwatch: of the networks around a budget, the most probable one that keeps it when measured."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from proxyless.api.derive import budget_bounds, first_table
 from proxyless.api.measure import look_for, measure_networks, measuring_devices
 from proxyless.api.target import make_architecture
 from proxyless.errors import CheckError, InputError
+from proxyless.search.derive import uses
 from proxyless.search.result import SearchResult, load_result
 from proxyless.space import Architecture, build_space
 from proxyless.space.bounds import Bound
@@ -101,10 +103,12 @@ def refined_path(
         InputError: no network keeps the bounds, or the device cannot be reached.
     """
     measured: dict[_Path, float] = {}
+    derived: set[_Path] = set()
 
     def measure(limits_ms: Sequence[float], each: int) -> None:
-        paths = [path for limit_ms in limits_ms for path in _candidates(result, limit_ms, bounds, each)]
-        fresh = [path for path in dict.fromkeys(paths) if path not in measured]
+        candidates = [_candidates(result, limit_ms, bounds, each) for limit_ms in limits_ms]
+        derived.update(paths[0] for paths in candidates if paths)
+        fresh = [path for path in dict.fromkeys(chain.from_iterable(candidates)) if path not in measured]
         if fresh:
             measured.update(_measure(result, table, fresh, device))
 
@@ -114,12 +118,14 @@ def refined_path(
             f"no network keeps the other limits within {budget_ms:.4g} ms; ask for a larger budget or looser limits"
         )
     for attempt in range(_TRIES):
-        error = _error(measured, budget_ms, bounds[0])
-        measure([budget_ms / error * _MOST * share for share in _SECOND], 4 * (attempt + 1))
+        seems_right_ms = budget_ms / _error(measured, budget_ms, bounds[0]) * _MOST
+        measure([seems_right_ms * share for share in _SECOND], 4 * (attempt + 1))
         least_ms = _LEAST * budget_ms if result.allowances_are_used else 0.0
         if any(least_ms <= ms <= _MOST * budget_ms for ms in measured.values()):
             break
-    return _choose(result, measured, budget_ms)
+        if not _is_used(result, seems_right_ms, bounds):  # the evidence does not go further, however often one looks
+            break
+    return _choose(result, measured, derived, budget_ms)
 
 
 def _error(measured: Mapping[_Path, float], budget_ms: float, latency: Bound) -> float:
@@ -129,14 +135,23 @@ def _error(measured: Mapping[_Path, float], budget_ms: float, latency: Bound) ->
 
 
 def _candidates(result: SearchResult, limit_ms: float, bounds: Sequence[Bound], count: int) -> list[_Path]:
-    """The best networks that use a latency of `limit_ms`, or the best for the fastest one's where that is more."""
+    """The best networks for a latency of `limit_ms`, or for the fastest one's where that is more."""
+    try:
+        return [tuple(path) for path in result.candidates(_around(limit_ms, bounds), count)]
+    except InputError:  # the other bounds leave nothing that is so fast
+        return []
+
+
+def _is_used(result: SearchResult, limit_ms: float, bounds: Sequence[Bound]) -> bool:
+    """Whether what is derived for a latency takes so long."""
+    around = _around(limit_ms, bounds)
+    return any(uses(path, around[:1]) for path in _candidates(result, limit_ms, bounds, 1))
+
+
+def _around(limit_ms: float, bounds: Sequence[Bound]) -> list[Bound]:
     latency, *others = bounds
     limit_ms = max(limit_ms, latency.min_cost)
-    around = [replace(latency, limit=limit_ms, least=_LEAST / _MOST * limit_ms), *others]
-    try:
-        return [tuple(path) for path in result.candidates(around, count)]
-    except InputError:  # the others leave nothing that is so fast
-        return []
+    return [replace(latency, limit=limit_ms, least=_LEAST / _MOST * limit_ms), *others]
 
 
 def _measure(result: SearchResult, table: LatencyTable, paths: Sequence[_Path], device: Device) -> dict[_Path, float]:
@@ -146,9 +161,12 @@ def _measure(result: SearchResult, table: LatencyTable, paths: Sequence[_Path], 
     return {path: measured[str(i)] for i, path in enumerate(paths)}
 
 
-def _choose(result: SearchResult, measured: dict[_Path, float], budget_ms: float) -> tuple[list[int], float]:
-    """The best network among those that keep and use the budget; where none uses it, the slowest that keeps it; where
-    none keeps it with something to spare, the fastest: a budget may be that of the smallest network."""
+def _choose(
+    result: SearchResult, measured: dict[_Path, float], derived: Collection[_Path], budget_ms: float
+) -> tuple[list[int], float]:
+    """The best network among those that keep and use the budget; where none uses it, the slowest of those that were
+    `derived` for some latency, which go as far as the evidence; where none keeps it with something to spare, the
+    fastest: a budget may be that of the smallest network."""
     fitting = {path: ms for path, ms in measured.items() if ms <= _MOST * budget_ms}
     if not fitting:
         fastest = min(measured, key=lambda path: measured[path])
@@ -158,8 +176,8 @@ def _choose(result: SearchResult, measured: dict[_Path, float], budget_ms: float
             f"of the networks around {budget_ms:.4g} ms the fastest took {measured[fastest]:.4g} ms when measured: ask "
             "for a little more, or profile again with more --calibrate"
         )
-    using = [path for path, ms in fitting.items() if ms >= _LEAST * budget_ms]
-    if not result.allowances_are_used:
-        using = list(fitting)
-    best = tuple(result.ranked(using)[0]) if using else max(fitting, key=lambda path: fitting[path])
+    least_ms = _LEAST * budget_ms if result.allowances_are_used else 0.0
+    using = [path for path, ms in fitting.items() if ms >= least_ms]
+    slowest = max([path for path in fitting if path in derived] or fitting, key=lambda path: fitting[path])
+    best = tuple(result.ranked(using or [slowest])[0])
     return list(best), fitting[best]

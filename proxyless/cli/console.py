@@ -106,6 +106,12 @@ def show_notices() -> None:
     logger.handlers = [_Notices()]
 
 
+def say_warnings(warnings: Sequence[str]) -> None:
+    """One line each, on standard error."""
+    for warning in warnings:
+        ERR.print(f"warning: {warning}", style="bold", markup=False, highlight=False, soft_wrap=True)
+
+
 def plural(count: int, noun: str) -> str:
     """`1 thread`, `2 threads`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxyless.cli.console import command, print_json, print_table, reporting
+from proxyless.cli.console import ERR, command, print_json, print_table, reporting, say_warnings
 from proxyless.cli.options import Json, Output
 from proxyless.errors import InputError
+from proxyless.extras import missing
 from proxyless.quantities import read_budget
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def derive(
     candidates: Annotated[
         int | None,
         typer.Option(
-            help="Networks per budget and table, ranked by accuracy on the search's held-out images with its weights. "
+            help="Networks per budget and table, ranked by loss on the search's held-out images with its weights. "
             "With 1 nothing is evaluated, and no images are needed. Default: 5."
         ),
     ] = None,
@@ -68,11 +69,19 @@ def derive(
                 run, budget or [], tables, 5 if candidates is None else candidates, reporter=reporter
             )
     paths = save_gallery(networks, output)
+    if all(network.worth for network in networks) and missing(["matplotlib"]):
+        ERR.print(
+            'without pareto.png, for which matplotlib is not installed here; pip install "proxyless[report]" brings it',
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     if json:
         documents = zip(networks, gallery_documents(networks), paths, strict=True)
         print_json([{**more, **net.architecture.document(), "path": str(path)} for net, more, path in documents])
     else:
         _print(networks, output)
+    say_warnings([f"{net.file}: {warning}" for net in networks for warning in net.warnings if net.rank == 1])
 
 
 def _print(networks: "Sequence[GalleryNetwork]", folder: Path) -> None:
@@ -83,9 +92,10 @@ def _print(networks: "Sequence[GalleryNetwork]", folder: Path) -> None:
         "budget": [f"{network.budget_ms:.4g}" for network in networks],
         "predicted": [f"{network.predicted_ms:.4g}" for network in networks],
         "measured": [f"{network.measured_ms:.4g}" if network.measured_ms else "" for network in networks],
+        "loss": [f"{network.worth.loss:.4f}" if network.worth else "" for network in networks],
         "accuracy": [f"{network.worth.accuracy:.2%}" if network.worth else "" for network in networks],
     }
     shown = {name: cells for name, cells in columns.items() if any(cells)}
-    note = "; accuracy on held-out images with the weights of the search" if "accuracy" in shown else ""
+    note = "; loss and accuracy on held-out images with the weights of the search" if "accuracy" in shown else ""
     rows = [list(cells) for cells in zip(*shown.values(), strict=True)]
     print_table(f"Networks in {folder}, latencies in ms{note}", tuple(shown), rows)

@@ -17,8 +17,9 @@ from proxyless.api.derive import derive_networks
 from proxyless.api.export import Report, export
 from proxyless.api.measure import measure_networks, measuring_devices
 from proxyless.api.refine import derive_measured
-from proxyless.api.report import PAGE, report
+from proxyless.api.report import PAGE, report, require_report
 from proxyless.api.search import search
+from proxyless.api.shares import latency_warnings
 from proxyless.api.train import train
 from proxyless.cli.console import ERR, reporting
 from proxyless.config import CONFIG, Settings, changed_fields, read_yaml, write_yaml
@@ -77,6 +78,7 @@ class Pipeline:
         for target in self.targets.values():
             here = find_device(target.device).name == LOCAL
             find_runtime(target.runtime).check_target(target.delegate, target.batch, target.dtype, here=here)
+        require_report()
         for format_ in find_formats(settings.formats):
             format_.require()
         space = build_space(settings.space, settings.space_args)
@@ -107,6 +109,7 @@ class Pipeline:
         report(folder)
         return {
             "architecture": found.document(),
+            "warnings": [*latency_warnings(found, tables[next(iter(tables))]), *info.warnings],
             "trained": info.model_dump(),
             "export": exported,
             "networks": compared,

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxyless.cli.console import command, plural, print_json, print_table
+from proxyless.cli.console import command, plural, print_json, print_table, say_warnings
 from proxyless.cli.options import Json
 
 
@@ -34,6 +34,7 @@ def run(
         if result["networks"]:
             _print_networks(result["networks"])
         say_unchecked(result["export"])
+    say_warnings(result["warnings"])
     require_all(result["export"])
 
 

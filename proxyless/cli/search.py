@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxyless.cli.console import OUT, command, plural, print_json, print_table, reporting
+from proxyless.cli.console import OUT, command, plural, print_json, print_table, reporting, say_warnings
 from proxyless.cli.options import Data, Json, Limit, Output, Resume, SpaceName, check_resumed
 from proxyless.quantities import parse_budget, parse_quantity, read_budget
 from proxyless.search.config import SearchSettings
@@ -76,7 +76,7 @@ def search(
         penalty=penalty,
         gates=gates,
         reward=reward,
-        unrolled=unrolled,
+        unrolled=unrolled or None,
         evaluations=evaluations,
         warmup_epochs=warmup_epochs,
         warmup_weights=warmup_weights,
@@ -109,6 +109,7 @@ def search(
 
     from proxyless.api.search import search as search_folder
     from proxyless.api.search import table_space
+    from proxyless.api.shares import latency_document, latency_warnings
     from proxyless.search.result import Limits
 
     built = table_space(space, loaded[0])
@@ -118,11 +119,13 @@ def search(
             built, data, loaded, budget, output, settings, limits=limits, resume=resume, reporter=reporter
         )
     if json:
-        print_json(architecture.document())
+        print_json({**architecture.document(), **latency_document(architecture, loaded[0])})
     else:
         _print(architecture, loaded, budget, limits, output / "architecture.json")
         if len(loaded) == 1 and limits == Limits():
             _print_if_loose(architecture, loaded[0], settings.objective)
+    for each in loaded:
+        say_warnings(latency_warnings(architecture, each))
 
 
 def _print(
@@ -134,6 +137,7 @@ def _print(
         *(row for table, text in zip(tables, budgets, strict=True) for row in _latency(architecture, table, text)),
         *([["limits", _limits(limits)]] if _limits(limits) else []),
         ["operations", " ".join(architecture.op_names)],
+        *(["milliseconds", _layers(architecture, table)] for table in tables),
         ["size", f"{cost.params / 1e6:.3f} M parameters, {cost.macs / 1e6:.1f} M MACs"],
         ["memory", f"{peak_bytes(architecture.layers) / 1e6:.3f} MB of float32 activations at the peak"],
         ["written to", str(path)],
@@ -152,6 +156,13 @@ def _latency(architecture: "Architecture", table: "LatencyTable", budget: str) -
         ["predicted", f"{predicted_ms:.4g} ms, at most {allowed_ms:.4g} ms with the table's margin"],
         ["the space", f"{costs.min_ms:.4g} to {costs.max_ms:.4g} ms, typical {costs.mean_ms:.4g} ms"],
     ]
+
+
+def _layers(architecture: "Architecture", table: "LatencyTable") -> str:
+    """What the operations take, in their order."""
+    from proxyless.api.shares import layer_latencies
+
+    return " ".join(f"{layer.ms:.3g}" for layer in layer_latencies(architecture, table))
 
 
 def _limits(limits: "Limits") -> str:

@@ -10,6 +10,7 @@ from proxyless.cli.console import OUT, command, print_json, print_table
 from proxyless.cli.options import Json, NumClasses, Resolution
 from proxyless.cli.table_report import count_rows, describe, describe_comparison, summary, table_space
 from proxyless.errors import InputError
+from proxyless.extras import require
 
 if TYPE_CHECKING:
     from latency.table import LatencyTable
@@ -138,6 +139,7 @@ def _predict(name: str, space_name: str, shape: tuple[int | None, int | None], o
 
 
 def _plot(table: "LatencyTable", folder: Path, json: bool) -> None:
+    require("--plot", "report", ["matplotlib"])
     from latency.plots import plot_table
 
     written = plot_table(table, table_space(table), folder)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxyless.cli.console import OUT, command, print_json, reporting
+from proxyless.cli.console import OUT, command, print_json, reporting, say_warnings
 from proxyless.cli.options import Data, Json, Limit, Output, Resume, check_resumed
 from proxyless.errors import InputError
 from proxyless.train.config import TrainSettings
@@ -64,13 +64,14 @@ def train(
     with reporting(f"train on {data}", "steps") as reporter:
         info = train_folder(architecture, data, output, settings, resume=resume, reporter=reporter)
     if json:
-        print_json(info.model_dump())
+        print_json({**info.model_dump(), "warnings": info.warnings})
     else:
         OUT.print(
             f"test accuracy {info.test_accuracy:.2%}, best epoch {info.best_epoch} "
             f"(validation {info.validation_accuracy:.2%}), written to {output}",
             highlight=False,
         )
+    say_warnings(info.warnings)
 
 
 def _load_architecture(path: Path) -> "Architecture":

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from proxyless.data.augment import Augmentation
 from proxyless.errors import InputError
+from proxyless.host import to_host
 
 _STATISTICS_IMAGES = 500
 """Channel statistics are taken over so many images: enough for two digits, small at any resolution."""
@@ -56,7 +57,7 @@ class ImageSplit(ABC):
         Raises:
             InputError: a class has too few images to be in both.
         """
-        first, second = stratified(self.labels.numpy(), fraction, seed)
+        first, second = stratified(to_host(self.labels).numpy(), fraction, seed)
         return self.take(first), self.take(second)
 
 
@@ -122,10 +123,10 @@ def make_data(
     Raises:
         InputError: fewer than two classes.
     """
-    present = len(np.unique(train.labels.numpy()))
+    present = len(np.unique(to_host(train.labels).numpy()))
     if present < 2:
         raise InputError(f"{source} has training images of {present} class; a classifier needs at least 2")
-    sample = torch.from_numpy(limited(train.labels.numpy(), _STATISTICS_IMAGES))
+    sample = torch.from_numpy(limited(to_host(train.labels).numpy(), _STATISTICS_IMAGES))
     mean, std = _channel_statistics(train.read(in_parts(sample, _STATISTICS_IMAGES // 50)))
     return ImageData(source, train, test, tuple(classes), augmentation, mean, std)
 

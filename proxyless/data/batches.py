@@ -14,12 +14,22 @@ Batch = tuple[Tensor, Tensor]
 """Normalised float images (N, 3, H, W), channels last in memory, and labels (N,)."""
 
 
+_PIXELS, _MOST_IMAGES = 2**24, 4096
+"""In a batch that a GPU evaluates: enough to keep it busy, with activations of less than 4 GB in `mobile`."""
+
+
+def evaluation_batch(device: torch.device, resolution: int, on_cpu: int) -> int:
+    """Images per batch where nothing is trained: many on a GPU. What is computed of an image does not depend on it."""
+    return on_cpu if device.type == "cpu" else max(1, min(_MOST_IMAGES, _PIXELS // resolution**2))
+
+
 class Batches:
     """Batches of one split on one device.
 
     data: gives normalisation and augmentation.
     batch_size: images per batch, of all processes together. When shuffled, every batch is full and the
         remainder of an epoch waits for a later one.
+    augmented: whether shuffled images are; those that compare networks are better as they are.
     rank, world: this process and how many there are. Each gets its slice of every shuffled batch; with the same
         seeds, the slices together are the batch that a single process would get.
 
@@ -35,6 +45,8 @@ class Batches:
         device: torch.device,
         rank: int = 0,
         world: int = 1,
+        *,
+        augmented: bool = True,
     ) -> None:
         if batch_size % world:
             raise InputError(
@@ -46,7 +58,7 @@ class Batches:
         self.batch_size, self.device = batch_size, device
         self.share = slice(rank * (batch_size // world), (rank + 1) * (batch_size // world))
         self.mean, self.std = (torch.tensor(values, device=device) for values in (data.mean, data.std))
-        self.augmenter = Augmenter(data.augmentation, data.resolution)
+        self.augmenter = Augmenter(data.augmentation if augmented else "none", data.resolution)
 
     @property
     def steps(self) -> int:
@@ -62,7 +74,7 @@ class Batches:
             )
 
     def shuffled(self, seed: int, stream: str, epoch: int) -> Iterator[Batch]:
-        """One epoch in random order, augmented; augmentation draws from torch's global generator."""
+        """One epoch in random order; augmentation draws from torch's global generator."""
         order = torch.randperm(len(self.labels), generator=stream_generator(seed, stream, epoch))
         full = order[: self.steps * self.batch_size]
         parts = [batch[self.share] for batch in in_parts(full, self.batch_size)]

@@ -11,6 +11,7 @@ from proxyless.data.base import ImageData
 from proxyless.data.decode import Source
 from proxyless.data.part import Part, load_parts, number_classes
 from proxyless.errors import InputError, one_line
+from proxyless.extras import require
 
 _TEST_NAMES = ("test", "validation", "valid", "val")
 _ROWS_AT_A_TIME = 256
@@ -73,13 +74,9 @@ class _Rows:
 
 
 def _load_splits(name: str, config: str | None) -> Splits:
-    try:
-        import datasets
-    except ModuleNotFoundError:
-        raise InputError(
-            "data 'hf' needs the package datasets, which is not installed here; "
-            'install it with: pip install "proxyless[hf]"'
-        ) from None
+    require("data 'hf'", "hf", ["datasets"])
+    import datasets
+
     try:
         return dict(datasets.load_dataset(name, config))
     except RuntimeError as error:

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from proxyless.data.base import ImageSplit
 from proxyless.data.decode import Encoded, decode, usable_cores
 from proxyless.errors import CheckError, InputError
+from proxyless.host import to_host
 
 _MOST_WORKERS = 8
 
@@ -69,7 +70,7 @@ class _Parts(Dataset["Tensor | InputError"]):
 
     def __getitem__(self, index: int) -> "Tensor | InputError":
         encoded, side = self.split.encoded, self.split.side
-        rows = self.split.rows[self.parts[index].numpy()]
+        rows = self.split.rows[to_host(self.parts[index]).numpy()]
         images = np.empty((len(rows), 3, side, side), np.uint8)
         try:
             for place, (row, source) in enumerate(zip(rows, encoded.read(rows), strict=True)):

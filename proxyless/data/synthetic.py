@@ -4,6 +4,7 @@ import torch
 
 from proxyless.data.base import ImageData, Split, limited, make_data
 from proxyless.errors import InputError
+from proxyless.host import to_host
 from proxyless.seeds import stream_generator
 
 _CLASSES = 10
@@ -24,7 +25,7 @@ def load(argument: str, resolution: int, limit: int | None) -> ImageData:
         labels = torch.arange(size) % _CLASSES
         images = torch.randint(0, 156, (size, 3, resolution, resolution), generator=generator, dtype=torch.uint8)
         split = Split(images + 10 * labels[:, None, None, None].to(torch.uint8), labels)
-        return split.take(limited(labels.numpy(), limit))
+        return split.take(limited(to_host(labels).numpy(), limit))
 
     source = f"synthetic:{count}"
     return make_data(source, draw(count), draw(count // 2), [str(i) for i in range(_CLASSES)], "none")

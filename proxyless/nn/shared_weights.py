@@ -1,8 +1,9 @@
-"""Weights that the candidates of a layer have in common while a search warms up.
+"""Weights that the candidates of a layer have in common, while a search warms up or to its end.
 
 Of n candidates a sampled path trains one. While all of them are parts of the largest one, its first channels and the
 centres of its kernels, every step trains all: the kernels are those of Stamoulis et al., "Single-Path NAS" (ECML PKDD
-2019), the channels those of Cai et al., "Once-for-All" (ICLR 2020). After the warm-up each goes on by itself.
+2019), the channels those of Cai et al., "Once-for-All" (ICLR 2020). Where probabilities are
+learned, each goes on by itself after the warm-up.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,7 +35,7 @@ class SharedWeights:
 
     @torch.no_grad()
     def lend_all(self) -> None:
-        """At the end of the warm-up: give all candidates weights, which are their own from then on."""
+        """At the end of an epoch: give all candidates weights, so that each can be evaluated or go on by itself."""
         _copy(chain.from_iterable(part for layer in self._parts for part in layer.values()))
 
     def collect(self, choices: Sequence[Choice | Mixture]) -> None:

@@ -10,11 +10,12 @@ from torch import nn
 
 from proxyless.errors import InputError, one_line
 from proxyless.files import atomic
+from proxyless.host import to_host
 
 
 def save_weights(path: Path, network: nn.Module) -> None:
     """Write parameters and running statistics."""
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    state = {name: to_host(tensor).contiguous() for name, tensor in network.state_dict().items()}
     with atomic(path) as temporary:
         save_file(state, temporary)
 
@@ -33,7 +34,7 @@ def load_weights(path: Path, network: nn.Module) -> None:
         raise InputError(
             f"weights {path} cannot be used: {one_line(str(error))}; copy them again, or train again"
         ) from None
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values()):
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in state.values()):
         raise InputError(f"weights {path} are not all finite numbers; train again")
 
 

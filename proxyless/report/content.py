@@ -248,6 +248,8 @@ class GalleryNetwork(Part):
     params: int | None = None
     macs: int | None = None
     held_out_accuracy: float | None = None
+    held_out_loss: float | None = None
+    warnings: list[str] = []
     on_front: bool | None = None
 
 

@@ -78,19 +78,21 @@ def _held_out(target: TargetFacts, number: int) -> Chart:
 
 
 def gallery_chart(gallery: Gallery, number: int) -> Chart | None:
-    """Accuracy over predicted latency, with the front of every target; None where nothing was evaluated."""
-    evaluated = [network for network in gallery.networks if network.held_out_accuracy is not None]
+    """Held-out loss over predicted latency, better upwards, with the front of every target.
+
+    None where nothing was evaluated.
+    """
+    evaluated = [network for network in gallery.networks if network.held_out_loss is not None]
     if not evaluated:
         return None
-    figure = new_figure("predicted ms", "held-out accuracy, shared weights, %", height_px=360)
+    figure = new_figure("predicted ms", "held-out loss, shared weights", height_px=360)
+    figure.update_yaxes(autorange="reversed")
     for index, target in enumerate(dict.fromkeys(network.target for network in evaluated)):
         chosen = [network for network in evaluated if network.target == target]
         name = "<br>".join(map(label, wrap(target, _LEGEND_CHARACTERS)))
         _add_gallery(figure, chosen, name, COLOURS[index % len(COLOURS)])
     figure.update_layout(showlegend=True)
-    caption = (
-        "The line is the Pareto front, dotted lines are the budgets. Accuracies rank networks, they promise nothing."
-    )
+    caption = "The line is the Pareto front, dotted lines are the budgets. Losses rank networks, they promise nothing."
     return Chart(f"gallery-{number}", "Networks for several budgets", caption, figure, wide=True)
 
 
@@ -98,7 +100,7 @@ def _add_gallery(figure: go.Figure, networks: Sequence[GalleryNetwork], name: st
     front = sorted((n for n in networks if n.on_front), key=lambda network: network.predicted_ms)
     figure.add_scatter(
         x=[network.predicted_ms for network in front],
-        y=[100 * (network.held_out_accuracy or 0) for network in front],
+        y=[network.held_out_loss for network in front],
         mode="lines",
         line={"shape": "hv", "width": 1, "color": colour},
         hoverinfo="skip",
@@ -106,12 +108,12 @@ def _add_gallery(figure: go.Figure, networks: Sequence[GalleryNetwork], name: st
     )
     figure.add_scatter(
         x=[network.predicted_ms for network in networks],
-        y=[100 * (network.held_out_accuracy or 0) for network in networks],
+        y=[network.held_out_loss for network in networks],
         mode="markers",
         name=name,
         marker={"size": 8, "color": colour},
         text=[label(network.file) for network in networks],
-        hovertemplate="%{text}<br>%{x:.4g} ms, %{y:.2f} %<extra></extra>",
+        hovertemplate="%{text}<br>%{x:.4g} ms, loss %{y:.4g}<extra></extra>",
     )
     for budget_ms in sorted({network.budget_ms for network in networks}):
         figure.add_vline(x=budget_ms, line={"color": colour, "dash": "dot", "width": 1})

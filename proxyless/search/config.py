@@ -1,8 +1,10 @@
 """The settings of a search, checked without importing what they name: a typo is refused at once."""
 
-from typing import Literal, Self
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from proxyless.config import MAX_COUNT, RecipeSettings
 from proxyless.errors import check_name
@@ -22,6 +24,10 @@ _USED_BY = {
     "evaluations": SAMPLING,
 }
 """Settings that the other strategies would ignore."""
+
+_WARMUP_EPOCHS, _WARMUP_STEPS = 6, 200
+_EPOCHS, _STEPS = 16, 500
+"""Few images make few steps an epoch, and a network learns in steps."""
 
 
 class SearchSettings(RecipeSettings):
@@ -47,15 +53,24 @@ class SearchSettings(RecipeSettings):
         le=MAX_COUNT,
         description="Networks that random, evolution and predictor evaluate with the shared weights.",
     )
-    warmup_epochs: int = Field(
-        6, ge=0, le=MAX_COUNT, description="Epochs that train weights only, on uniformly sampled paths."
+    warmup_epochs: int | None = Field(
+        None,
+        ge=0,
+        le=MAX_COUNT,
+        description=f"Epochs that train weights only, on uniform paths; none: {_WARMUP_EPOCHS}, or as many as "
+        f"make {_WARMUP_STEPS} steps.",
     )
     warmup_weights: Literal["shared", "own"] = Field(
         "shared",
-        description="Weights of a layer's operations in the warm-up: shared, all parts of the largest, or their own.",
+        description="Weights of a layer's operations in the warm-up, and in all epochs of random, evolution and "
+        "predictor: shared, all parts of the largest, or their own.",
     )
-    epochs: int = Field(
-        16, ge=1, le=MAX_COUNT, description="Epochs after the warm-up that alternate weight and architecture steps."
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_COUNT,
+        description="Epochs after the warm-up that alternate weight and architecture steps; none: "
+        f"{_EPOCHS}, or as many as make {_STEPS} weight steps.",
     )
     arch_lr: float | None = Field(
         None, gt=0, description="Adam learning rate of the logits; none: such that they can move by 15 over the search."
@@ -75,9 +90,39 @@ class SearchSettings(RecipeSettings):
         if self.unrolled and self.compile:
             raise ValueError("'unrolled' differentiates twice, which compiled blocks cannot; leave one of both out")
         for name, strategies in _USED_BY.items():
-            if getattr(self, name) != type(self).model_fields[name].default and self.strategy not in strategies:
+            if name in self.model_fields_set and self.strategy not in strategies:
                 raise ValueError(
                     f"'{name}' is a setting of the strategy {' or '.join(strategies)}, not of {self.strategy}; "
                     "leave it out"
                 )
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_ignored(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Settings of other strategies are no part of a run: they would be refused when it is read."""
+        values: dict[str, Any] = handler(self)
+        ignored = [name for name, strategies in _USED_BY.items() if self.strategy not in strategies]
+        return {name: value for name, value in values.items() if name not in ignored}
+
+    def schedule(self, steps_per_epoch: int) -> "Schedule":
+        """The numbers of epochs; where none were given, those that suit data of so many weight steps an epoch."""
+        warmup_epochs, epochs = (
+            max(least_epochs, math.ceil(least_steps / max(1, steps_per_epoch)))
+            for least_epochs, least_steps in ((_WARMUP_EPOCHS, _WARMUP_STEPS), (_EPOCHS, _STEPS))
+        )
+        return Schedule(
+            warmup_epochs if self.warmup_epochs is None else self.warmup_epochs,
+            epochs if self.epochs is None else self.epochs,
+        )
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Epochs of a search: before the architecture learns, and from then on."""
+
+    warmup_epochs: int
+    epochs: int
+
+    @property
+    def total(self) -> int:
+        return self.warmup_epochs + self.epochs

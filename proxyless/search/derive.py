@@ -1,27 +1,23 @@
-"""The most probable networks that keep all bounds: a multiple-choice knapsack, solved exactly."""
+"""From probabilities to networks: the most probable ones that keep all bounds, and use them where that is supported."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import block_diag, csr_matrix
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from proxyless.errors import InputError
-from proxyless.space.bounds import Bound
+from proxyless.search.evidence import Mask, Rows, all_of, improvements, supported
+from proxyless.search.knapsack import Knapsack
+from proxyless.space.bounds import FILL, Bound
 
-_LOG_PROB_FLOOR = -1e4
-"""Stands for the log of a probability that underflowed: worse than any other, yet finite."""
-
-_SLACKS = (0.0, 1e-7, 1e-6, 1e-5)
-"""The solver may overstep a bound by its tolerance; the answer must not."""
+_Part = tuple[Mask, Bound | None]
+"""The operations of a domain, and the bound that its networks use."""
 
 
-def derive_path(log_probs: Sequence[Sequence[float]], bounds: Sequence[Bound]) -> list[int]:
-    """Maximise `sum_l log p_l,a_l` subject to all bounds; returns the index of the operation in each layer.
+def derive_path(log_probs: Rows, bounds: Sequence[Bound]) -> list[int]:
+    """The network that the probabilities prefer, within all bounds; returns the index of the operation in each layer.
 
-    Of the networks that cost at least `least` of one of the bounds, where there are any; else of all.
-    A mixed-integer linear programme (HiGHS, through SciPy), with a relative gap of zero.
+    It maximises `sum_l log p_l,a_l` over the operations that have the evidence that their cost needs (`supported`).
+    Where that leaves the bounds unused, up to `least` of one of them, operations that cost more take the place of
+    others that are not clearly preferred (`improvements`), as far as that goes.
     log_probs: per layer and operation.
 
     Raises:
@@ -33,46 +29,73 @@ def derive_path(log_probs: Sequence[Sequence[float]], bounds: Sequence[Bound]) -
     return found[0]
 
 
-def derive_paths(log_probs: Sequence[Sequence[float]], bounds: Sequence[Bound], count: int) -> list[list[int]]:
-    """The `count` most probable distinct networks that keep the bounds, best first; fewer where there are fewer.
+def derive_paths(log_probs: Rows, bounds: Sequence[Bound], count: int) -> list[list[int]]:
+    """The first `count` distinct networks that keep the bounds, best first; fewer where there are fewer.
 
-    Those that cost at least `least` of one of the bounds come first.
+    Those that use a bound as far as the evidence goes come first. What lacks evidence is left out, unless nothing else
+    keeps the bounds.
     """
-    knapsack = _Knapsack(log_probs, bounds, uses=True)
+    knapsack = Knapsack(log_probs, bounds)
     found: list[list[int]] = []
-    while len(found) < count:
-        path = knapsack.solve()
-        if path is None and not knapsack.uses:
-            break
-        if path is None:
-            knapsack.uses = False
-        else:
+    for parts in _domains(knapsack):
+        while len(found) < count and (path := _best(knapsack, parts)) is not None:
             found.append(path)
             knapsack.exclude(path)
     return found
 
 
-def choose_path(
-    log_probs: Sequence[Sequence[float]], bounds: Sequence[Bound], evaluated: Sequence[Sequence[int]] = ()
-) -> list[int]:
-    """The first of the evaluated networks that keeps the bounds and uses one, else the most probable one that does.
+def _domains(knapsack: Knapsack) -> Iterator[list[_Part]]:
+    sensible, everything = supported(knapsack.log_probs, knapsack.bounds), all_of(knapsack.log_probs)
+    base = knapsack.most_probable(sensible)
+    if base is None:  # the bounds contradict each other: nothing but what lacks evidence may fit
+        yield [(everything, bound) for bound in knapsack.bounds]
+        yield [(everything, None)]
+    else:
+        yield _filled(knapsack, base, sensible)
+        yield [(sensible, None)]
 
-    Where no network uses a bound, the first that keeps them.
+
+def _filled(knapsack: Knapsack, base: Sequence[int], sensible: Mask) -> list[_Part]:
+    """Improvements of `base` that use one of the bounds; where the evidence does not go so far, as much of one as it
+    does. Where `base` itself uses one there is nothing to fill."""
+    if uses(base, knapsack.bounds):
+        return [(sensible, bound) for bound in knapsack.bounds]
+    better = [(improvements(knapsack.log_probs, bound, base, sensible), bound) for bound in knapsack.bounds]
+    full: list[_Part] = [(mask, bound) for mask, bound in better if knapsack.most_probable(mask, bound) is not None]
+    if full:
+        return full
+    dearest = [(bound.cost(knapsack.dearest(mask, bound) or base), mask, bound) for mask, bound in better]
+    cost, mask, bound = max(dearest, key=lambda each: each[0] / each[2].limit)
+    return [(mask, replace(bound, least=FILL * cost))]
+
+
+def _best(knapsack: Knapsack, parts: Sequence[_Part]) -> list[int] | None:
+    found = [path for allowed, used in parts if (path := knapsack.most_probable(allowed, used)) is not None]
+    return max(found, key=lambda path: log_prob(knapsack.log_probs, path), default=None)
+
+
+def choose_path(log_probs: Rows, bounds: Sequence[Bound], evaluated: Sequence[Sequence[int]] = ()) -> list[int]:
+    """The best of the evaluated networks that keeps the bounds, else the one that is derived from the probabilities.
+
+    Where that best one uses no bound, a derived one that does comes first if it is the more probable of the two and
+    was not evaluated: what was evaluated may have been for a smaller budget.
     evaluated: best first.
 
     Raises:
         InputError: no network keeps the bounds.
     """
     fitting = [list(path) for path in evaluated if keeps(path, bounds)]
-    using = [path for path in fitting if uses(path, bounds)]
-    if using:
-        return using[0]
+    if fitting and uses(fitting[0], bounds):
+        return fitting[0]
     derived = derive_path(log_probs, bounds)
-    return fitting[0] if fitting and not uses(derived, bounds) else derived
+    if not fitting:
+        return derived
+    more_probable = log_prob(log_probs, derived) > log_prob(log_probs, fitting[0])
+    return derived if uses(derived, bounds) and more_probable and derived not in fitting else fitting[0]
 
 
 def candidate_paths(
-    log_probs: Sequence[Sequence[float]], bounds: Sequence[Bound], evaluated: Sequence[Sequence[int]], count: int
+    log_probs: Rows, bounds: Sequence[Bound], evaluated: Sequence[Sequence[int]], count: int
 ) -> list[list[int]]:
     """Up to `count` distinct networks that keep the bounds: half of them evaluated where there are, then probable ones.
 
@@ -81,12 +104,11 @@ def candidate_paths(
     """
     first = choose_path(log_probs, bounds, evaluated)
     fitting = [list(path) for path in evaluated if keeps(path, bounds)]
-    using = [path for path in fitting if uses(path, bounds)]
-    merged = [first, *using[: count // 2], *derive_paths(log_probs, bounds, count), *fitting]
+    merged = [first, *fitting[: count // 2], *derive_paths(log_probs, bounds, count), *fitting]
     return [list(path) for path in dict.fromkeys(map(tuple, merged))][:count]
 
 
-def log_prob(log_probs: Sequence[Sequence[float]], path: Sequence[int]) -> float:
+def log_prob(log_probs: Rows, path: Sequence[int]) -> float:
     """Sum over the layers."""
     return sum(row[op] for row, op in zip(log_probs, path, strict=True))
 
@@ -99,60 +121,6 @@ def keeps(path: Sequence[int], bounds: Sequence[Bound]) -> bool:
 def uses(path: Sequence[int], bounds: Sequence[Bound]) -> bool:
     """Whether a network costs as much of one bound as it should, up to the tolerance of the solver."""
     return any(bound.cost(path) >= bound.least * (1 - 1e-6) for bound in bounds)
-
-
-@dataclass
-class _Knapsack:
-    """The programme over one 0/1 variable per layer and operation, and the networks that it may not give again."""
-
-    log_probs: Sequence[Sequence[float]]
-    bounds: Sequence[Bound]
-    uses: bool
-    excluded: list[np.ndarray] = field(default_factory=list)
-
-    @property
-    def sizes(self) -> list[int]:
-        return [len(row) for row in self.log_probs]
-
-    def exclude(self, path: Sequence[int]) -> None:
-        rows = [np.eye(size)[op] for size, op in zip(self.sizes, path, strict=True)]
-        self.excluded.append(np.concatenate(rows))
-
-    def solve(self) -> list[int] | None:
-        """The most probable network that uses one of the bounds; when `uses` is false, that keeps them."""
-        if not self.uses:
-            return self._solve(None)
-        found = [path for bound in self.bounds if (path := self._solve(bound)) is not None]
-        return max(found, key=lambda path: log_prob(self.log_probs, path), default=None)
-
-    def _solve(self, used: Bound | None) -> list[int] | None:
-        gains = np.maximum(np.concatenate([np.asarray(row, float) for row in self.log_probs]), _LOG_PROB_FLOOR)
-        for slack in _SLACKS:
-            answer = milp(
-                -gains,
-                constraints=self._constraints(slack, used),
-                integrality=np.ones(len(gains)),
-                bounds=Bounds(0, 1),
-                options={"mip_rel_gap": 0.0},
-            )
-            if answer.x is None:
-                return None
-            path = [int(part.argmax()) for part in np.split(answer.x, np.cumsum(self.sizes)[:-1])]
-            if keeps(path, self.bounds):
-                return path
-        return None
-
-    def _constraints(self, slack: float, used: Bound | None) -> list[LinearConstraint]:
-        one_per_layer = csr_matrix(block_diag([np.ones((1, size)) for size in self.sizes]))
-        constraints = [LinearConstraint(one_per_layer, 1, 1)]
-        for bound in self.bounds:
-            spent = np.concatenate([np.asarray(row, float) for row in bound.layers]) / bound.limit
-            fixed = bound.constant / bound.limit
-            least = bound.least / bound.limit - fixed if bound is used else -np.inf
-            constraints.append(LinearConstraint(spent[None], least, 1 - fixed - slack))
-        if self.excluded:
-            constraints.append(LinearConstraint(np.stack(self.excluded), -np.inf, len(self.sizes) - 1))
-        return constraints
 
 
 def feasible_path(bounds: Sequence[Bound]) -> list[int]:

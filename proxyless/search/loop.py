@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from proxyless.chance import guessing_loss
 from proxyless.checkpoint import load_checkpoint, save_checkpoint
 from proxyless.data import Batches
 from proxyless.data.batches import Batch
 from proxyless.errors import InputError
 from proxyless.fabric import average, average_gradients, make_fabric
 from proxyless.files import write_lines
+from proxyless.host import to_host
 from proxyless.nn import (
     Choice,
     Mixture,
@@ -41,7 +43,7 @@ from proxyless.search.sampling import sample_path
 from proxyless.search.shared import SharedEvaluator, Worth, divide_training
 from proxyless.search.strategies import Setting, StepInputs, StepResult, find_strategy
 from proxyless.search.trials import evaluation_records, run_trials
-from proxyless.search.watch import architecture_record, collapse_warnings, ending_warnings
+from proxyless.search.watch import architecture_record, collapse_warnings, ending_warnings, loss_at_chance
 from proxyless.seeds import stream_generator, stream_seed
 
 _LOGIT_TRAVEL = 15.0
@@ -56,7 +58,7 @@ class Search:
     """
 
     def __init__(self, problem: Problem, settings: SearchSettings) -> None:
-        self.problem, self.settings = problem, settings
+        self.problem = problem
         torch.manual_seed(stream_seed(settings.seed, "initialisation"))
         self.fabric = make_fabric(settings.device, settings.precision)
         device = self.fabric.device
@@ -71,9 +73,12 @@ class Search:
         train, held_out = divide_training(problem.data, settings)
         rank, world = self.fabric.global_rank, self.fabric.world_size
         self.train = Batches(problem.data, train, settings.batch_size, device, rank, world)
-        self.held_out = Batches(problem.data, held_out, settings.batch_size, device, rank, world)
+        self.held_out = Batches(problem.data, held_out, settings.batch_size, device, rank, world, augmented=False)
         self.train.require_full_batch("training")
         self.held_out.require_full_batch("held-out")
+        self.guessing_loss = guessing_loss(held_out.labels)
+        self.schedule = settings.schedule(self.train.steps)
+        self.settings = settings = settings.model_copy(update=asdict(self.schedule))
         self.objective = find_objective(settings.objective)(problem.bounds, settings.penalty)
         architecture = ArchitectureLogits(problem.space, settings.seed)
         self.arch_lr = self._arch_lr(architecture.counts)
@@ -100,28 +105,35 @@ class Search:
         problem = self.problem
         return SharedEvaluator(self.supernet, problem.space, problem.data, self.train.split, self.held_out.split)
 
-    @property
-    def epochs(self) -> int:
-        return self.settings.warmup_epochs + self.settings.epochs
-
     def _arch_lr(self, counts: Sequence[int]) -> float:
-        """Adam divides a gradient by its root mean square over all steps: a logit that has one in one of `n` would
-        move `1 / sqrt(n)` as far as one that has one in each."""
+        """Such that a logit that is always pushed the same way moves by `_LOGIT_TRAVEL` over the search: it moves in
+        the steps that compare it, by the rate."""
         if self.settings.arch_lr is not None:
             return self.settings.arch_lr
-        steps = self.settings.epochs * math.ceil(self.train.steps / self.settings.arch_every)
+        steps = self.schedule.epochs * math.ceil(self.train.steps / self.settings.arch_every)
         seldom = find_strategy(self.settings.strategy).steps_per_gradient(self.settings, counts)
-        return max(1e-3, min(0.1, _LOGIT_TRAVEL / max(1, steps))) * math.sqrt(seldom)
+        return max(1e-3, min(0.1, _LOGIT_TRAVEL / max(1, steps))) * seldom
 
     def run(self, checkpoint: Path, reporter: Reporter | None = None) -> None:
         """Search to the end, saving after every epoch."""
         reporter = reporter or Silent()
-        while self.epoch < self.epochs:
+        while self.epoch < self.schedule.total:
             self.history.append(self._run_epoch(reporter))
             self.epoch += 1
             self._save(checkpoint)
             reporter.epoch(self.history[-1])
         self._run_trials(checkpoint, reporter)
+        if self.strategy.evaluations:
+            lowest = min(evaluation.loss for evaluation in self.strategy.evaluations)
+            self._warn(loss_at_chance(lowest, self.guessing_loss), checkpoint, reporter)
+
+    def _warn(self, warnings: list[str], checkpoint: Path, reporter: Reporter) -> None:
+        """Of what came after the last epoch, in its record; once, also where a finished search is resumed."""
+        new = [warning for warning in warnings if warning not in self.history[-1]["warnings"]]
+        if new:
+            self.history[-1]["warnings"] += new
+            self._save(checkpoint)
+            reporter.epoch(self.history[-1])
 
     def _save(self, checkpoint: Path) -> None:
         if self.fabric.is_global_zero:  # saves the others the writing
@@ -131,8 +143,6 @@ class Search:
         torch.manual_seed(stream_seed(self.settings.seed, "augmentation", self.epoch))
         sampling = stream_generator(self.settings.seed, "paths", self.epoch)
         warmup = self._is_warmup
-        if self.epoch == self.settings.warmup_epochs > 0 and self.settings.warmup_weights == "shared":
-            self.shared.lend_all()
         held_out = self._endless_held_out()
         weight_results, arch_results = [], []
         for step, batch in enumerate(self.train.shuffled(self.settings.seed, "train", self.epoch)):
@@ -140,8 +150,10 @@ class Search:
             weight_results.append(self._weight_step(batch, done, sampling))
             if not warmup and self.strategy.learns and step % self.settings.arch_every == 0:
                 arch_results.append(self._architecture_step(next(held_out), batch, done, sampling))
-            reporter.progress(done + 1, self.epochs * self.train.steps, self._status(warmup))
+            reporter.progress(done + 1, self.schedule.total * self.train.steps, self._status(warmup))
         self.steps.check()
+        if self._is_sharing:
+            self.shared.lend_all()
         return self._record(warmup, weight_results, arch_results)
 
     def _endless_held_out(self) -> Iterator[Batch]:
@@ -150,12 +162,18 @@ class Search:
 
     @property
     def _is_warmup(self) -> bool:
-        return self.epoch < self.settings.warmup_epochs
+        return self.epoch < self.schedule.warmup_epochs
+
+    @property
+    def _is_sharing(self) -> bool:
+        """Learned probabilities are those of operations with weights of their own; networks that are only compared, and
+        trained anew, are compared with the weights that learn fastest."""
+        return self.settings.warmup_weights == "shared" and (self._is_warmup or not self.strategy.learns)
 
     def _progress(self, step: int) -> float:
         """Share of the search after the warm-up that is done."""
-        warmup = self.settings.warmup_epochs * self.train.steps
-        return max(0.0, (step - warmup) / (self.settings.epochs * self.train.steps))
+        warmup = self.schedule.warmup_epochs * self.train.steps
+        return max(0.0, (step - warmup) / (self.schedule.epochs * self.train.steps))
 
     def _choices(self, step: int, sampling: torch.Generator) -> Sequence[Choice | Mixture]:
         if self._is_warmup:
@@ -163,7 +181,7 @@ class Search:
         return self.strategy.weight_choices(sampling, self._progress(step))
 
     def _lr(self, step: int) -> float:
-        return cosine_lr(self.settings.lr, step, self.epochs * self.train.steps)
+        return cosine_lr(self.settings.lr, step, self.schedule.total * self.train.steps)
 
     def _weight_step(self, batch: Batch, step: int, sampling: torch.Generator) -> StepResult:
         images, labels = batch
@@ -171,13 +189,12 @@ class Search:
         # Gradients of operations that were not sampled must be None: zero would move them by momentum and decay.
         self.sgd.zero_grad(set_to_none=True)
         choices = self._choices(step, sampling)
-        sharing = self._is_warmup and self.settings.warmup_weights == "shared"
-        if sharing:
+        if self._is_sharing:
             self.shared.lend(choices)
         outputs = self._forward(images, choices)
         loss = cross_entropy(outputs, labels, label_smoothing=self.settings.label_smoothing)
         torch.autograd.backward(loss)
-        if sharing:
+        if self._is_sharing:
             self.shared.collect(choices)
         self.steps.step(average_gradients(self.fabric, self.supernet.parameters(), loss), "weight loss")
         return StepResult(loss.detach(), (outputs.detach().argmax(1) == labels).float().mean())
@@ -223,10 +240,12 @@ class Search:
 
     def _status(self, warmup: bool) -> str:
         if warmup:
-            return f"warm-up {self.epoch + 1}/{self.settings.warmup_epochs}"
+            return f"warm-up {self.epoch + 1}/{self.schedule.warmup_epochs}"
         bound = self.problem.bounds[0]
         expected = self._ratios()[0] * bound.limit
-        return f"epoch {self.epoch + 1}/{self.epochs}, expected {expected:.3g} of {bound.limit:.3g} {bound.unit}"
+        return (
+            f"epoch {self.epoch + 1}/{self.schedule.total}, expected {expected:.3g} of {bound.limit:.3g} {bound.unit}"
+        )
 
     def _record(self, warmup: bool, weight_results: list[StepResult], arch_results: list[StepResult]) -> Record:
         record = {
@@ -239,8 +258,8 @@ class Search:
         previous = self.history[-1] if self.history else None
         found = self.objective.allowances_are_used  # not where the user chose a penalty
         warnings = [] if warmup else collapse_warnings(record, previous, multipliers_are_found=found)
-        if self.strategy.learns and self.epoch + 1 == self.epochs:
-            warnings += ending_warnings(record)
+        if self.strategy.learns and self.epoch + 1 == self.schedule.total:
+            warnings += ending_warnings(record) + loss_at_chance(record["held_out_loss"], self.guessing_loss)
         return {**record, "warnings": warnings}
 
     def _means(self, part: str, results: list[StepResult]) -> Record:
@@ -248,7 +267,7 @@ class Search:
             return {f"{part}_loss": None, f"{part}_accuracy": None}
         loss, accuracy = (torch.stack([getattr(r, name) for r in results]).mean() for name in ("loss", "accuracy"))
         mean = partial(average, self.fabric)
-        return {f"{part}_loss": float(mean(loss)), f"{part}_accuracy": float(mean(accuracy))}
+        return {f"{part}_loss": float(to_host(mean(loss))), f"{part}_accuracy": float(to_host(mean(accuracy)))}
 
     def log_probs(self) -> list[list[float]]:
         """Log of the probability of every operation in every layer."""

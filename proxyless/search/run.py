@@ -110,6 +110,7 @@ def open_on_first(fabric: Fabric, folder: Path, config: Settings, resume: bool) 
 def run_search(folder: Path, config: RunConfig, problem: Problem, reporter: Reporter, resume: bool) -> SearchResult:
     """Search, or go on with a search, in its folder."""
     search = Search(problem, config.search)
+    config = config.model_copy(update={"search": search.settings})  # with the numbers of epochs that suit the data
     if open_on_first(search.fabric, folder, config, resume):
         search.resume(folder / CHECKPOINT)
     log = LoggingReporter(folder / LOG, search.history, BoardReporter(folder / BOARD, search.history, reporter))

@@ -10,7 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from proxyless.data import Batches, ImageData
 from proxyless.data.base import ImageSplit, limited
-from proxyless.data.batches import Batch
+from proxyless.data.batches import Batch, evaluation_batch
+from proxyless.host import to_host
 from proxyless.nn import MixedLayer, SuperNet, build_network, channels_last
 from proxyless.search.config import SearchSettings
 from proxyless.space import Space
@@ -39,7 +40,8 @@ def inherit(supernet: SuperNet, space: Space, path: Sequence[int]) -> nn.Sequent
 
     The supernet shares no tensor with it. path: index of the operation in each layer.
     """
-    network = build_network(space.network(space.path_ops(path)))
+    device = next(supernet.parameters()).device
+    network = build_network(space.network(space.path_ops(path))).to(device)
     chosen = [
         layer.candidates[str(op)]
         for layer, op in zip(supernet.layers, path, strict=True)
@@ -57,9 +59,10 @@ def recalibrate(network: nn.Module, batches: Iterator[Batch]) -> None:
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # the average over all batches, not a moving one
     network.train()
-    for images, _ in batches:
+    for number, (images, _) in enumerate(batches, 1):
+        for norm in norms:
+            norm.momentum = 1 / number  # the average so far; None asks for it too, and waits for the device
         network(images)
     network.eval()
 
@@ -80,19 +83,19 @@ class SharedEvaluator:
     ) -> None:
         self.supernet, self.space = supernet, space
         device = next(supernet.parameters()).device
-        few = train.take(_calibration_rows(train.labels.numpy()))
+        few = train.take(_calibration_rows(to_host(train.labels).numpy()))
         self.calibration = Batches(data, few, _BATCH_SIZE, device)
-        self.held_out = Batches(data, held_out, _BATCH_SIZE, device)
+        self.held_out = Batches(data, held_out, evaluation_batch(device, data.resolution, _BATCH_SIZE), device)
 
     @torch.no_grad()
     def evaluate(self, path: Sequence[int]) -> Worth:
         """The same images and the same statistics for every path."""
-        network = inherit(self.supernet, self.space, path).to(self.held_out.device)
+        network = inherit(self.supernet, self.space, path)
         recalibrate(network, self.calibration.ordered())
-        loss, right, count = 0.0, 0, 0
+        sums = torch.zeros(2, dtype=torch.float64, device=self.held_out.device)  # read once: no batch waits for the GPU
         for images, labels in self.held_out.ordered():
             outputs = network(images)
-            loss += float(cross_entropy(outputs, labels, reduction="sum"))
-            right += int((outputs.argmax(1) == labels).sum())
-            count += len(labels)
-        return Worth(loss / count, right / count)
+            right = (outputs.argmax(1) == labels).sum()
+            sums += torch.stack([cross_entropy(outputs, labels, reduction="sum").double(), right.double()])
+        loss, accuracy = (to_host(sums) / len(self.held_out.labels)).tolist()
+        return Worth(loss, accuracy)

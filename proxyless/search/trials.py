@@ -24,8 +24,8 @@ def run_trials(
         worth = evaluate(path)
         strategy.record(path, worth.loss, worth.accuracy)
         done, total = len(strategy.evaluations), settings.evaluations
-        best = max(evaluation.accuracy for evaluation in strategy.evaluations)
-        reporter.progress(done, total, f"evaluate network {done}/{total}, best accuracy {best:.2%}")
+        lowest = min(evaluation.loss for evaluation in strategy.evaluations)
+        reporter.progress(done, total, f"evaluate network {done}/{total}, lowest loss {lowest:.4f}")
         if done % _TRIALS_PER_SAVE == 0 or done == total:
             save()
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from proxyless.data import Batches
 from proxyless.fabric import average
+from proxyless.host import to_host
 
 
 @torch.no_grad()
@@ -23,4 +24,4 @@ def accuracy(network: nn.Module, batches: Batches, fabric: Fabric | None = None)
     for images, labels in islice(batches.ordered(), rank, None, world):
         correct += (network(images).argmax(1) == labels).sum()
     network.train(was_training)
-    return round(world * float(average(fabric, correct) if fabric else correct)) / len(batches.labels)
+    return round(world * float(to_host(average(fabric, correct) if fabric else correct))) / len(batches.labels)

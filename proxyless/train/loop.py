@@ -7,10 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from proxyless.chance import guessing_accuracy
 from proxyless.checkpoint import load_checkpoint, save_checkpoint
 from proxyless.data import Batches, ImageData
+from proxyless.data.base import ImageSplit
+from proxyless.data.batches import evaluation_batch
 from proxyless.errors import InputError
 from proxyless.fabric import average_gradients, make_fabric
+from proxyless.host import to_host
 from proxyless.nn import build_network, channels_last, compile_blocks, load_weights, save_weights, share_norms
 from proxyless.optim import SafeSteps, cosine_lr, make_sgd, set_lr
 from proxyless.progress import Record, Reporter, Silent
@@ -31,7 +35,7 @@ class Training:
 
     def __init__(self, architecture: Architecture, data: ImageData, settings: TrainSettings) -> None:
         check_classes(architecture.space, data)
-        self.data, self.settings = data, settings
+        self.data = data
         torch.manual_seed(stream_seed(settings.seed, "initialisation"))
         self.fabric = make_fabric(settings.device, settings.precision)
         device, rank, world = self.fabric.device, self.fabric.global_rank, self.fabric.world_size
@@ -44,15 +48,17 @@ class Training:
         self.steps = SafeSteps(self.sgd)
         train, validation = data.train.divide(settings.validation, settings.seed)
         self.train = Batches(data, train, settings.batch_size, device, rank, world)
-        self.validation = Batches(data, validation, settings.batch_size, device)
+        self.validation = self._evaluated(validation)
         self.train.require_full_batch("training")
+        self.schedule = settings.schedule(self.train.steps)
+        self.settings = settings.model_copy(update={"epochs": self.schedule.epochs})
         self.epoch, self.best_epoch, self.best_accuracy = 0, 0, -1.0
         self.history: list[Record] = []
 
     def run(self, folder: Path, checkpoint: Path, reporter: Reporter | None = None) -> TrainedInfo:
         """Train to the end, saving after every epoch; returns what the best weights are worth."""
         reporter = reporter or Silent()
-        while self.epoch < self.settings.epochs:
+        while self.epoch < self.schedule.epochs:
             loss = self._run_epoch(reporter)
             self._finish_epoch(loss, folder)
             save_checkpoint(checkpoint, self.state_dict())
@@ -67,16 +73,16 @@ class Training:
         settings, losses = self.settings, []
         torch.manual_seed(stream_seed(settings.seed, "augmentation", self.epoch))
         for step, (images, labels) in enumerate(self.train.shuffled(settings.seed, "train", self.epoch)):
-            done, total = self.epoch * self.train.steps + step, settings.epochs * self.train.steps
-            set_lr(self.sgd, cosine_lr(settings.lr, done, total, settings.warmup_epochs * self.train.steps))
+            done, total = self.epoch * self.train.steps + step, self.schedule.steps
+            set_lr(self.sgd, cosine_lr(settings.lr, done, total, self.schedule.warmup_steps))
             self.sgd.zero_grad(set_to_none=True)
             loss = cross_entropy(self._forward(images), labels, label_smoothing=settings.label_smoothing)
             torch.autograd.backward(loss)
             losses.append(average_gradients(self.fabric, self.network.parameters(), loss))
             self.steps.step(losses[-1], "training loss")
-            reporter.progress(done + 1, total, f"epoch {self.epoch + 1}/{settings.epochs}")
+            reporter.progress(done + 1, total, f"epoch {self.epoch + 1}/{self.schedule.epochs}")
         self.steps.check()
-        return float(torch.stack(losses).mean())
+        return float(to_host(torch.stack(losses).mean()))
 
     def _forward(self, images: Tensor) -> Tensor:
         with self.fabric.autocast():
@@ -86,6 +92,10 @@ class Training:
     def _accuracy(self, batches: Batches) -> float:
         with self.fabric.autocast():
             return accuracy(self.network, batches, self.fabric)
+
+    def _evaluated(self, split: ImageSplit) -> Batches:
+        device = self.fabric.device
+        return Batches(self.data, split, evaluation_batch(device, split.resolution, self.settings.batch_size), device)
 
     def _finish_epoch(self, loss: float, folder: Path) -> None:
         value = self._accuracy(self.validation)
@@ -97,7 +107,6 @@ class Training:
         self.history.append({"epoch": self.epoch, "train_loss": loss, "validation_accuracy": value})
 
     def _describe(self) -> TrainedInfo:
-        test = Batches(self.data, self.data.test, self.settings.batch_size, self.fabric.device)
         return TrainedInfo(
             data=self.data.source,
             limit=self.settings.limit,
@@ -106,7 +115,8 @@ class Training:
             std=self.data.std,
             best_epoch=self.best_epoch,
             validation_accuracy=self.best_accuracy,
-            test_accuracy=self._accuracy(test),
+            guessing_accuracy=guessing_accuracy(self.data.test.labels),
+            test_accuracy=self._accuracy(self._evaluated(self.data.test)),
         )
 
     def state_dict(self) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def run_training(
         space=architecture.space.name,
         space_args=dict(architecture.space.args),
         ops=architecture.op_names,
-        train=settings,
+        train=training.settings,
     )
     if open_on_first(training.fabric, folder, config, resume):
         training.resume(folder / CHECKPOINT)

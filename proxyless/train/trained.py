@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from proxyless.chance import accuracy_at_chance
 from proxyless.config import MAX_COUNT, MAX_SEED
 from proxyless.errors import InputError
 from proxyless.files import read_model, write_json
@@ -25,7 +26,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class TrainedInfo(BaseModel):
-    """What is needed to use and to check the weights. Accuracies are shares from 0 to 1."""
+    """What is needed to use and to check the weights. Accuracies are shares from 0 to 1.
+
+    guessing_accuracy: what one reaches on the test images without looking at them.
+    """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     format: Literal["trained/1"] = "trained/1"
@@ -37,6 +41,14 @@ class TrainedInfo(BaseModel):
     best_epoch: int = Field(ge=0, le=MAX_COUNT)
     validation_accuracy: Share
     test_accuracy: Share
+    guessing_accuracy: Share = 0.0
+
+    @property
+    def warnings(self) -> list[str]:
+        """One sentence where nothing was learned."""
+        if self.test_accuracy > self.guessing_accuracy:
+            return []
+        return [accuracy_at_chance(self.test_accuracy, self.guessing_accuracy)]
 
 
 @dataclass(frozen=True)

@@ -78,8 +78,8 @@ def test_a_directly_written_model_is_the_exported_one(format_: Format, exported:
     runtime = find_runtime(format_.runtime)
     direct, path = tmp_path / f"direct{runtime.suffix}", exported.path(ModelFile(format_))
     runtime.writer_of("float32")(lower(_NETWORK.layers, folded_weights(exported.network), batch=1), direct)
-    assert format_.structure(direct) == format_.structure(path)
-    by_export, by_hand = format_.load(path), format_.load(direct)
+    assert format_.tools.structure(direct) == format_.tools.structure(path)
+    by_export, by_hand = format_.tools.load(path), format_.tools.load(direct)
     for image in _IMAGES[:8]:
         expected = by_export(image[None])
         np.testing.assert_allclose(by_hand(image[None]), expected, atol=2e-6 * np.abs(expected).max())

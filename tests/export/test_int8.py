@@ -59,7 +59,7 @@ def test_every_file_of_a_trained_network_passes_every_check(exported: Path) -> N
 
 def test_an_int8_file_computes_in_integers_throughout(exported: Path) -> None:
     for format_ in find_formats(_FORMATS):
-        structure = format_.structure(exported / ModelFile(format_, "int8").file_name)
+        structure = format_.tools.structure(exported / ModelFile(format_, "int8").file_name)
         assert structure.float_layers == 0
         assert structure.delegated in (True, None)
 
@@ -72,13 +72,13 @@ def test_a_file_that_is_float_at_its_ends_passes_too(name: str, trained: Path, e
     network = load_trained(trained).network
     with torch.no_grad():
         logits = network(torch.from_numpy(images)).numpy()
-    recipe = next(entry for entry in format_.recipes["int8"] if entry.float_layers)
+    recipe = next(entry for entry in format_.tools.recipes["int8"] if entry.float_layers)
     path = tmp_path / ModelFile(format_, "int8").file_name
     recipe.make(exported / ModelFile(format_).file_name, path, images[:40])
     reference = Reference(lambda: iter([images]), logits.argmax(1), logits)
     report = verify(ModelFile(format_, "int8"), path, reference, Expected.of(_NETWORK.layers), recipe.name, 10.0)
     assert failed(report.checks) == []
-    assert format_.structure(path).float_layers == 2
+    assert format_.tools.structure(path).float_layers == 2
 
 
 @pytest.mark.parametrize("count", [3, 20])
@@ -89,9 +89,9 @@ def test_any_number_of_images_calibrates_by_histograms(count: int, tmp_path: Pat
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"  # as exported files have it
     onnx.save(model, tmp_path / "float.onnx")
     images = np.random.default_rng(0).standard_normal((count, 3, 32, 32), np.float32)
-    recipe = next(entry for entry in format_.recipes["int8"] if entry.name == "percentile")
+    recipe = next(entry for entry in format_.tools.recipes["int8"] if entry.name == "percentile")
     recipe.make(tmp_path / "float.onnx", tmp_path / "int8.onnx", images)
-    assert format_.structure(tmp_path / "int8.onnx").float_layers == 0
+    assert format_.tools.structure(tmp_path / "int8.onnx").float_layers == 0
 
 
 def _reference(logits: np.ndarray) -> Reference:
@@ -101,7 +101,7 @@ def _reference(logits: np.ndarray) -> Reference:
 
 def test_recipes_are_tried_in_order_until_one_loses_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (format_,) = find_formats(["onnx"])
-    names = [recipe.name for recipe in format_.recipes["int8"]]
+    names = [recipe.name for recipe in format_.tools.recipes["int8"]]
     passes = iter([False, False, True])
     made: list[str] = []
 
@@ -149,7 +149,7 @@ def test_a_directly_written_int8_model_has_the_layers_of_the_float_one(name: str
     paths = {dtype: tmp_path / f"{dtype}{runtime.suffix}" for dtype in runtime.dtypes}
     for dtype, path in paths.items():
         runtime.writer_of(dtype)(lower(network.layers, random_weights()), path)
-    real, integer = (format_.structure(path) for path in paths.values())
+    real, integer = (format_.tools.structure(path) for path in paths.values())
     assert (real.convolutions, real.depthwise) == (integer.convolutions, integer.depthwise)
     assert integer.float_layers == 0 < real.float_layers
     assert paths["int8"].stat().st_size < 0.6 * paths["float32"].stat().st_size

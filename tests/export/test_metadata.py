@@ -34,7 +34,7 @@ def model(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def _logits(path: Path) -> np.ndarray:
-    run = FORMATS[path.suffix[1:]].load(path)
+    run = FORMATS[path.suffix[1:]].tools.load(path)
     return np.concatenate([run(image[None]) for image in _IMAGES])
 
 

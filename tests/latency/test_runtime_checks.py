@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from export.formats import FORMATS
 from latency.deployed import runtime_of
 from latency.runtimes import RUNTIMES, Runtime
 from latency.settings import ProfileSettings
@@ -28,15 +29,23 @@ def test_a_package_that_is_missing_is_named_with_its_extra() -> None:
         missing.check_target(None, 1, here=True)
     assert missing.check_target(None, 1, here=False) == "cpu"  # the device may have it
     with pytest.raises(InputError, match="not installed here"):
-        replace(missing, writes_with_package=True).check_target(None, 1, here=False)
+        replace(missing, writes_with=("nothing_like_it",)).check_target(None, 1, here=False)
 
 
 def test_every_runtime_is_a_dependency_or_an_extra() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-    required = {re.split("[><=]", line)[0].replace("-", "_") for line in project["dependencies"]}
     for runtime in RUNTIMES.values():
-        extra = project["optional-dependencies"].get(runtime.name, [])
-        assert runtime.package in required or [line.split(">=")[0] for line in extra] == [runtime.package]
+        extra = project["optional-dependencies"].get(runtime.extra or runtime.name, [])
+        brought = {re.split("[><=]", line)[0].replace("-", "_") for line in (*project["dependencies"], *extra)}
+        assert {runtime.package, *runtime.writes_with, *runtime.quantizes_with} <= brought
+
+
+def test_every_format_is_written_with_its_extra() -> None:
+    extras = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    for format_ in FORMATS.values():
+        assert set(format_.packages) <= {re.split("[><=]", line)[0].replace("-", "_") for line in extras[format_.extra]}
 
 
 def test_a_batch_that_a_runtime_cannot_take_is_refused() -> None:

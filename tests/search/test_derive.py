@@ -1,6 +1,7 @@
 """Exact derivation against brute force."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -22,14 +23,30 @@ def _bound(
     return Bound(name, "ms", constant, tuple(map(tuple, layers)), limit, least)
 
 
+def _sensible(log_probs: Rows, bounds: Sequence[Bound], path: Sequence[int]) -> bool:
+    """By the words of the rule: whoever costs more than three times as much as another is twice as probable as it."""
+    return not any(
+        0 < 3 * bound.layers[layer][other] < bound.layers[layer][op] and math.exp(row[op] - row[other]) < 2
+        for layer, (row, op) in enumerate(zip(log_probs, path, strict=True))
+        for other in range(len(row))
+        for bound in bounds
+    )
+
+
 def _value(log_probs: Rows, path: Sequence[int]) -> float:
     return sum(row[op] for row, op in zip(log_probs, path, strict=True))
 
 
-def _fitting(log_probs: Rows, bounds: Sequence[Bound]) -> list[float]:
-    """Log-probabilities of all networks that keep the bounds, best first."""
+def _paths(log_probs: Rows, bounds: Sequence[Bound]) -> list[tuple[int, ...]]:
+    """The networks that keep the bounds, of those with evidence where there are any; the most probable ones first."""
     paths = itertools.product(*(range(len(row)) for row in log_probs))
-    return sorted((_value(log_probs, path) for path in paths if keeps(path, bounds)), reverse=True)
+    fitting = [path for path in paths if keeps(path, bounds)]
+    sensible = [path for path in fitting if _sensible(log_probs, bounds, path)]
+    return sorted(sensible or fitting, key=lambda path: -_value(log_probs, path))
+
+
+def _fitting(log_probs: Rows, bounds: Sequence[Bound]) -> list[float]:
+    return [_value(log_probs, path) for path in _paths(log_probs, bounds)]
 
 
 def _problem(seed: int, share: float, layers: int, count: int) -> tuple[Rows, list[Bound]]:
@@ -86,17 +103,102 @@ def test_one_of_the_allowances_is_used_where_a_network_does(
     paths = [path for path in itertools.product(*(range(len(row)) for row in log_probs)) if keeps(path, bounds)]
     if not paths:
         return
-    using = [path for path in paths if any(bound.cost(path) >= bound.least for bound in bounds)]
+    sensible = [path for path in paths if _sensible(log_probs, bounds, path)]
     path = derive_path(log_probs, bounds)
     assert keeps(path, bounds)
-    assert _value(log_probs, path) >= max(_value(log_probs, path) for path in using or paths) - 1e-4
-    assert not using or any(bound.cost(path) >= bound.least * (1 - 1e-6) for bound in bounds)
+    if not sensible:
+        return
+    base = max(sensible, key=lambda each: _value(log_probs, each))
+    if any(bound.cost(base) >= bound.least for bound in bounds):
+        assert _value(log_probs, path) >= _value(log_probs, base) - 1e-4
+        return
+    filled = [(bound, each) for bound in bounds for each in sensible if _improves(log_probs, bound, base, each)]
+    using = [each for bound, each in filled if bound.cost(each) >= bound.least]
+    if using:
+        assert _value(log_probs, path) >= max(_value(log_probs, each) for each in using) - 1e-4
+        assert any(bound.cost(path) >= bound.least * (1 - 1e-6) for bound in bounds)
+    else:
+        most = max(bound.cost(each) / bound.least for bound, each in filled)
+        assert max(bound.cost(path) / bound.least for bound in bounds) >= 0.96 * most - 1e-6
+
+
+def _improves(log_probs: Rows, bound: Bound, base: Sequence[int], path: Sequence[int]) -> bool:
+    """Nothing dearer than `base` has stands where that is more than twice as probable."""
+    return all(
+        bound.layers[layer][op] <= bound.layers[layer][mine] or math.exp(row[mine] - row[op]) <= 2
+        for layer, (row, op, mine) in enumerate(zip(log_probs, path, base, strict=True))
+    )
+
+
+_CLIFF = Bound(
+    "latency",
+    "ms",
+    0.3,
+    (
+        (0.11, 0.17, 2.18, 0.20, 0.31, 4.10, 0.0),
+        *(((0.10, 0.16, 0.60, 0.19, 0.30, 1.10, 0.0),) * 8),
+    ),
+    2.9,
+    0.97 * 2.9,
+)
+"""As measured on LiteRT: kernels 3, 5 and 7 with expansions 3 and 6, then the skip; 7x7 has no fast kernel there."""
+
+
+def _undecided(k5e6: float) -> Rows:
+    """The first layer as it was found, and eight that did not decide; `k5e6`: its probability there."""
+    first = [0.22, 0.43, 0.01, 0.15, 0.14, 0.01, 0.04]
+    others = [0.25, 0.15, 0.02, 0.24, k5e6, 0.01, 0.33 - k5e6]
+    return np.log([first, *[others] * 8]).tolist()
+
+
+def test_a_budget_is_not_filled_with_one_dear_operation_that_nobody_prefers() -> None:
+    """`k7e3` of probability 0.01 in the first layer was 78 % of the milliseconds of what was found."""
+    path = derive_path(_undecided(0.14), [_CLIFF])
+    assert 0.97 * 2.9 <= _CLIFF.cost(path) <= 2.9
+    shares = [row[op] / _CLIFF.cost(path) for row, op in zip(_CLIFF.layers, path, strict=True)]
+    assert max(shares) < 0.2
+
+
+def test_a_budget_that_the_evidence_does_not_fill_stays_unused() -> None:
+    log_probs = _undecided(0.05)
+    path = derive_path(log_probs, [_CLIFF])
+    assert 1.9 < _CLIFF.cost(path) < 0.8 * 2.9  # `k3e6` everywhere, which is about as probable as `k3e3`
+    for row, op in zip(log_probs, path, strict=True):
+        assert row[op] >= max(row) - math.log(2)
+
+
+def test_a_dear_operation_with_evidence_is_taken() -> None:
+    first = [0.1, 0.1, 0.7, 0.04, 0.03, 0.02, 0.01]
+    others = [[0.25, 0.15, 0.02, 0.24, 0.14, 0.01, 0.19]] * 8
+    path = derive_path(np.log([first, *others]).tolist(), [replace(_CLIFF, limit=4.0, least=3.88)])
+    assert path[0] == 2
+
+
+def test_an_allowance_is_used_where_all_are_about_equally_probable() -> None:
+    rng = np.random.default_rng(0)
+    log_probs = np.log(rng.dirichlet(100 * np.ones(7), 9)).tolist()
+    for limit in (1.5, 2.0, 2.9):
+        path = derive_path(log_probs, [replace(_CLIFF, limit=limit, least=0.97 * limit)])
+        assert 0.97 * limit <= _CLIFF.cost(path) <= limit
+        assert not {2, 5} & set(path)  # the cliff has no evidence
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_budget_of_exactly_the_minimum_is_met(seed: int) -> None:
+    """Of 120 such problems 2 were refused with «the smallest is predicted to take» the very budget."""
+    for share in range(3):
+        rng = np.random.default_rng([seed, share])
+        layers = [(rng.random(7) * 10.0 ** rng.integers(-3, 3)).tolist() for _ in range(21)]
+        loose = _bound(layers, np.inf, 10 * float(rng.random()))
+        log_probs = np.log(rng.dirichlet(np.ones(7), 21)).tolist()
+        path = derive_path(log_probs, [replace(loose, limit=loose.min_cost)])
+        assert path == [int(np.argmin(row)) for row in layers]
 
 
 def test_it_is_not_the_most_probable_operation_of_each_layer() -> None:
     log_probs = np.log([[0.4, 0.6], [0.1, 0.9]]).tolist()
-    costs = ((1.0, 5.0), (1.0, 5.0))
-    assert derive_path(log_probs, [_bound(costs, 6.0)]) == [0, 1]
+    costs = ((2.0, 5.0), (2.0, 5.0))
+    assert derive_path(log_probs, [_bound(costs, 7.0)]) == [0, 1]
     assert derive_path(log_probs, [_bound(costs, 10.0)]) == [1, 1]
 
 
@@ -130,6 +232,12 @@ def test_what_was_evaluated_comes_first_where_it_fits() -> None:
     assert choose_path(log_probs, [_bound(costs, 6.0)]) in ([1, 0], [0, 1])
     found = candidate_paths(log_probs, [_bound(costs, 6.0)], evaluated, 4)
     assert found[0] == [1, 0] and sorted(found) == [[0, 0], [0, 1], [1, 0]]
+
+
+def test_what_was_evaluated_as_better_is_not_given_up_to_use_an_allowance() -> None:
+    log_probs = np.log([[0.5, 0.5], [0.5, 0.5]]).tolist()
+    bound = _bound(((1.0, 3.0), (1.0, 3.0)), 6.0, least=5.8)
+    assert choose_path(log_probs, [bound], [[1, 0], [1, 1]]) == [1, 0]
 
 
 def test_an_evaluated_network_that_leaves_the_budget_unused_is_not_taken_where_one_uses_it() -> None:

@@ -69,8 +69,8 @@ def test_networks_are_distinct_keep_every_bound_and_are_ranked_by_what_they_are_
         assert cost.params <= 150_000
     for cell in (networks[:4], networks[4:]):
         assert len({network.architecture.ops for network in cell}) == 4
-        accuracies = [network.worth.accuracy for network in cell if network.worth]
-        assert len(accuracies) == 4 and accuracies == sorted(accuracies, reverse=True)
+        losses = [network.worth.loss for network in cell if network.worth]
+        assert len(losses) == 4 and losses == sorted(losses)
 
 
 def test_the_worth_is_that_of_the_plain_network_with_the_supernets_weights(run: Path) -> None:
@@ -152,17 +152,17 @@ def test_a_search_on_a_part_of_synthetic_images_is_evaluated_on_that_part(tmp_pa
 def test_the_front_against_its_definition() -> None:
     rng = random.Random(0)
     places = [("abc"[rng.randrange(3)], rng.randrange(1, 8), rng.randrange(8) / 8) for _ in range(60)]
-    networks = [_made(target, float(ms), accuracy) for target, ms, accuracy in places]
-    for (target, ms, accuracy), front in zip(places, on_front(networks), strict=True):
-        others = [(m, a) for t, m, a in places if t == target and (m, a) != (ms, accuracy)]
-        assert front == all(m > ms or a < accuracy for m, a in others)
+    networks = [_made(target, float(ms), loss) for target, ms, loss in places]
+    for (target, ms, loss), front in zip(places, on_front(networks), strict=True):
+        others = [(m, x) for t, m, x in places if t == target and (m, x) != (ms, loss)]
+        assert front == all(m > ms or x > loss for m, x in others)
 
 
-def _made(target: str, ms: float, accuracy: float) -> GalleryNetwork:
+def _made(target: str, ms: float, loss: float) -> GalleryNetwork:
     from proxyless.api.target import make_target
 
     made = Architecture(_SPACE, architecture(MIXED_OPS, _SPACE).ops, make_target(_TABLE, 10.0, ms))
-    return GalleryNetwork("x.json", 1, target, made, -1.0, Worth(1.0, accuracy))
+    return GalleryNetwork("x.json", 1, target, made, -1.0, Worth(loss, 0.5))
 
 
 def test_the_command_writes_networks_gallery_and_picture(run: Path, tmp_path: Path) -> None:

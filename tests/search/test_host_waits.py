@@ -72,7 +72,8 @@ def test_an_architecture_step_waits_for_its_gradient_only(
     waits: list[torch.Size] = []
 
     def values(tensor: Tensor) -> Tensor:
-        assert tensor.device.type == "meta"
+        if tensor.device.type == "cpu":
+            return tensor
         waits.append(tensor.shape)
         return torch.ones(tensor.shape)
 

@@ -17,7 +17,6 @@ from proxyless.nn.blocks import ConvBlock, MBConv
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
-from proxyless.search.strategies.adam import AdamStrategy
 from proxyless.search.strategies.gradient import GradientStrategy
 from proxyless.space.bounds import Bound
 from tests.helpers import toy_space
@@ -162,8 +161,10 @@ def test_a_logit_that_is_always_pushed_moves_by_15_at_the_default_learning_rate(
         with torch.no_grad():
             logits.zero_()  # all operations stay equally likely to be compared
         push = torch.zeros_like(logits)
-        push[0, 0] = -1.0 if 0 in strategy._compare(generator)[0] else 0.0
-        AdamStrategy._apply(strategy, push)
+        strategy._draw(generator)
+        push[0, 0] = -1.0
+        with torch.no_grad():
+            strategy.steps.step(logits, push, strategy._mask())
         way += float(logits.detach()[0, 0])
     assert way == pytest.approx(15, rel=0.1)
 

@@ -24,14 +24,15 @@ _TABLE = table_by_macs(_SPACE)
 _HERE = LocalDevice()
 
 
-def _result(seed: int = 0) -> SearchResult:
+def _result(seed: int = 0, alpha: float = 20.0) -> SearchResult:
+    """alpha: the larger, the more alike are the probabilities."""
     rng = np.random.default_rng(seed)
     return SearchResult(
         space="tiny",
         space_args=dict(_SPACE.args),
         budget_ms=7.0,
         ops=[[op.name for op in layer.ops] for layer in _SPACE.layers],
-        log_probs=[np.log(rng.dirichlet(np.ones(len(layer.ops)))).tolist() for layer in _SPACE.layers],
+        log_probs=[np.log(rng.dirichlet(alpha * np.ones(len(layer.ops)))).tolist() for layer in _SPACE.layers],
     )
 
 
@@ -68,6 +69,24 @@ def test_a_budget_is_used_though_large_networks_are_much_slower_than_predicted(
     bounds = [latency_bound(_TABLE.costs(_SPACE), budget_ms)]
     _, measured_ms = refine.refined_path(_result(), _TABLE, budget_ms, bounds, _HERE)
     assert 0.95 * budget_ms <= measured_ms <= budget_ms
+
+
+def test_a_budget_is_used_as_far_as_the_evidence_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The smallest operation is a hundred times as probable as any other: nothing else is measured for its own sake."""
+    measured: list[float] = []
+
+    def measure(table: object, space: Space, networks: dict[str, Architecture], device: object) -> dict[str, float]:
+        found = {name: _real_ms(network.ops, 1.0) for name, network in networks.items()}
+        measured.extend(found.values())
+        return found
+
+    monkeypatch.setattr(refine, "measure_networks", measure)
+    rows = [np.log([0.94, *[0.01] * (len(layer.ops) - 1)]).tolist() for layer in _SPACE.layers]
+    result = _result().model_copy(update={"log_probs": rows})
+    bounds = [latency_bound(_TABLE.costs(_SPACE), 6.0)]
+    path, measured_ms = refine.refined_path(result, _TABLE, 6.0, bounds, _HERE)
+    assert path == [0] * len(_SPACE.layers) and measured_ms < 5.0
+    assert len(measured) < 20
 
 
 def test_nothing_is_promised_where_everything_is_slower_than_predicted(monkeypatch: pytest.MonkeyPatch) -> None:

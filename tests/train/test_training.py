@@ -33,7 +33,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(tmp_path: Path) -> None
     training = Training(_SMALLEST, toy_data(), _QUICK)
     training.train.mean[0] = math.nan
     before = {name: value.clone() for name, value in training.network.state_dict().items() if "running" not in name}
-    with pytest.raises(CheckError, match="the training loss became nan; the last checkpoint is kept"):
+    with pytest.raises(CheckError, match="the training loss or its gradient became nan; the last checkpoint is kept"):
         training.run(tmp_path, tmp_path / "checkpoint.pt")
     for name, value in training.network.state_dict().items():
         assert "running" in name or "num_batches" in name or torch.equal(value, before[name])

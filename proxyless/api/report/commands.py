@@ -133,8 +133,8 @@ def _export_flags(folders: RunFolders, exported: Exported, dtypes: Collection[st
 
 def _flags(settings: Mapping[str, Any], defaults: Settings) -> list[Any]:
     """The settings that are not the default."""
-    known = defaults.model_dump()
-    changed = {name: value for name, value in settings.items() if name in known and value != known[name]}
+    known = type(defaults).model_fields
+    changed = {name: value for name, value in settings.items() if name in known and value != getattr(defaults, name)}
     groups = [(f"--{name}",) if value is True else (f"--{name}", value) for name, value in changed.items()]
     return [word for group in groups for word in group]
 

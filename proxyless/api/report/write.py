@@ -4,10 +4,16 @@ from pathlib import Path
 
 from proxyless.api.report.collect import collect
 from proxyless.errors import InputError
+from proxyless.extras import require
 from proxyless.files import write_text
 from proxyless.report.content import Content
 
 PAGE = "report.html"
+
+
+def require_report() -> None:
+    """Raise InputError unless all that draws the page is installed."""
+    require("a report", "report", ["jinja2", "markupsafe", "plotly"])
 
 
 def report(run: Path | str, output: Path | str | None = None) -> Content:
@@ -16,11 +22,13 @@ def report(run: Path | str, output: Path | str | None = None) -> Content:
     output: the page; None means `report.html` in the run. Returns what the page says.
 
     Raises:
-        InputError: not the folder of a run, a damaged file in it, or a page that cannot be written.
+        InputError: not the folder of a run, a damaged file in it, a page that cannot be written, or packages for it
+            that are not installed.
     """
     path = Path(output) if output is not None else Path(run) / PAGE
     if path.is_dir() or path.suffix not in (".html", ".htm"):
         raise InputError(f"a report is a file such as {PAGE}, got {path}; give -o PAGE.html")
+    require_report()
     content = collect(run)
     from proxyless.report.page import render  # drawing takes a second to import
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from proxyless.nn import Choice
 from proxyless.search.config import SearchSettings
-from proxyless.search.sampling import sample_pairs, sample_path
+from proxyless.search.sampling import active_probs, draw_evenly, sample_pairs
 from proxyless.search.strategies.adam import AdamStrategy, measured
 from proxyless.search.strategies.base import StepInputs, StepResult
 
@@ -16,9 +16,18 @@ from proxyless.search.strategies.base import StepInputs, StepResult
 class GradientStrategy(AdamStrategy):
     """One forward and backward pass of a sampled path gives the gradient of the gates.
 
-    gates `all`: every operation of every layer gets its gradient, re-computed in the backward pass.
     gates `two`: two operations per layer are sampled and compared (section 3.3.1); afterwards both logits
     are shifted alike, so that the probabilities of the others do not move.
+    gates `all`: the active operation is compared with every other one of its layer, re-computed in the backward pass.
+
+    **Which operation is active.** `dL/dg_j - dL/dg_a` is what it costs to *add* a little of `j` to `a`, and stands for
+    what it costs to put `j` in the place of `a`. Behind a normalisation these differ, and always to the disadvantage
+    of the inactive one. Averaged over both ends, active `a` and active `j`, it is the trapezoidal rule: exact for a
+    loss that is quadratic in the gates. So the active one of a pair is drawn evenly, and where all are compared, each
+    comparison is divided by how often it is seen from this end.
+
+    **Costs** of a pair are weighted as its losses are: by the probabilities within the pair. Otherwise the multiplier
+    would mean something else in every layer, and change as layers decide.
     """
 
     compared: list[list[int]]
@@ -28,56 +37,65 @@ class GradientStrategy(AdamStrategy):
         return max(1.0, mean(counts) / 2) if settings.gates == "two" else 1.0
 
     def _gradient(self, inputs: StepInputs, logits: Tensor) -> tuple[Tensor, StepResult]:
-        self.compared = self._compare(inputs.generator)
-        choices = self._choices(logits, inputs.generator)
-        loss, result = measured(inputs.forward(inputs.held_out[0], choices), inputs.held_out)
+        active = self._draw(inputs.generator)
+        loss, result = measured(inputs.forward(inputs.held_out[0], self._choices(logits, active)), inputs.held_out)
         return torch.autograd.grad(self._total(loss, logits), logits)[0], result
 
-    def _compare(self, generator: torch.Generator) -> list[list[int]]:
-        """Per layer, the operations whose gates are compared in this step."""
-        if self.settings.gates == "all":
-            return [list(range(count)) for count in self.architecture.counts]
-        return sample_pairs(self.architecture.logits.detach(), generator)
+    def _draw(self, generator: torch.Generator) -> list[int]:
+        """Set what is compared in this step; returns the operation of each layer that computes the output."""
+        pairs = sample_pairs(self.architecture.logits.detach(), generator)
+        every = [list(range(count)) for count in self.architecture.counts]
+        self.compared = every if self.settings.gates == "all" else pairs
+        return draw_evenly(pairs, generator)
 
-    def _choices(self, logits: Tensor, generator: torch.Generator) -> list[Choice]:
-        """The active operation is sampled from the probabilities renormalised over the compared ones."""
-        index, mask = _padded(self.compared)
-        here = self.architecture.logits.detach().gather(1, index).where(mask, -torch.inf)
-        active = self._active(here, generator)
-        index, mask = index.to(logits.device, non_blocking=True), mask.to(logits.device, non_blocking=True)
-        probs = logits.gather(1, index).where(mask, -torch.inf).softmax(1)
+    def _choices(self, logits: Tensor, active: Sequence[int]) -> list[Choice]:
+        longest = max(map(len, self.compared))
+        padded = torch.tensor([row + row[-1:] * (longest - len(row)) for row in self.compared])
+        rows = self._gates(logits, active).gather(1, padded.to(logits.device, non_blocking=True))
         return [
-            Choice(operations[position], tuple(operations), row[: len(operations)])
-            for operations, position, row in zip(self.compared, active, probs, strict=True)
+            Choice(op, tuple(operations), row[: len(operations)])
+            for op, operations, row in zip(active, self.compared, rows, strict=True)
         ]
 
+    def _gates(self, logits: Tensor, active: Sequence[int]) -> Tensor:
+        """(layers, most operations): values whose gradients are those of the gates; they change no output.
+
+        With the softmax `p` over what is compared, to swap `j` for the active `a` has the slope `p_a p_j` in
+        `alpha_j - alpha_a`.
+        """
+        columns = torch.tensor(active)[:, None]
+        weights = self._weights(columns).to(logits.device, logits.dtype, non_blocking=True)
+        columns = columns.to(logits.device, non_blocking=True)
+        difference = logits - logits.gather(1, columns)
+        swaps = torch.where(weights > 0, weights * difference, 0.0)
+        return swaps.scatter(1, columns, -swaps.sum(1, keepdim=True))
+
+    def _weights(self, active: Tensor) -> Tensor:
+        """(layers, most operations): `p_a p_j` over what is compared, divided by `2 pi_a`, for how often this end is
+        seen; zero for the active one itself. active: (layers, 1)."""
+        logits = self.architecture.logits.detach().double()
+        probs = logits.where(self._mask(), -torch.inf).softmax(1)
+        seen = active_probs(logits).gather(1, active) if self.settings.gates == "all" else 0.5
+        return (probs.gather(1, active) * probs / (2 * seen)).scatter(1, active, 0.0)
+
+    def _mask(self) -> Tensor:
+        """(layers, most operations): what is compared."""
+        mask = torch.zeros(self.architecture.logits.shape, dtype=torch.bool)
+        for row, operations in zip(mask, self.compared, strict=True):
+            row[operations] = True
+        return mask
+
     def _probs(self, logits: Tensor) -> Tensor:
-        """The softmax, as a function of the compared logits alone: their joint weight does not move in this step."""
-        index, mask = (part.to(logits.device, non_blocking=True) for part in _padded(self.compared))
-        now = logits.detach().softmax(1)
-        joint = now.gather(1, index).where(mask, 0.0).sum(1, keepdim=True)
-        within = logits.gather(1, index).where(mask, -torch.inf).softmax(1) * joint
-        return now.scatter(1, index, 0.0).scatter_add(1, index, within)
+        """The softmax, with the gradient of the one over what is compared."""
+        mask = self._mask().to(logits.device, non_blocking=True)
+        within = logits.where(mask, -torch.inf).softmax(1)
+        return logits.detach().softmax(1) + (within - within.detach())
 
-    def _active(self, logits: Tensor, generator: torch.Generator) -> list[int]:
-        """Per layer, the position among the compared operations of the one that computes the output."""
-        return sample_path(logits, generator)
-
+    @torch.no_grad()
     def _apply(self, gradient: Tensor) -> None:
         """Step the compared logits only, keeping their joint weight in the softmax."""
-        logits = self.architecture.logits
-        index, _ = _padded(self.compared)
-        compared = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, index, True)
-        before = logits.detach().clone()
-        super()._apply(gradient.where(compared, 0.0))
-        with torch.no_grad():
-            weight, moved = (values.where(compared, -torch.inf).logsumexp(1) for values in (before, logits))
-            logits.copy_((logits + (weight - moved)[:, None]).where(compared, before))
-
-
-def _padded(compared: list[list[int]]) -> tuple[Tensor, Tensor]:
-    """Indices (layers, most compared), shorter rows repeating their last, and which of them count."""
-    longest = max(map(len, compared))
-    index = torch.tensor([row + row[-1:] * (longest - len(row)) for row in compared])
-    mask = torch.arange(longest) < torch.tensor([[len(row)] for row in compared])
-    return index, mask
+        logits, compared = self.architecture.logits, self._mask()
+        before = logits.clone()
+        self.steps.step(logits, gradient, compared)
+        weight, moved = (values.where(compared, -torch.inf).logsumexp(1) for values in (before, logits))
+        logits.copy_((logits + (weight - moved)[:, None]).where(compared, before))

@@ -12,6 +12,7 @@ import torch
 from sklearn.linear_model import Ridge
 from torch.nn.functional import one_hot
 
+from proxyless.host import to_host
 from proxyless.search.samplers import SAMPLERS, Path, Trial
 from proxyless.search.strategies.base import Evaluation, Setting, Strategy
 from proxyless.seeds import stream_seed
@@ -39,7 +40,7 @@ class SampledStrategy(Strategy):
         ratios = self.expected(
             torch.zeros_like(self.architecture.logits).scatter_(1, rows, 1.0).to(self.expected.costs)
         )
-        score = -float(self.objective.total(ratios.new_tensor(loss), ratios))
+        score = -float(to_host(self.objective.total(ratios.new_tensor(loss), ratios)))
         self._evaluations.append(Evaluation(path, loss, accuracy, score))
 
     @property
@@ -69,5 +70,5 @@ def additive_log_probs(trials: Sequence[Trial], counts: Sequence[int]) -> list[l
     hot = torch.cat([one_hot(column, count) for column, count in zip(paths.T, counts, strict=True)], 1)
     scores = np.array([trial.score for trial in trials])
     spread = float(scores.std()) or 1.0
-    model = Ridge(alpha=1.0).fit(hot.numpy(), (scores - scores.mean()) / spread)
+    model = Ridge(alpha=1.0).fit(to_host(hot).numpy(), (scores - scores.mean()) / spread)
     return [row.log_softmax(0).tolist() for row in torch.split(torch.from_numpy(model.coef_), list(counts))]
