@@ -128,7 +128,7 @@ def main() -> None:
     result = {
         "space": arguments.space,
         "target": table.target,
-        "machine": table.device["processor"],
+        "machine": table.device.processor,
         "margin": round(costs.margin, 4),
         "range_ms": [round(costs.min_ms, 4), round(costs.max_ms, 4)],
         "derive_and_export_s": round(seconds, 1),

@@ -92,7 +92,7 @@ def main() -> None:
     result = {
         "space": arguments.space,
         "target": table.target,
-        "machine": table.device["processor"],
+        "machine": table.device.processor,
         "profile_s": round(seconds, 1),
         "stability": table.stability.model_dump(exclude={"course"}),
         "table_nets": table.fit.nets,

@@ -10,19 +10,24 @@ from typing import Any
 
 from export.format import ModelFile
 from export.formats import FORMATS, all_files
-from export.metadata import describe_entries, write_metadata
+from export.metadata import describe_entries
 from export.preprocess import FileInput, Preprocess
 from export.receiver.readme import Evaluated, FileRow, write_readme
 from export.receiver.write import write_classify, write_model
 from proxyless.errors import InputError
 from proxyless.files import output_folder, write_json, write_text
 from proxyless.space import Architecture
+from proxyless.swap import put_in_place, recover
 
 Report = dict[str, Any]
 
 _OURS = {"architecture.json", "labels.txt", "preprocess.json", "report.json"}
 _OURS |= {"README.md", "classify.py", "model.py", "weights.safetensors", "__pycache__"}
-_OURS |= {file.file_name for file in all_files(list(FORMATS.values()), ("float16", "int8"))}
+
+
+def _ours() -> set[str]:
+    """Names of everything that an export may hold."""
+    return _OURS | {file.file_name for file in all_files(list(FORMATS.values()), ("float16", "int8"))}
 
 
 @contextmanager
@@ -35,7 +40,8 @@ def staged(folder: Path) -> Iterator[Path]:
     folder = folder.resolve()  # of a link, what it points to is replaced
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; choose a folder to export to")
-    foreign = sorted(path.name for path in folder.iterdir() if path.name not in _OURS) if folder.exists() else []
+    recover(folder)
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in _ours()) if folder.exists() else []
     if foreign:
         raise InputError(f"{folder} holds {foreign[0]!r}, which is not of an export; choose an empty or a new folder")
     parent = output_folder(folder.parent)
@@ -43,23 +49,9 @@ def staged(folder: Path) -> Iterator[Path]:
     try:
         yield stage
         stage.chmod(0o755)
-        _replace(folder, stage)
+        put_in_place(stage, folder)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
-
-
-def _replace(folder: Path, stage: Path) -> None:
-    if not folder.exists():
-        stage.replace(folder)
-        return
-    old = stage.with_name(stage.name + "-old")
-    folder.replace(old)
-    try:
-        stage.replace(folder)
-    except OSError:
-        old.replace(folder)
-        raise
-    shutil.rmtree(old)
 
 
 @dataclass(frozen=True)
@@ -88,7 +80,7 @@ class Contents:
         preprocess, target = self.preprocess(stage), self.architecture.target
         for file in self.files:
             entries = describe_entries(self.classes, preprocess, file.file_name, target)
-            write_metadata(stage / file.file_name, entries)
+            file.format.describe(stage / file.file_name, entries)
 
 
 def write_bundle(stage: Path, contents: Contents, weights: Path, report: Report) -> None:
@@ -101,21 +93,21 @@ def write_bundle(stage: Path, contents: Contents, weights: Path, report: Report)
     write_text(stage / "labels.txt", "".join(f"{' '.join(name.splitlines())}\n" for name in contents.classes))
     preprocess.save(stage / "preprocess.json")
     write_json(stage / "report.json", _public_report(report))
-    write_classify(stage)
+    write_classify(stage, list(dict.fromkeys(file.format for file in contents.files)))
     write_model(stage, architecture)
     shutil.copyfile(weights, stage / "weights.safetensors")
-    entries = report["files"].values()
-    evaluated = Evaluated(report["pytorch_accuracy"], next(iter(entries))["images"])
-    rows = [_row(entry) for entry in entries]
+    entries = {file: report["files"][file.name] for file in contents.files}
+    evaluated = Evaluated(report["pytorch_accuracy"], next(iter(entries.values()))["images"])
+    rows = [_row(file, entry) for file, entry in entries.items()]
     write_readme(stage, rows, evaluated, contents.classes, preprocess, architecture.target)
 
 
-def _row(entry: dict[str, Any]) -> FileRow:
+def _row(file: ModelFile, entry: dict[str, Any]) -> FileRow:
     threads = "1 thread" if entry["threads"] == 1 else f"{entry['threads']} threads"
     kind = _kind(entry["measured_on"])
     place = f"{entry['runtime']}, {threads}" + ("" if kind == "local" else f", {kind}")
     ms = entry["measured_ms"] / entry["batch"]
-    return FileRow(entry["file"], entry["accuracy"], entry["size_bytes"], ms, place)
+    return FileRow(entry["file"], entry["accuracy"], entry["size_bytes"], ms, place, file.format.receiver.package)
 
 
 def _kind(device: str) -> str:

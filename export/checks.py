@@ -110,8 +110,8 @@ def structure_checks(
     float_layers: that the recipe leaves in float; None where all are.
     """
     yield at_most(f"operators {'/'.join(unwanted)}", sum(found.operators[name] for name in unwanted), 0)
-    yield at_most("explicit paddings", found.operators["PAD"] + found.operators["Pad"], expected.strided)
-    yield at_most("reshapes", found.operators["RESHAPE"] + found.operators["Reshape"], 1)
+    yield at_most("explicit paddings", found.paddings, expected.strided)
+    yield at_most("reshapes", found.reshapes, 1)
     yield exactly("convolutions", found.convolutions, expected.convolutions)
     yield exactly("depthwise convolutions", found.depthwise, expected.depthwise)
     if float_layers is not None:

@@ -10,6 +10,7 @@ import numpy as np
 from torch import nn
 
 from export.dtypes import Dtype
+from export.receiver.classify import Network
 from proxyless.extras import require
 
 Model = Callable[[np.ndarray], np.ndarray]
@@ -34,16 +35,31 @@ class Structure:
     """What a file consists of.
 
     input_dtype: of the images that it takes. operators: how often each occurs. convolutions: without the depthwise
-    ones. float_layers: convolutions and linear layers that compute in float. delegated: whether the runtime hands the
-    whole network over to its fast kernels as one piece; None where it has no such notion.
+    ones. paddings, reshapes: operators that do nothing else. float_layers: convolutions and linear layers that compute
+    in float. delegated: whether the runtime hands the whole network over to its fast kernels as one piece; None where
+    it has no such notion.
     """
 
     input_dtype: Literal["float32", "int8"]
     operators: "Counter[str]"
     convolutions: int
     depthwise: int
+    paddings: int
+    reshapes: int
     float_layers: int
     delegated: bool | None = None
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """What runs a file for someone who has nothing but the export folder.
+
+    package: to install with pip. load: opens a file on so many threads. Its source is copied into `classify.py` there:
+    a function of its own name that uses nothing but numpy as `np`, `Path` and what it imports itself, its runtime.
+    """
+
+    package: str
+    load: Callable[[Path, int], Network]
 
 
 @dataclass(frozen=True)
@@ -72,7 +88,11 @@ class Format:
     unwanted: operators that should not be in a file: each would cost time that the network does not ask for.
     dtypes: beside float32, those that there are recipes for.
     load_tools: returns its tools; called late, so that only the libraries of the chosen formats are imported.
-    packages: those libraries. extra: of this project, that installs them.
+    read_entries: the texts, by name, that a file says of itself. write_entries: puts others in their place. Both import
+    what they need when they are called, and raise InputError for another kind of file, a damaged one, or a package that
+    is missing.
+    receiver: what runs it elsewhere.
+    packages: libraries of the tools. extra: of this project, that installs them.
     """
 
     name: str
@@ -82,12 +102,19 @@ class Format:
     unwanted: tuple[str, ...]
     dtypes: tuple[Dtype, ...]
     load_tools: Callable[[], Tools]
+    read_entries: Callable[[Path], dict[str, str]]
+    write_entries: Callable[[Path, Mapping[str, str]], None]
+    receiver: Receiver
     packages: tuple[str, ...]
     extra: str
 
     @property
     def tools(self) -> Tools:
         return self.load_tools()
+
+    def describe(self, path: Path, entries: Mapping[str, str]) -> None:
+        """Put entries into a file, in place of those of the same names; what it computes stays."""
+        self.write_entries(path, {**self.read_entries(path), **entries})
 
     def require(self) -> None:
         """Raise InputError unless all that writes and checks its files is installed."""

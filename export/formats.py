@@ -1,9 +1,13 @@
 """The formats that can be written: a description here, and their tools in a file each."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from export import onnx_metadata, tflite_entries
 from export.dtypes import Dtype
-from export.format import Format, ModelFile, Tools
+from export.format import Format, ModelFile, Receiver, Tools
+from export.receiver.load_onnx import load_onnx
+from export.receiver.load_tflite import load_tflite
 from proxyless.errors import InputError, find_by_name
 
 
@@ -27,6 +31,9 @@ ONNX = Format(
     unwanted=("Transpose", "BatchNormalization", "Identity", "Cast"),
     dtypes=("int8",),
     load_tools=_onnx_tools,
+    read_entries=onnx_metadata.read_entries,
+    write_entries=onnx_metadata.write_entries,
+    receiver=Receiver("onnxruntime", load_onnx),
     packages=("onnx", "onnxruntime", "onnxscript"),
     extra="onnx",
 )
@@ -38,6 +45,9 @@ TFLITE = Format(
     unwanted=("TRANSPOSE", "CAST"),
     dtypes=("int8", "float16"),
     load_tools=_tflite_tools,
+    read_entries=tflite_entries.read_entries,
+    write_entries=tflite_entries.write_entries,
+    receiver=Receiver("ai-edge-litert", load_tflite),
     packages=("ai_edge_litert", "ai_edge_quantizer", "flatbuffers", "litert_torch"),
     extra="litert",
 )
@@ -54,6 +64,19 @@ def find_formats(names: Sequence[str]) -> list[Format]:
     if not names:
         raise InputError(f"no format to export to; choose of {', '.join(FORMATS)}")
     return [find_by_name("format", name, FORMATS) for name in dict.fromkeys(names)]
+
+
+def format_of(path: Path) -> Format:
+    """The format of a file, by its suffix.
+
+    Raises:
+        InputError: it has none of ours.
+    """
+    for format_ in FORMATS.values():
+        if path.suffix == format_.suffix:
+            return format_
+    suffixes = " or ".join(format_.suffix for format_ in FORMATS.values())
+    raise InputError(f"{path} has an unknown suffix; give a file ending in {suffixes}")
 
 
 def all_files(formats: Sequence[Format], dtypes: Sequence[Dtype]) -> list[ModelFile]:

@@ -71,11 +71,14 @@ def structure(path: Path) -> Structure:
     convolutions = [node for node in nodes if node.op_type == "Conv"]
     depthwise = [node for node in convolutions if _is_depthwise(node, made_by, shapes)]
     layers = [*convolutions, *(node for node in nodes if node.op_type in ("Gemm", "MatMul"))]
+    operators = Counter(node.op_type for node in nodes)
     return Structure(
         input_dtype="float32",
-        operators=Counter(node.op_type for node in nodes),
+        operators=operators,
         convolutions=len(convolutions) - len(depthwise),
         depthwise=len(depthwise),
+        paddings=operators["Pad"],
+        reshapes=operators["Reshape"],
         float_layers=sum(not _is_quantized(node, made_by) for node in layers),
     )
 

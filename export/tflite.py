@@ -44,6 +44,8 @@ def structure(path: Path) -> Structure:
         operators=operators,
         convolutions=operators["CONV_2D"],
         depthwise=operators["DEPTHWISE_CONV_2D"],
+        paddings=operators["PAD"],
+        reshapes=operators["RESHAPE"],
         float_layers=sum(not _is_quantized(operator, graph.tensors) for operator in layers),
         delegated=_is_delegated(interpreter),
     )

@@ -9,7 +9,6 @@ import numpy as np
 
 from export.checks import LIMITS, SAME, Check, Expected, at_least, at_most, structure_checks
 from export.format import Format, Model, ModelFile
-from export.metadata import read_metadata
 
 _SINGLE_IMAGES = 8
 """Images that are run one at a time too."""
@@ -86,7 +85,7 @@ def verify(
     found = file.format.tools.structure(path)
     logits = evaluate(file.format, path, reference)
     float_layers = _float_layers(file, recipe)
-    metadata = sum(len(text.encode()) for text in read_metadata(path).values())
+    metadata = sum(len(text.encode()) for text in file.format.read_entries(path).values())
     size_limit = expected.size_limit_bytes(file.dtype, found, ends_in_float=bool(float_layers), metadata=metadata)
     checks = [
         Check("valid, and loads", True, 1, 1),

@@ -9,7 +9,7 @@ from latency.measurement import Measurement, Measurements, repeatability_pct
 from latency.plan import Plan
 from latency.settings import ProfileSettings
 from latency.stability import find_stability
-from latency.table import LatencyTable, Row, RuntimeInfo, SpaceInfo, Stability
+from latency.table import DeviceInfo, LatencyTable, Row, RuntimeInfo, SpaceInfo, Stability
 from latency.timing import Samples
 from proxyless.errors import CheckError
 from proxyless.space import Anchor
@@ -67,7 +67,7 @@ def _measured_table(
     rows = {item: _row(plan, item, measured[item]) for item in plan.layers}
     environment = {key: value for key, value in samples.environment.items() if key != "runtime"}
     return LatencyTable(
-        device={"name": device_name, **environment},
+        device=DeviceInfo.model_validate({**environment, "name": device_name}),
         runtime=RuntimeInfo(
             name=settings.runtime,
             version=str(samples.environment["runtime"]),

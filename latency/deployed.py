@@ -32,18 +32,23 @@ _AGREE = 0.005
 """Sessions whose slowness differs by less than this are not disturbed: the device itself has become slower."""
 
 
-def runtime_of(path: Path, name: str | None = None) -> Runtime:
-    """The runtime that executes a model file: the one of that name, or the first that has the file's suffix.
-
-    Raises:
-        InputError: missing, empty, or a suffix that is unknown or not that runtime's.
-    """
+def check_file(path: Path) -> None:
+    """Raise InputError unless there is a file with something in it."""
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the model file in it")
     if not path.is_file():
         raise InputError(f"model not found: {path}; check the path")
     if path.stat().st_size == 0:
         raise InputError(f"model {path} is empty; export it again")
+
+
+def runtime_of(path: Path, name: str | None = None) -> Runtime:
+    """The runtime that executes a model file: the one of that name, or the first that has the file's suffix.
+
+    Raises:
+        InputError: missing, empty, or a suffix that is unknown or not that runtime's.
+    """
+    check_file(path)
     candidates = RUNTIMES.values() if name is None else [find_runtime(name)]
     for runtime in candidates:
         if path.suffix == runtime.suffix:
@@ -126,7 +131,7 @@ def measure_files(
     """
     with tempfile.TemporaryDirectory(prefix="proxyless-") as folder:
         names = [f"anchor {index}" for index in range(len(conditions.anchors))]
-        networks = {name: tuple(map(Op.parse, a.ops)) for name, a in zip(names, conditions.anchors, strict=True)}
+        networks = {name: anchor.network() for name, anchor in zip(names, conditions.anchors, strict=True)}
         items = {**files, **write_networks(networks, conditions, Path(folder))}
         sessions = [_time(items, device, conditions, rounds)]
         for wait_s in _WAITS_S if conditions.anchors else ():

@@ -1,6 +1,8 @@
 """The samples of a profile that is under way, in a file that survives interruption."""
 
 import json
+import os
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -9,6 +11,9 @@ from latency.devices import Event
 from latency.timing import Samples
 from proxyless.errors import InputError
 from proxyless.files import output_folder, write_text
+
+SYNC_S = 1.0
+"""So often what was measured is put on the disk: after every event it would disturb what this machine is timing."""
 
 
 class PartialFile:
@@ -33,6 +38,7 @@ class PartialFile:
         text = "".join(line + "\n" for line in [json.dumps(identity), *events])
         write_text(self.path, text)
         self._file = self.path.open("a", encoding="utf-8")
+        self._next_sync_s = 0.0
 
     def _complete_lines(self) -> list[str]:
         if not self.path.exists():
@@ -58,7 +64,7 @@ class PartialFile:
             )
 
     def add(self, event: Event) -> None:
-        """Append an event; it is on disk when this returns.
+        """Append an event: it outlives this program, and an end of the machine if that comes `SYNC_S` later.
 
         Raises:
             InputError: the device is no longer the one that the earlier samples are from.
@@ -72,6 +78,9 @@ class PartialFile:
                 )
         self._file.write(json.dumps(event) + "\n")
         self._file.flush()
+        if time.monotonic() >= self._next_sync_s:
+            os.fsync(self._file.fileno())
+            self._next_sync_s = time.monotonic() + SYNC_S
 
     def delete(self) -> None:
         """The table is written: the samples are no longer needed."""

@@ -12,9 +12,9 @@ from latency.plan import Plan, make_plan
 from latency.runtimes import Runtime, find_runtime
 from latency.settings import MIN_NETS, ProfileSettings
 from latency.table import LatencyTable
-from latency.timing import count_visits, time_models
+from latency.timing import VisitCount, time_models
 from proxyless.errors import InputError
-from proxyless.space import Space
+from proxyless.space import Space, check_registered
 
 OnProgress = Callable[[int, int], None]
 """Called with visits done and visits in all."""
@@ -35,11 +35,12 @@ def profile(
     An interrupted profile is taken up where it stopped, from `<output>.partial`.
 
     Raises:
-        InputError: a setting that does not fit, or an output that exists already.
+        InputError: a setting that does not fit, a space that is not registered, or an output that exists already.
         CheckError: the device failed, an item failed twice, or the device is too noisy.
     """
     settings = settings or ProfileSettings()
     output = Path(output)
+    check_registered(space)
     if output.is_dir():
         raise InputError(f"{output} is a folder; give the name of a file, such as {output / 'table.json'}")
     if output.exists():
@@ -74,10 +75,12 @@ def _measure(
     on_progress: OnProgress,
 ) -> None:
     schedule = plan.schedule
+    count = VisitCount(schedule, partial.samples.visits)
 
     def on_event(event: Event) -> None:
         partial.add(event)
-        on_progress(count_visits(schedule, partial.samples), len(schedule))
+        count.add(event)
+        on_progress(count.done, count.total)
 
     with tempfile.TemporaryDirectory(prefix="proxyless-") as folder:
         files = plan.write_models(runtime, settings.batch, Path(folder), settings.dtype)

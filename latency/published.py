@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from latency.table import LatencyTable, Row, RuntimeInfo
+from latency.table import DeviceInfo, LatencyTable, Row, RuntimeInfo
 from proxyless.config import parse_yaml
 from proxyless.errors import InputError, shown
 from proxyless.files import MAX_JSON_BYTES
@@ -31,7 +31,7 @@ def import_published(path: Path, device: str) -> LatencyTable:
     squeeze = any("-se:" in key for key in entries)
     rows = [_row(key, values, squeeze) for key, values in entries.items()]
     return LatencyTable(
-        device={"name": device},
+        device=DeviceInfo(name=device),
         runtime=RuntimeInfo(name="tflite", version="unknown", threads=1, delegate="unknown"),
         fixed=[row for row in rows if row.op != "mbconv" or row.expand == 1],
         rows=[row for row in rows if row.op == "mbconv" and row.expand > 1],

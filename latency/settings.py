@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from proxyless.addresses import LOCAL, TypedDevice
 from proxyless.config import MAX_COUNT, MAX_SEED, Settings
 
 MIN_NETS = 5
@@ -18,7 +19,9 @@ class ProfileSettings(Settings):
         "litert",
         description="Runtime: litert, onnxruntime, torch, torch-cuda, ncnn, mnn, openvino or executorch.",
     )
-    device: str = Field("local", description="Where to measure: local (this machine), ssh://user@host or adb:SERIAL.")
+    device: TypedDevice = Field(
+        LOCAL, description="Where to measure: local (this machine), ssh://user@host or adb:SERIAL."
+    )
     threads: int = Field(1, ge=1, le=MAX_COUNT, description="Threads that the runtime may use.")
     batch: int = Field(1, ge=1, le=MAX_COUNT, description="Images per call.")
     delegate: str | None = Field(
@@ -26,7 +29,7 @@ class ProfileSettings(Settings):
     )
     dtype: str = Field("float32", description="Numbers that the networks compute with: float32 or int8.")
     calibrate: int = Field(
-        30, ge=0, le=MAX_COUNT, description=f"Whole networks to fit the table to: at least {MIN_NETS}, or 0 for none."
+        30, ge=0, le=10_000, description=f"Whole networks to fit the table to: at least {MIN_NETS}, or 0 for none."
     )
     rounds: int = Field(
         40,
@@ -51,7 +54,7 @@ class BenchSettings(Settings):
     """How to measure model files, of this program or any other."""
 
     runtime: str | None = Field(None, description="What executes them, where several can. Default: by suffix.")
-    device: str = Field("local", description="Where to measure: local, ssh://user@host or adb:SERIAL.")
+    device: TypedDevice = Field(LOCAL, description="Where to measure: local, ssh://user@host or adb:SERIAL.")
     delegate: str | None = Field(None, description="How the runtime executes; for litert xnnpack or none.")
     threads: tuple[Count, ...] = Field((1,), min_length=1, description="Threads of the runtime; several: 1,2,4.")
     batch: Count = Field(1, description="Size of the first dimension of inputs that leave it open.")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from proxyless.addresses import Address
 from proxyless.errors import InputError
 from proxyless.files import read_model, write_json
 from proxyless.space import Anchor, LayerSpec, Space
@@ -21,7 +22,9 @@ Positive = Annotated[float, Field(gt=0, le=_MOST)]
 NotNegative = Annotated[float, Field(ge=0, le=_MOST)]
 Finite = Annotated[float, Field(ge=-_MOST, le=_MOST)]
 Size = Annotated[int, Field(gt=0, lt=2**31)]
-Rows = Annotated[list["Row"], Field(max_length=100_000)]
+MAX_ROWS = 20_000
+"""A space needs hundreds; a file of twice so many, its fixed layers too, can still be read."""
+Rows = Annotated[list["Row"], Field(max_length=MAX_ROWS)]
 
 
 class _Part(BaseModel):
@@ -75,6 +78,15 @@ class Row(_Part):
             se=spec.se,
             **values,
         )
+
+
+class DeviceInfo(_Part):
+    """What was measured: its address, and whatever it said of itself."""
+
+    model_config = ConfigDict(extra="allow")
+    name: Address
+    processor: str | None = None
+    system: str | None = None
 
 
 class RuntimeInfo(_Part):
@@ -167,7 +179,7 @@ class LatencyTable(_Part):
     """
 
     format: Literal["latency-table/1"] = "latency-table/1"
-    device: dict[str, Any]
+    device: DeviceInfo
     runtime: RuntimeInfo
     batch: Size = 1
     dtype: Literal["float32", "float16", "int8"] = "float32"
@@ -234,7 +246,7 @@ class LatencyTable(_Part):
         """The cost model of a space. The identity is no layer in any exported file and costs nothing.
 
         Raises:
-            InputError: the table was made for another version of the space, or lacks a row.
+            InputError: the table was made for another version of the space, lacks a row, or predicts no time at all.
         """
         if self.space and self.space.name == space.name and self.space.fingerprint != space.fingerprint:
             made = ", ".join(f"{k}={v}" for k, v in self.space.args.items() if space.args.get(k) != v)
@@ -246,7 +258,15 @@ class LatencyTable(_Part):
             tuple(0.0 if (spec := layer.spec(op)) is None else self.lookup(spec) for op in layer.ops)
             for layer in space.layers
         )
-        return LayerCosts(self.predict(space.fixed), layers, self.margin)
+        costs = LayerCosts(self.predict(space.fixed), layers, self.margin)
+        if not costs.min_ms > 0:
+            raise InputError(
+                f"the latency table predicts {costs.min_ms:.4g} ms for the smallest network, and none takes no time; "
+                "profile again"
+            )
+        for anchor in self.anchors:
+            anchor.check(space)
+        return costs
 
     @property
     def margin(self) -> float:

@@ -1,7 +1,7 @@
 """Time a set of models on a device, in rounds of random order, so that drift hits all alike."""
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from latency.devices import Device, Event, Job, Visit
@@ -93,6 +93,20 @@ def time_files(
     return samples.measurements(), samples.environment
 
 
-def count_visits(schedule: Iterable[Visit], samples: Samples) -> int:
-    """How many of the visits are done."""
-    return sum(visit in samples.visits for visit in schedule)
+class VisitCount:
+    """How many visits of a schedule are done, counted event by event: what it costs disturbs the measurement.
+
+    done: visits that were made before, a part of the schedule or more.
+    """
+
+    def __init__(self, schedule: Collection[Visit], done: Collection[Visit]) -> None:
+        self.total = len(schedule)
+        self._left = set(schedule).difference(done)
+
+    @property
+    def done(self) -> int:
+        return self.total - len(self._left)
+
+    def add(self, event: Event) -> None:
+        if event["event"] == "sample":
+            self._left.discard((event["round"], event["id"]))

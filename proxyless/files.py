@@ -53,6 +53,18 @@ def read_text(path: Path, kind: str, limit_bytes: int) -> str:
         raise InputError(f"{kind} {path} cannot be read: {error}") from None
 
 
+def read_bytes(path: Path, kind: str) -> bytes:
+    """The content of a file, however large.
+
+    Raises:
+        InputError: the file is missing or unreadable.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{kind} {path} cannot be read: {error.strerror}; check the path") from None
+
+
 def read_json(path: Path, kind: str) -> Any:
     """Parse a JSON file.
 

@@ -14,6 +14,7 @@ _ROOT = Path(__file__).parents[1]
 _SHARED = {
     f"proxyless.{name}"
     for name in (
+        "addresses",
         "chance",
         "config",
         "environment",
@@ -24,6 +25,7 @@ _SHARED = {
         "processes",
         "progress",
         "seeds",
+        "swap",
     )
 }
 _TRAINING = {"proxyless.optim", "proxyless.checkpoint", "proxyless.fabric"}

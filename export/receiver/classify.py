@@ -1,6 +1,6 @@
 """Name what images show: python classify.py [MODEL] IMAGE...
 
-Needs numpy, Pillow and onnxruntime (for .onnx), or ai-edge-litert or tflite-runtime (for .tflite).
+Needs numpy, Pillow and the runtime of one of the model files here, which README.md names.
 Without MODEL, the first file here whose runtime is installed. labels.txt and preprocess.json lie beside this program.
 """
 
@@ -40,50 +40,20 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     return shares
 
 
-def load_onnx(path: Path, threads: int = 1) -> Network:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = threads, 4
-    session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"], enable_fallback=0)
-    source = session.get_inputs()[0]
-    return lambda images: session.run(None, {source.name: images})[0], source.shape
-
-
-def load_tflite(path: Path, threads: int = 1) -> Network:
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        from tflite_runtime.interpreter import Interpreter
-    interpreter = Interpreter(model_path=str(path), num_threads=threads)
-    interpreter.allocate_tensors()
-    source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-
-    def run(images: np.ndarray) -> np.ndarray:
-        scale, zero_point = source["quantization"]
-        if scale:  # an int8 file
-            limits = np.iinfo(source["dtype"])
-            images = np.clip(np.rint(images / scale) + zero_point, limits.min, limits.max).astype(source["dtype"])
-        interpreter.set_tensor(source["index"], images)
-        interpreter.invoke()
-        logits: np.ndarray = interpreter.get_tensor(target["index"])
-        scale, zero_point = target["quantization"]
-        return (logits.astype(np.float32) - zero_point) * np.float32(scale) if scale else logits
-
-    return run, source["shape"].tolist()
-
-
-LOADERS = {".onnx": load_onnx, ".tflite": load_tflite}
+LOADERS: dict[str, tuple[str, Callable[..., Network]]] = {}
+"""By suffix: the package to install, and what opens a file with it."""
 
 
 def load_first(paths: Sequence[Path]) -> Network:
+    missing = []
     for path in paths:
+        package, load = LOADERS[path.suffix]
         try:
             if path.exists():
-                return LOADERS[path.suffix](path)
+                return load(path)
         except ImportError:
-            continue
-    sys.exit("there is no runtime for the files here: pip install onnxruntime, or ai-edge-litert")
+            missing.append(package)
+    sys.exit(f"there is no runtime for the files here: pip install {', or '.join(dict.fromkeys(missing))}")
 
 
 def main(arguments: list[str]) -> int:

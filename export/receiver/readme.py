@@ -10,15 +10,13 @@ from proxyless.space import Target
 
 _SHOWN_LABELS = 20
 
-_RUNTIME_PACKAGES = {".onnx": "onnxruntime", ".tflite": "ai-edge-litert"}
-
 
 @dataclass(frozen=True)
 class FileRow:
     """What the README says of one model file.
 
     accuracy: share of the test images, 0 to 1. measured_ms: of one image. measured_on: the runtime and the kind of
-    device, such as `litert, 1 thread`.
+    device, such as `litert, 1 thread`. package: that runs it, for pip.
     """
 
     file: str
@@ -26,6 +24,7 @@ class FileRow:
     size_bytes: int
     measured_ms: float
     measured_on: str
+    package: str
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def _figures_row(row: FileRow) -> str:
 
 def _try_it(files: Sequence[FileRow]) -> str:
     first = files[0].file
-    packages = dict.fromkeys(_RUNTIME_PACKAGES[Path(row.file).suffix] for row in files)
+    packages = dict.fromkeys(row.package for row in files)
     return (
         "## Try it\n"
         "```console\n"

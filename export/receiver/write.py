@@ -1,19 +1,35 @@
 """Write what a receiver gets beside the models: programs that need nothing of this package."""
 
+from collections.abc import Sequence
+from inspect import getsource
 from pathlib import Path
 from typing import Any
 
+from export.format import Format
 from proxyless.files import write_text
 from proxyless.space import Architecture, LayerSpec
 
 _HERE = Path(__file__).parent
+_LOADERS = "LOADERS: dict[str, tuple[str, Callable[..., Network]]] = {}\n"
+"""The line of classify.py that the formats' own functions replace."""
 _LAYERS = "LAYERS: list[tuple[str, dict[str, Any]]] = []\n"
 """The line of model.py that the network's layers replace."""
 
 
-def write_classify(folder: Path) -> None:
-    """`classify.py`, as it is here."""
-    write_text(folder / "classify.py", (_HERE / "classify.py").read_text(encoding="utf-8"))
+def write_classify(folder: Path, formats: Sequence[Format]) -> None:
+    """`classify.py`, with what opens files of these formats."""
+    source = (_HERE / "classify.py").read_text(encoding="utf-8")
+    assert source.count(_LOADERS) == 1
+    write_text(folder / "classify.py", source.replace(_LOADERS, _loaders(formats)))
+
+
+def _loaders(formats: Sequence[Format]) -> str:
+    functions = "".join(f"{getsource(format_.receiver.load)}\n\n" for format_ in formats)
+    entries = "".join(
+        f'    "{format_.suffix}": ("{format_.receiver.package}", {format_.receiver.load.__name__}),\n'
+        for format_ in formats
+    )
+    return functions + _LOADERS.replace("{}\n", "{\n" + entries + "}\n")
 
 
 def write_model(folder: Path, architecture: Architecture) -> None:

@@ -41,6 +41,8 @@ class _Left:
 def run_schedule(name: str, job: Job, attempt: Attempt, on_event: OnEvent, pauses_s: Sequence[float] = ()) -> bool:
     """Make every visit once, in as many attempts as it takes; returns whether none failed.
 
+    Without visits the program is only started.
+
     pauses_s: how long to wait before each new attempt on a lost connection; counted anew after every progress.
 
     Raises:
@@ -48,7 +50,7 @@ def run_schedule(name: str, job: Job, attempt: Attempt, on_event: OnEvent, pause
     """
     left = _Left(job, on_event)
     pauses = list(pauses_s)
-    while left.visits:
+    while left.visits or not (job.schedule or left.ready):
         before, left.ready = len(left.visits), False
         try:
             ended = attempt(replace(job, schedule=tuple(left.visits)), left.record)
@@ -56,7 +58,7 @@ def run_schedule(name: str, job: Job, attempt: Attempt, on_event: OnEvent, pause
             pauses = list(pauses_s) if len(left.visits) < before else pauses
             _pause(pauses, error, len(pauses_s))
             continue
-        if left.visits and not left.ready:
+        if not left.ready and (left.visits or not job.schedule):
             raise DeviceError(_not_started(name, ended))
         if left.visits:
             left.blame(f"the timing program {ended.reason}")

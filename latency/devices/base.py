@@ -58,7 +58,8 @@ class Device(Protocol):
     def run(self, job: Job, on_event: OnEvent) -> None:
         """Visit every item of the schedule in a process of its own; call `on_event` for each event as it happens.
 
-        An item that fails, hangs or kills the program is a "failed" event, not an error.
+        An item that fails, hangs or kills the program is a "failed" event, not an error. Of a job without visits
+        the program is started, which tells whether the runtime is there.
 
         Raises:
             DeviceError: the program could not run there; what was reported stays reported.

@@ -53,7 +53,12 @@ class Runtime:
         return ("float32", "int8") if self.quantizer else ("float32",)
 
     def writer_of(self, dtype: str) -> Write:
-        """The function that writes a graph as a model file that computes with numbers of a dtype."""
+        """The function that writes a graph as a model file that computes with numbers of a dtype.
+
+        Raises:
+            InputError: it cannot compute with such numbers.
+        """
+        self.check_dtype(dtype)
         write = self.writer()
         if dtype == "float32" or self.quantizer is None:
             return write

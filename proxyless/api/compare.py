@@ -10,7 +10,6 @@ from pydantic import Field
 from latency.table import LatencyTable
 from proxyless.api.contender_files import NETWORKS, load_contenders, save_contenders
 from proxyless.api.contenders import Contender, Contest, open_contest
-from proxyless.api.measure import can_measure
 from proxyless.api.measured_contest import measured_contenders
 from proxyless.api.train import train
 from proxyless.api.uniform import OPS
@@ -61,6 +60,7 @@ def compare(
     budget: str | None = None,
     seeds: int = 3,
     nets: int = 5,
+    device: str | None = None,
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
     """Train the found network, uniform and random ones of the same latency alike; returns the document `compare/1`.
@@ -69,7 +69,8 @@ def compare(
     runs: one search, or several of the same with other seeds, whose networks are trained once each, with a seed of its
     own. settings: of every training; its seed is the first. table, budget: as for `derive_networks`, to compare what is
     derived for them. seeds: trainings of the found network of one search, and of every uniform one. nets: random
-    networks, at least 2, each trained once, with a seed of its own.
+    networks, at least 2, each trained once, with a seed of its own. device: the table's, as typed by the user, where it
+    is not this machine.
 
     Raises:
         InputError: not a finished run, searches of different things, data that are gone, or a folder with another
@@ -80,7 +81,7 @@ def compare(
     check_accelerator((settings or TrainSettings()).device)
     settings, folder, reporter = settings or TrainSettings(), Path(output), reporter or Silent()
     folders = [Path(runs)] if isinstance(runs, (Path, str)) else [Path(run) for run in runs]
-    contest, searched = open_contest(folders, table, budget), load_config(folders[0])
+    contest, searched = open_contest(folders, table, budget, device), load_config(folders[0])
     if settings.limit is None:
         settings = settings.model_copy(update={"limit": searched.search.limit})
     config = CompareConfig(
@@ -93,6 +94,8 @@ def compare(
         train=settings,
     )
     load_data(config.data, contest.found.space.resolution, settings.limit)  # refused before anything is written
+    if not (folder / NETWORKS).exists():
+        contest.place()
     _open(folder, config)
     contenders = _contenders(folder, contest, nets, settings.seed, reporter)
     trained = _train_all(folder, contenders, config, seeds, reporter)
@@ -127,8 +130,13 @@ def _contenders(folder: Path, contest: Contest, nets: int, seed: int, reporter: 
     """Those that an interrupted comparison has written already, else new ones."""
     if not (folder / NETWORKS).exists():
         reporter.progress(0, 1, "choose and measure networks")
-        choose = measured_contenders if can_measure(contest.table) else Contest.predicted_contenders
-        save_contenders(folder, choose(contest, nets, seed))
+        device = contest.place()
+        chosen = (
+            contest.predicted_contenders(nets, seed)
+            if device is None
+            else measured_contenders(contest, device, nets, seed)
+        )
+        save_contenders(folder, chosen)
     return load_contenders(folder)
 
 

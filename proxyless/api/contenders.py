@@ -8,8 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from latency.devices import Device
 from latency.table import LatencyTable
 from proxyless.api.derive import budget_bounds, derive_networks, first_table
+from proxyless.api.measure import can_measure, measuring_devices
 from proxyless.api.search import make_bounds, numbered
 from proxyless.api.target import make_architecture
 from proxyless.api.uniform import OPS, shallower
@@ -65,7 +67,7 @@ class Contender:
 class Contest:
     """What the networks must keep. table: of the target that latency is about; bounds: that on its latency first.
 
-    others: the same of further searches.
+    device: the table's, as the user typed it, where that is not this machine. others: the same of further searches.
     """
 
     result: SearchResult
@@ -74,6 +76,7 @@ class Contest:
     budget_ms: float
     bounds: tuple[Bound, ...]
     others: tuple["Contest", ...] = ()
+    device: str | None = None
 
     def predicted_contenders(self, nets: int, seed: int) -> list[Contender]:
         """The found networks, the uniform ones, and `nets` random ones, by the predictions of the table.
@@ -94,6 +97,16 @@ class Contest:
             *self._shallower(),
             *(numbered_contenders("random", random) if len(random) == nets else []),
         ]
+
+    def place(self) -> Device | None:
+        """Where networks are measured; None where that is not possible, and predictions have to do.
+
+        Raises:
+            InputError: a device that the user did not name.
+        """
+        if not self.device and not can_measure(self.table):
+            return None
+        return measuring_devices([self.table], [self.device] if self.device else [], "--measure-on")[0]
 
     def _shallower(self) -> list[Contender]:
         paths = {op: shallower(self.result.build_space(), op, self.bounds) for op in OPS}
@@ -132,7 +145,9 @@ def within_limits(network: Architecture, limits: Limits) -> bool:
     return all(limit is None or value <= limit for value, limit in zip(used, allowed, strict=True))
 
 
-def open_contest(runs: Sequence[Path], table: LatencyTable | None, budget: str | None) -> Contest:
+def open_contest(
+    runs: Sequence[Path], table: LatencyTable | None, budget: str | None, device: str | None = None
+) -> Contest:
     """The networks that searches of the same found, or derived from them for another table or budget, and the bounds
     that they keep.
 
@@ -141,7 +156,7 @@ def open_contest(runs: Sequence[Path], table: LatencyTable | None, budget: str |
     """
     _check_same_but_for_seeds(runs)
     contest, *further = [_open(run, table, budget) for run in runs]
-    return replace(contest, others=tuple(further))
+    return replace(contest, others=tuple(further), device=device)
 
 
 def _check_same_but_for_seeds(runs: Sequence[Path]) -> None:

@@ -17,7 +17,7 @@ from export.formats import all_files, find_formats
 from export.ladder import Made, quantize
 from export.settings import ExportSettings
 from export.verify import FileReport, Reference, verify
-from proxyless.api.export_latency import FileLatency, measure_all
+from proxyless.api.export_latency import FileLatency, find_places, measure_all
 from proxyless.chance import accuracy_at_chance, guessing_accuracy
 from proxyless.data import Batches, ImageData, ImageSplit, load_data
 from proxyless.data.base import limited
@@ -40,27 +40,35 @@ def export(
     data: str | None = None,
     settings: ExportSettings | None = None,
     reporter: Reporter | None = None,
+    *,
+    device: str | None = None,
 ) -> Report:
     """Convert, quantize, verify against PyTorch on the test images, measure, and put the folder `output` in place.
 
     trained: the output folder of `train`. data: test and calibration images; None means the data that it was trained
-    on. A file of another dtype that loses too much accuracy is not in the folder: see `left_out` in the report.
+    on. device: that the network is for, as typed by the user, where it is not this machine. A file of another dtype
+    that loses too much accuracy is not in the folder: see `left_out` in the report.
 
     Raises:
-        InputError: not a trained network, an unknown format, or packages of it that are not installed.
-        CheckError: a check failed; an earlier export in `output` is untouched.
+        InputError: not a trained network, an unknown format, packages of it that are not installed, or a device that
+            the user did not name.
+        CheckError: the device does not answer, or a check failed; an earlier export in `output` is untouched.
     """
     settings, chosen = settings or ExportSettings(), find_formats(formats)
     for format_ in chosen:
         format_.require()
     network = load_trained(Path(trained))
     architecture, target = network.architecture, network.architecture.target
+    places = find_places([format_.runtime for format_ in chosen], architecture, device)
     images = _images(network, data)
     reference = _reference(network, images)
     _check_learned(reference)
     files = all_files(chosen, settings.dtypes(target.dtype if target else "float32"))
-    step = _steps(reporter or Silent(), 2 * len(files) - len(chosen) + 2)
+    step = _steps(reporter or Silent(), 2 * len(files) - len(chosen) + 3)
     with staged(Path(output)) as stage:
+        step("looking for the device")
+        for place in places.values():
+            place.probe()
         step(f"converting to {', '.join(format_.name for format_ in chosen)}")
         convert_all(chosen, architecture, Path(trained) / WEIGHTS, stage)
         made = _make(files, stage, images, reference, settings, step)
@@ -72,7 +80,7 @@ def export(
             step(f"verifying {file.file_name}")
             reports[file] = _verify(file, stage, reference, architecture, made.get(file), settings)
         step("measuring")
-        latencies = measure_all({file: stage / file.file_name for file in kept}, architecture)
+        latencies = measure_all({file: stage / file.file_name for file in kept}, places)
         report = _report(images, reference, architecture, reports, latencies, made, settings)
         broken = failed([check for file in kept for check in _checks(reports[file], latencies[file])])
         if broken:

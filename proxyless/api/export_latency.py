@@ -1,6 +1,6 @@
 """The latency of exported files: those of one runtime side by side, on the device that the network is for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,10 @@ from typing import Any
 from export.checks import Check, at_most
 from export.format import ModelFile
 from latency.deployed import Conditions, DeployedLatency, measure_files
-from latency.devices import find_device
-from latency.runtimes import find_runtime
+from latency.devices import Device, agreed_devices, find_device, probe
+from latency.runtimes import Runtime, find_runtime
+from proxyless.addresses import LOCAL, address_of
+from proxyless.errors import InputError
 from proxyless.space import Architecture, Target
 
 REPEATABILITY = 0.05
@@ -37,58 +39,89 @@ class FileLatency:
         return {name: getattr(self, name) for name in names}
 
 
-def measure_all(files: Mapping[ModelFile, Path], architecture: Architecture) -> dict[ModelFile, FileLatency]:
-    """Time every file, on the target where its runtime is the target's, else on this machine.
+@dataclass(frozen=True)
+class Place:
+    """Where the files of one runtime are timed. target: the network's, where its runtime is this one; else None."""
+
+    device: Device
+    conditions: Conditions
+    target: Target | None
+
+    def probe(self) -> None:
+        """See that the device answers, and has the runtime.
+
+        Raises:
+            DeviceError: it does not.
+        """
+        how = self.conditions
+        probe(self.device, how.runtime.runner, how.threads, how.delegate, how.batch)
+
+    def measure(self, files: Mapping[ModelFile, Path]) -> dict[ModelFile, FileLatency]:
+        """Time files, in one session.
+
+        Raises:
+            CheckError: the device failed.
+        """
+        measured = measure_files({file.name: path for file, path in files.items()}, self.device, self.conditions)
+        return {file: _file_latency(file, measured[file.name], self) for file in files}
+
+
+Places = Mapping[str, Place]
+"""By the name of the runtime."""
+
+
+def find_places(runtimes: Iterable[str], architecture: Architecture, typed: str | None = None) -> Places:
+    """Where files are timed: on the target where their runtime is the target's, else on this machine.
+
+    typed: the target's device, as the user gave it; the architecture alone chooses no other than this machine.
+
+    Raises:
+        InputError: a device that the user did not name, or a target that the runtime cannot be.
+    """
+    if typed and architecture.target is None:
+        raise InputError(
+            f"the network was not derived for a device, so that it is not measured on {typed!r}; leave it out"
+        )
+    return {runtime: _place(find_runtime(runtime), architecture, typed) for runtime in dict.fromkeys(runtimes)}
+
+
+def _place(runtime: Runtime, architecture: Architecture, typed: str | None) -> Place:
+    target, space = architecture.target, architecture.space
+    if target is None or target.runtime != runtime.name or target.dtype not in runtime.dtypes:
+        runtime.require()
+        conditions = Conditions(runtime, space, target.threads if target else 1, runtime.delegates[0])
+        return Place(find_device(LOCAL), conditions, None)
+    (device,) = agreed_devices([target.device], [typed] if typed else [])
+    runtime.check_target(target.delegate, target.batch, target.dtype, here=device.name == LOCAL)
+    anchors = tuple(target.anchors)
+    conditions = Conditions(runtime, space, target.threads, target.delegate, target.batch, anchors, target.dtype)
+    return Place(device, conditions, target)
+
+
+def measure_all(files: Mapping[ModelFile, Path], places: Places) -> dict[ModelFile, FileLatency]:
+    """Time every file in its place.
 
     Raises:
         CheckError: the device failed.
     """
     found: dict[ModelFile, FileLatency] = {}
-    for runtime in dict.fromkeys(file.format.runtime for file in files):
+    for runtime, place in places.items():
         group = {file: path for file, path in files.items() if file.format.runtime == runtime}
-        found |= _measure(group, runtime, architecture)
+        found |= place.measure(group) if group else {}
     return {file: found[file] for file in files}
 
 
-def _measure(files: Mapping[ModelFile, Path], runtime: str, architecture: Architecture) -> dict[ModelFile, FileLatency]:
-    target = architecture.target
-    here = target if target is not None and target.runtime == runtime else None
-    device = here.device if here else "local"
-    named = {file.name: path for file, path in files.items()}
-    conditions = _conditions(runtime, architecture, here)
-    measured = measure_files(named, find_device(device), conditions)
-    return {file: _file_latency(file, measured[file.name], device, here, conditions) for file in files}
-
-
-def _conditions(runtime: str, architecture: Architecture, target: Target | None) -> Conditions:
-    found = find_runtime(runtime)
-    if target is None:
-        threads = architecture.target.threads if architecture.target else 1
-        return Conditions(found, architecture.space, threads, found.delegates[0])
-    return Conditions(
-        found,
-        architecture.space,
-        target.threads,
-        target.delegate,
-        target.batch,
-        tuple(target.anchors),
-        target.dtype,
-    )
-
-
-def _file_latency(
-    file: ModelFile, latency: DeployedLatency, device: str, target: Target | None, conditions: Conditions
-) -> FileLatency:
-    """target: of the conditions under which it was measured, if they are a target's."""
+def _file_latency(file: ModelFile, latency: DeployedLatency, place: Place) -> FileLatency:
+    target = place.target
     is_target = target is not None and target.dtype == file.dtype
     return FileLatency(
         measured_ms=latency.measured_ms,
         iqr_ms=latency.iqr_ms,
-        measured_on=device,
+        measured_on=address_of(place.device.name),
         at_profiled_speed_ms=latency.at_profiled_speed_ms if target else None,
         is_target=is_target,
-        threads=conditions.threads,
-        batch=conditions.batch,
+        threads=place.conditions.threads,
+        batch=place.conditions.batch,
         checks=tuple(_checks(file, latency.at_profiled_speed_ms, target)) if target and is_target else (),
     )
 

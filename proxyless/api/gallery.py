@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from latency.devices import Device
 from latency.table import LatencyTable
 from proxyless.api.derive import budget_bounds, first_table
-from proxyless.api.refine import check_measurable, measured_architecture
+from proxyless.api.refine import measurable, measured_architecture
 from proxyless.api.shares import latency_warnings
 from proxyless.api.target import make_architecture
 from proxyless.errors import InputError
@@ -124,9 +125,12 @@ def measured_gallery(
     budgets: Sequence[str] = (),
     tables: Sequence[LatencyTable] = (),
     *,
+    devices: Sequence[str] = (),
     reporter: Reporter | None = None,
 ) -> list[GalleryNetwork]:
     """One network per table and budget, the best one that keeps the budget when it is measured (`derive_measured`).
+
+    devices: those of the tables, as typed by the user, where they are not this machine.
 
     Raises:
         InputError: as `derive_gallery`, or a table that was not measured here.
@@ -135,17 +139,16 @@ def measured_gallery(
     folder, reporter = Path(run), reporter or Silent()
     result = load_result(folder)
     cells = _cells(result, list(tables) or [first_table(folder)], budgets, 1)
-    for cell in cells:
-        check_measurable(cell.table)
+    places = measurable([cell.table for cell in cells], devices)
     networks = []
-    for done, cell in enumerate(cells):
+    for done, (cell, place) in enumerate(zip(cells, places, strict=True)):
         reporter.progress(done, len(cells), cell.name)
-        networks.append(_measured(result, cell))
+        networks.append(_measured(result, cell, place))
     return networks
 
 
-def _measured(result: SearchResult, cell: _Cell) -> GalleryNetwork:
-    architecture = measured_architecture(result, cell.table, cell.budget_ms, cell.bounds)
+def _measured(result: SearchResult, cell: _Cell, device: Device) -> GalleryNetwork:
+    architecture = measured_architecture(result, cell.table, cell.budget_ms, cell.bounds, device)
     log_prob, warnings = result.log_prob(result.path(architecture)), latency_warnings(architecture, cell.table)
     return GalleryNetwork(f"{cell.name}.json", 1, cell.target, architecture, log_prob, None, tuple(warnings))
 
@@ -167,7 +170,7 @@ def _target_names(tables: Sequence[LatencyTable]) -> list[str]:
     """Runtime, delegate and threads, what is unusual, and the device where that alone does not tell them apart."""
     names = [_target_name(table) for table in tables]
     distinct = [
-        name if names.count(name) == 1 else f"{file_name(str(table.device['name']))}-{name}"
+        name if names.count(name) == 1 else f"{file_name(table.device.name)}-{name}"
         for name, table in zip(names, tables, strict=True)
     ]
     _check_distinct(distinct)
@@ -187,7 +190,7 @@ def _check_distinct(names: Sequence[str]) -> None:
 
 
 def _target(table: LatencyTable) -> str:
-    return f"{table.target} on {table.device['name']}"
+    return f"{table.target} on {table.device.name}"
 
 
 def _evaluate(folder: Path, result: SearchResult, paths: Sequence[_Path], reporter: Reporter) -> dict[_Path, Worth]:

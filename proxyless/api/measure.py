@@ -1,14 +1,15 @@
 """Measure untrained networks on the target of a latency table."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from latency.deployed import Conditions, measure_files, write_networks
-from latency.devices import find_device
+from latency.devices import Device, agreed_devices, find_device, probe
 from latency.runtimes import find_runtime
 from latency.table import LatencyTable
+from proxyless.addresses import LOCAL
 from proxyless.errors import InputError
 from proxyless.space import Architecture, Space
 
@@ -17,16 +18,41 @@ def can_measure(table: LatencyTable) -> bool:
     """Whether the table's target is one that this program can measure on: published tables name devices that it cannot
     reach."""
     try:
-        check_target(table)
+        _check_target(table, find_device(table.device.name))
     except InputError:
         return False
     return True
 
 
-def check_target(table: LatencyTable) -> None:
-    """Raise InputError unless this program knows the table's device and runtime, and has the packages for it."""
+def measuring_devices(
+    tables: Sequence[LatencyTable], typed: Sequence[str] = (), option: str = "--device"
+) -> list[Device]:
+    """The device of each table's target, for networks to be measured on.
+
+    typed: the devices that the user names, with their options; a table alone chooses no other than this machine.
+
+    Raises:
+        InputError: a device that the user did not name, or a target that cannot be measured.
+    """
+    devices = agreed_devices([table.device.name for table in tables], typed, option)
+    for table, device in zip(tables, devices, strict=True):
+        _check_target(table, device)
+    return devices
+
+
+def look_for(table: LatencyTable, device: Device) -> None:
+    """See that the device answers, and has the runtime of the table's target.
+
+    Raises:
+        DeviceError: it does not.
+    """
     runtime = table.runtime
-    here = find_device(str(table.device["name"])).name == "local"
+    probe(device, find_runtime(runtime.name).runner, runtime.threads, runtime.delegate, table.batch)
+
+
+def _check_target(table: LatencyTable, device: Device) -> None:
+    runtime = table.runtime
+    here = device.name == LOCAL
     find_runtime(runtime.name).check_target(runtime.delegate, table.batch, table.dtype, here=here)
 
 
@@ -48,13 +74,16 @@ def conditions_of(table: LatencyTable, space: Space) -> Conditions:
     )
 
 
-def measure_networks(table: LatencyTable, space: Space, networks: Mapping[str, Architecture]) -> dict[str, float]:
+def measure_networks(
+    table: LatencyTable, space: Space, networks: Mapping[str, Architecture], device: Device
+) -> dict[str, float]:
     """Milliseconds by name, in one session of interleaved rounds, at the speed that the device was profiled at.
 
-    space: of the table, for the networks that tell that speed; `networks` may be of other spaces.
+    space: of the table, for the networks that tell that speed; `networks` may be of other spaces. device: see
+    `measuring_devices`.
 
     Raises:
-        InputError: an unknown runtime or device.
+        InputError: an unknown runtime, or numbers that it cannot compute with.
         CheckError: the device failed.
     """
     conditions = conditions_of(table, space)
@@ -64,5 +93,5 @@ def measure_networks(table: LatencyTable, space: Space, networks: Mapping[str, A
             place = Path(folder) / str(number)
             place.mkdir()
             files |= write_networks({name: network.ops}, replace(conditions, space=network.space), place)
-        measured = measure_files(files, find_device(str(table.device["name"])), conditions)
+        measured = measure_files(files, device, conditions)
     return {name: measured[name].at_profiled_speed_ms for name in networks}

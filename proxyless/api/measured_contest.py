@@ -1,10 +1,11 @@
 """The networks of a comparison where the target can be measured: by the stopwatch, all may use the same budget."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from latency.devices import Device
 from proxyless.api.contenders import Contender, Contest, numbered_contenders, within_limits
 from proxyless.api.measure import measure_networks
 from proxyless.api.refine import MOST, measured_architecture
@@ -21,74 +22,92 @@ _TRIES = 3
 """How often random networks are drawn, each time corrected by how much the table errs on the last ones."""
 
 
-def measured_contenders(contest: Contest, nets: int, seed: int) -> list[Contender]:
+def measured_contenders(contest: Contest, device: Device, nets: int, seed: int) -> list[Contender]:
     """The found networks, the widest uniform ones and `nets` random ones, each as slow as the budget lets it be.
 
     The found ones are what `derive --measure` gives. What is chosen is measured once more, all in one session.
+    device: see `measuring_devices`.
 
     Raises:
         InputError: there are random networks within the budget, but not so many.
         CheckError: the device failed, or a search has no network within the budget.
     """
-    found = [_found(each) for each in (contest, *contest.others)]
+    stopwatch = _Stopwatch(contest, device)
+    found = [_found(each, device) for each in (contest, *contest.others)]
     contenders = [
         *(numbered_contenders("found", found) if contest.others else [Contender("found", "found", found[0])]),
-        *(Contender(f"uniform-{op.name}", "uniform", network) for op, network in _widest(contest).items()),
-        *numbered_contenders("random", _random(contest, nets, seed)),
+        *(Contender(f"uniform-{op.name}", "uniform", network) for op, network in _widest(stopwatch).items()),
+        *numbered_contenders("random", _random(stopwatch, nets, seed)),
     ]
-    measured_ms = _measure(contest, {each.name: each.architecture for each in contenders})
+    measured_ms = stopwatch.measure({each.name: each.architecture for each in contenders})
     return [replace(each, measured_ms=measured_ms[each.name]) for each in contenders]
 
 
-def _measure(contest: Contest, networks: Mapping[str, Architecture]) -> dict[str, float]:
-    return measure_networks(contest.table, contest.found.space, networks) if networks else {}
+@dataclass(frozen=True)
+class _Stopwatch:
+    """What says whether a network keeps the budget."""
+
+    contest: Contest
+    device: Device
+
+    @property
+    def limit_ms(self) -> float:
+        return MOST * self.contest.budget_ms
+
+    def measure(self, networks: Mapping[str, Architecture]) -> dict[str, float]:
+        """Milliseconds by name."""
+        if not networks:
+            return {}
+        return measure_networks(self.contest.table, self.contest.found.space, networks, self.device)
 
 
-def _found(contest: Contest) -> Architecture:
+def _found(contest: Contest, device: Device) -> Architecture:
     """Without networks that tell the speed of the device at the time of the profile, what was predicted must do."""
     if not contest.table.anchors:
         return contest.found
-    return measured_architecture(contest.result, contest.table, contest.budget_ms, contest.bounds)
+    return measured_architecture(contest.result, contest.table, contest.budget_ms, contest.bounds, device)
 
 
-def _widest(contest: Contest) -> dict[Op, Architecture]:
+def _widest(stopwatch: _Stopwatch) -> dict[Op, Architecture]:
     """Per operation that all layers have, the widest network that keeps the budget and the limits, where there is one.
 
     Widths are doubled until one does not fit; all between the last two are then measured: latency may leap.
     """
-    space = contest.found.space
+    space = stopwatch.contest.found.space
     fits: dict[Op, int] = {}
     beyond: dict[Op, int] = {}
     for step in _DOUBLED:
         open_ops = [op for op in OPS if op not in beyond and all(op in layer.ops for layer in space.layers)]
-        fitting = _fitting(contest, [(op, step) for op in open_ops])
+        fitting = _fitting(stopwatch, [(op, step) for op in open_ops])
         fits |= {op: step for op in open_ops if (op, step) in fitting}
         beyond |= {op: step for op in open_ops if (op, step) not in fitting}
     between = [(op, step) for op in fits for step in WIDTH_STEPS if fits[op] < step < beyond.get(op, 0)]
-    for op, step in sorted(_fitting(contest, between), key=lambda each: each[1]):
+    for op, step in sorted(_fitting(stopwatch, between), key=lambda each: each[1]):
         fits[op] = step
     return {op: scaled(space, op, fits[op]) for op in OPS if op in fits}
 
 
-def _fitting(contest: Contest, widths: Iterable[tuple[Op, int]]) -> set[tuple[Op, int]]:
+def _fitting(stopwatch: _Stopwatch, widths: Iterable[tuple[Op, int]]) -> set[tuple[Op, int]]:
     """Which operations at which widths keep the budget and the limits."""
+    contest = stopwatch.contest
     networks = {(op, step): scaled(contest.found.space, op, step) for op, step in widths}
     allowed = {key: net for key, net in networks.items() if within_limits(net, contest.result.limits)}
     distinct = {(net.space.fingerprint, net.ops): str(number) for number, net in enumerate(allowed.values())}
     names = {key: distinct[net.space.fingerprint, net.ops] for key, net in allowed.items()}
-    measured_ms = _measure(contest, {names[key]: net for key, net in allowed.items()})
-    return {key for key, name in names.items() if measured_ms[name] <= MOST * contest.budget_ms}
+    measured_ms = stopwatch.measure({names[key]: net for key, net in allowed.items()})
+    return {key for key, name in names.items() if measured_ms[name] <= stopwatch.limit_ms}
 
 
-def _random(contest: Contest, nets: int, seed: int) -> list[Architecture]:
+def _random(stopwatch: _Stopwatch, nets: int, seed: int) -> list[Architecture]:
     """The slowest that keep the budget, of twice as many that are predicted to take about that long."""
-    error, limit_ms = 1.0, MOST * contest.budget_ms
+    error, limit_ms = 1.0, stopwatch.limit_ms
+    latency, *others = stopwatch.contest.bounds
     within: dict[tuple[Op, ...], tuple[float, Architecture]] = {}
     for attempt in range(_TRIES):
-        latency, *others = contest.bounds
         around = [replace(latency, limit=max(limit_ms / error, latency.min_cost)), *others]
-        drawn = {str(number): net for number, net in enumerate(contest.random(2 * nets, seed + attempt, around))}
-        measured_ms = _measure(contest, drawn)
+        networks = stopwatch.contest.random(2 * nets, seed + attempt, around)
+        drawn = {str(number): network for number, network in enumerate(networks)}
+        measured_ms = stopwatch.measure(drawn)
         within |= {drawn[name].ops: (ms, drawn[name]) for name, ms in measured_ms.items() if ms <= limit_ms}
         if sum(ms >= _NEAR * limit_ms for ms, _ in within.values()) >= nets or not drawn:
             break

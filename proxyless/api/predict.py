@@ -12,10 +12,13 @@ import numpy as np
 from PIL import Image
 from pydantic import ValidationError
 
-from export.metadata import LABELS, PREPROCESSING, read_metadata
+from export.format import Format
+from export.formats import format_of
+from export.metadata import LABELS, PREPROCESSING
 from export.preprocess import Preprocess
-from export.receiver.classify import LOADERS, prepare, probabilities
-from latency.deployed import runtime_of
+from export.receiver.classify import prepare, probabilities
+from latency.deployed import check_file
+from latency.runtimes import find_runtime
 from proxyless.api.images import read_image
 from proxyless.errors import InputError, said
 from proxyless.files import first_problem
@@ -76,13 +79,13 @@ def load_classifier(path: Path, threads: int = 1) -> Classifier:
     Raises:
         InputError: missing, damaged, not a classifier of images, or labels and preprocessing that do not fit it.
     """
-    if path.suffix not in LOADERS:
-        raise InputError(f"{path} has an unknown suffix; give a file ending in {' or '.join(LOADERS)}")
-    runtime = runtime_of(path)
+    format_ = format_of(path)
+    check_file(path)
+    runtime = find_runtime(format_.runtime)
     runtime.require()
-    labels, preprocess = _description(path)
+    labels, preprocess = _description(path, format_)
     try:
-        run, shape = LOADERS[path.suffix](path, threads)
+        run, shape = format_.receiver.load(path, threads)
     except Exception as error:
         raise InputError(f"{path} cannot be loaded ({said(error)}); export it again") from None
     classifier = Classifier(path, runtime.name, labels, preprocess, run, shape)
@@ -115,9 +118,9 @@ def _images_in(folder: Path) -> list[Path]:
     return sorted(file for file in files if file.suffix.lower() in readable and file.is_file())
 
 
-def _description(path: Path) -> tuple[list[str], Preprocess]:
+def _description(path: Path, format_: Format) -> tuple[list[str], Preprocess]:
     """Labels and preprocessing of a model file."""
-    entries = read_metadata(path)
+    entries = format_.read_entries(path)
     if LABELS in entries and PREPROCESSING in entries:
         return _from_metadata(path, entries)
     labels, preprocess = path.with_name("labels.txt"), path.with_name("preprocess.json")

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from latency.devices import Device
 from latency.table import LatencyTable
 from proxyless.api.derive import budget_bounds, first_table
-from proxyless.api.measure import check_target, measure_networks
+from proxyless.api.measure import look_for, measure_networks, measuring_devices
 from proxyless.api.target import make_architecture
 from proxyless.errors import CheckError, InputError
 from proxyless.search.derive import uses
@@ -34,8 +35,12 @@ MOST, _LEAST = 0.984, 0.966
 measurement differs by about 1 %."""
 
 
-def derive_measured(run: Path | str, budgets: Sequence[str], table: LatencyTable | None = None) -> list[Architecture]:
+def derive_measured(
+    run: Path | str, budgets: Sequence[str], table: LatencyTable | None = None, device: str | None = None
+) -> list[Architecture]:
     """As `derive_networks`, but every network was measured within its budget, and uses it where one does.
+
+    device: the table's, as typed by the user, where it is not this machine.
 
     Raises:
         InputError: as there, or a table that was not measured here.
@@ -43,37 +48,49 @@ def derive_measured(run: Path | str, budgets: Sequence[str], table: LatencyTable
     """
     result = load_result(Path(run))
     chosen = table or first_table(Path(run))
+    (place,) = measurable([chosen], [device] if device else [])
     return [
-        measured_architecture(result, chosen, budget_ms, bounds)
+        measured_architecture(result, chosen, budget_ms, bounds, place)
         for budget_ms, bounds in budget_bounds(result, chosen, budgets)
     ]
 
 
-def check_measurable(table: LatencyTable) -> None:
-    """Raise InputError unless networks that were timed for the table can tell its speed today, and can be timed."""
-    if not table.anchors:
-        raise InputError(
-            f"the table of {table.target} has no networks that were timed whole, as 'profile' times them unless "
-            "--calibrate is 0; derive without measuring"
-        )
-    check_target(table)
+def measurable(tables: Sequence[LatencyTable], typed: Sequence[str]) -> list[Device]:
+    """The devices of the tables' targets, on which networks that were timed for the tables tell their speed today.
+
+    typed: see `measuring_devices`.
+
+    Raises:
+        InputError: as there, or a table without such networks.
+        DeviceError: one does not answer, or has not the runtime.
+    """
+    for table in tables:
+        if not table.anchors:
+            raise InputError(
+                f"the table of {table.target} has no networks that were timed whole, as 'profile' times them unless "
+                "--calibrate is 0; derive without measuring"
+            )
+    devices = measuring_devices(tables, typed)
+    different = {(device.name, table.target): (table, device) for table, device in zip(tables, devices, strict=True)}
+    for table, device in different.values():
+        look_for(table, device)
+    return devices
 
 
 def measured_architecture(
-    result: SearchResult, table: LatencyTable, budget_ms: float, bounds: Sequence[Bound]
+    result: SearchResult, table: LatencyTable, budget_ms: float, bounds: Sequence[Bound], device: Device
 ) -> Architecture:
-    """The network of `refined_path`, for the target of the table.
+    """The network of `refined_path`, for the target of the table. device: see `measurable`.
 
     Raises:
-        InputError, CheckError: as `refined_path`; or the table was not measured here.
+        InputError, CheckError: as `refined_path`.
     """
-    check_measurable(table)
-    path, measured_ms = refined_path(result, table, budget_ms, bounds)
+    path, measured_ms = refined_path(result, table, budget_ms, bounds, device)
     return make_architecture(result, table, budget_ms, bounds[0], path, measured_ms)
 
 
 def refined_path(
-    result: SearchResult, table: LatencyTable, budget_ms: float, bounds: Sequence[Bound]
+    result: SearchResult, table: LatencyTable, budget_ms: float, bounds: Sequence[Bound], device: Device
 ) -> tuple[list[int], float]:
     """The most probable network whose measured latency keeps the budget, and that latency in ms.
 
@@ -93,7 +110,7 @@ def refined_path(
         derived.update(paths[0] for paths in candidates if paths)
         fresh = [path for path in dict.fromkeys(chain.from_iterable(candidates)) if path not in measured]
         if fresh:
-            measured.update(_measure(result, table, fresh))
+            measured.update(_measure(result, table, fresh, device))
 
     measure([budget_ms * share for share in _FIRST], 1)
     if not measured:
@@ -137,10 +154,10 @@ def _around(limit_ms: float, bounds: Sequence[Bound]) -> list[Bound]:
     return [replace(latency, limit=limit_ms, least=_LEAST / MOST * limit_ms), *others]
 
 
-def _measure(result: SearchResult, table: LatencyTable, paths: Sequence[_Path]) -> dict[_Path, float]:
+def _measure(result: SearchResult, table: LatencyTable, paths: Sequence[_Path], device: Device) -> dict[_Path, float]:
     whole, searched = build_space(result.space, result.space_args), result.build_space()
     networks = {str(i): Architecture(whole, searched.path_ops(path)) for i, path in enumerate(paths)}
-    measured = measure_networks(table, whole, networks)
+    measured = measure_networks(table, whole, networks, device)
     return {path: measured[str(i)] for i, path in enumerate(paths)}
 
 

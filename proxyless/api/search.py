@@ -15,7 +15,7 @@ from proxyless.search.derive import feasible_path
 from proxyless.search.problem import Problem
 from proxyless.search.result import Limits, SearchResult
 from proxyless.search.run import RunConfig, TargetConfig, check_free, run_search
-from proxyless.space import Architecture, Space, build_space
+from proxyless.space import Architecture, Space, build_space, check_registered
 from proxyless.space.bounds import Bound, latency_bound
 from proxyless.space.latency import LayerCosts
 from proxyless.space.memory import within_memory
@@ -69,6 +69,7 @@ def search(
         CheckError: a loss became infinite.
     """
     settings, limits, folder = settings or SearchSettings(), limits or Limits(), Path(output)
+    check_registered(space)
     tables = [table] if isinstance(table, LatencyTable) else list(table)
     budgets_ms = _budgets_ms(space, tables, [budget] if isinstance(budget, str) else budget)
     searched = limited_space(space, limits)

@@ -27,7 +27,7 @@ def make_architecture(
 def make_target(table: LatencyTable, budget_ms: float, predicted_ms: float, measured_ms: float | None = None) -> Target:
     """What a network derived with this table is for."""
     return Target(
-        device=str(table.device["name"]),
+        device=table.device.name,
         runtime=table.runtime.name,
         threads=table.runtime.threads,
         batch=table.batch,

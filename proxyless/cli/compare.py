@@ -47,6 +47,10 @@ def compare(
     device: Annotated[str | None, typer.Option(help=_help("device"))] = None,
     precision: Annotated[str | None, typer.Option(help=_help("precision"))] = None,
     limit: Limit = None,
+    measure_on: Annotated[
+        str | None,
+        typer.Option(help="The device that the table was measured on, where it is not this machine: ssh://user@host."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Train the found network, uniform and random ones of the same latency alike; run again, it goes on.
@@ -78,7 +82,15 @@ def compare(
     other = load_table(table) if table else None
     with reporting(f"compare {' '.join(map(str, runs))}", "steps") as reporter:
         document = compare_networks(
-            runs, output, settings, table=other, budget=budget, seeds=seeds, nets=nets, reporter=reporter
+            runs,
+            output,
+            settings,
+            table=other,
+            budget=budget,
+            seeds=seeds,
+            nets=nets,
+            device=measure_on,
+            reporter=reporter,
         )
     if json:
         print_json(document)

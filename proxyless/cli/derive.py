@@ -39,6 +39,12 @@ def derive(
             help="Measure networks around each budget on the table's device, and take the best one that keeps it then.",
         ),
     ] = False,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --measure: the device that a table was measured on, where it is not this machine; repeatable."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Derive networks for other budgets, or for other devices, from one search.
@@ -47,6 +53,8 @@ def derive(
     """
     if measure and candidates is not None:
         raise InputError("--measure takes one network per budget and table; leave --candidates out, or --measure")
+    if device and not measure:
+        raise InputError("--device goes with --measure only: it names where networks are measured")
     for text in budget or []:
         read_budget(text)
     from latency.tables import load_table
@@ -55,7 +63,7 @@ def derive(
     tables = [load_table(name) for name in table or []]
     with reporting(f"rank networks of {run}", "networks") as reporter:
         if measure:
-            networks = measured_gallery(run, budget or [], tables, reporter=reporter)
+            networks = measured_gallery(run, budget or [], tables, devices=device or [], reporter=reporter)
         else:
             networks = derive_gallery(
                 run, budget or [], tables, 5 if candidates is None else candidates, reporter=reporter

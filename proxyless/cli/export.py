@@ -32,6 +32,9 @@ def export(
     data: Annotated[
         str | None, typer.Option(help="Test and calibration images. Default: the data that it was trained on.")
     ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="The device that the network is for, where it is not this machine.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Export a trained network, verify every file against PyTorch and measure it; nothing is kept if a check fails.
@@ -53,7 +56,7 @@ def export(
         seed=seed,
     )
     with reporting("export", "steps") as reporter:
-        report = export_folder(trained, output, names, data, settings, reporter)
+        report = export_folder(trained, output, names, data, settings, reporter, device=device)
     if json:
         print_json(report)
     else:

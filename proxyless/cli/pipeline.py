@@ -7,14 +7,15 @@ from pydantic import Field
 
 from export.formats import find_formats
 from export.settings import ExportSettings
-from latency.devices import find_device
+from latency.devices import agreed_devices, find_device
 from latency.profile import profile
 from latency.runtimes import find_runtime
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable
+from proxyless.addresses import LOCAL, address_of
 from proxyless.api.derive import derive_networks
 from proxyless.api.export import Report, export
-from proxyless.api.measure import measure_networks
+from proxyless.api.measure import measure_networks, measuring_devices
 from proxyless.api.refine import derive_measured
 from proxyless.api.report import PAGE, report, require_report
 from proxyless.api.search import search
@@ -75,7 +76,7 @@ class Pipeline:
             raise InputError(f"the targets {', '.join(self.targets)} are not all different; remove the repeated one")
         read_budget(settings.budget)
         for target in self.targets.values():
-            here = find_device(target.device).name == "local"
+            here = find_device(target.device).name == LOCAL
             find_runtime(target.runtime).check_target(target.delegate, target.batch, target.dtype, here=here)
         require_report()
         for format_ in find_formats(settings.formats):
@@ -121,7 +122,9 @@ class Pipeline:
     def _table(self, name: str) -> LatencyTable:
         path = self.folder / f"{file_name(name)}.json"
         if path.exists():
-            return LatencyTable.load(path)
+            table = LatencyTable.load(path)
+            agreed_devices([table.device.name], [self.targets[name].device], f"{name}: the device")
+            return table
         self._say(f"profile {name}")
         with reporting(f"profile {name}", "visits") as reporter:
             return profile(self.space, path, self.targets[name], reporter.visits)
@@ -129,10 +132,13 @@ class Pipeline:
     def _derive(self, name: str, table: LatencyTable) -> Architecture:
         path = self.folder / f"network-{file_name(name)}.json"
         if not path.exists():
-            if not table.anchors:
+            run, budgets = self.folder / "search", [self.settings.budget]
+            if table.anchors:
+                (network,) = derive_measured(run, budgets, table, self.targets[name].device)
+            else:
                 ERR.print(f"not measured for {name}: its table has no networks that were timed whole", highlight=False)
-            derive = derive_measured if table.anchors else derive_networks
-            derive(self.folder / "search", [self.settings.budget], table)[0].save(path)
+                (network,) = derive_networks(run, budgets, table)
+            network.save(path)
         return Architecture.load(path)
 
     def _search(self, table: LatencyTable) -> None:
@@ -156,14 +162,22 @@ class Pipeline:
             return saved
         with reporting("export", "steps") as reporter:
             return export(
-                self.folder / "trained", folder, self.settings.formats, settings=self.settings.export, reporter=reporter
+                self.folder / "trained",
+                folder,
+                self.settings.formats,
+                settings=self.settings.export,
+                reporter=reporter,
+                device=self.settings.target.device,
             )
 
     def _compare(self, networks: list[Architecture], tables: dict[str, LatencyTable]) -> list[dict[str, Any]]:
         """Every network on every target, untrained, in milliseconds at the speed that the machine was profiled at."""
         self._say("compare targets")
         chosen = dict(zip(tables, networks, strict=True))
-        measured = {name: measure_networks(table, self.space, chosen) for name, table in tables.items()}
+        measured = {}
+        for name, table in tables.items():
+            (device,) = measuring_devices([table], [self.targets[name].device])
+            measured[name] = measure_networks(table, self.space, chosen, device)
         return [
             {
                 "target": name,
@@ -177,7 +191,7 @@ class Pipeline:
 
 def _name(target: ProfileSettings) -> str:
     """A target in a few words: what differs from the defaults."""
-    words = [target.runtime, target.delegate, target.device if target.device != "local" else None]
+    words = [target.runtime, target.delegate, address_of(target.device) if target.device != LOCAL else None]
     words += [f"{target.threads} threads" if target.threads > 1 else None]
     words += [f"batch {target.batch}" if target.batch > 1 else None]
     words += [target.dtype if target.dtype != "float32" else None]

@@ -147,7 +147,7 @@ def _print(
 
 def _latency(architecture: "Architecture", table: "LatencyTable", budget: str) -> list[list[str]]:
     """What one target allows, what the network needs there, and what others would."""
-    costs, device = table.costs(architecture.space), str(table.device["name"])
+    costs, device = table.costs(architecture.space), table.device.name
     budget_ms = parse_budget(budget, costs)
     place = "" if device == "local" else f" on {device}"
     predicted_ms, allowed_ms = table.predict(architecture.layers), costs.bound_ms(budget_ms)

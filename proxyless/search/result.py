@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from proxyless.config import CONFIG, MAX_COUNT
+from proxyless.config import CONFIG
 from proxyless.errors import InputError, shown
 from proxyless.files import read_model
 from proxyless.search.derive import candidate_paths, choose_path, log_prob
@@ -47,12 +47,22 @@ class Limits(BaseModel):
         return made
 
 
+MAX_NAMES = 1_000_000
+"""Of operations of evaluated networks in one result, which is then no larger than a file that can be read."""
+
+
+def best_evaluated(space: Space, best_first: Sequence[Sequence[int]]) -> list[list[str]]:
+    """The evaluated networks that a result holds, by their operations; all of them are in `EVALUATIONS`."""
+    count = MAX_NAMES // max(1, len(space.layers))
+    return [[op.name for op in space.path_ops(path)] for path in best_first[:count]]
+
+
 class SearchResult(BaseModel):
     """What a search found: the log-probability of every operation. `ops` names them, layer by layer.
 
     allowances_are_used: whether networks should use what their bounds allow; not after a search with a penalty.
     ops: those that were searched; a limit on memory leaves some of the space's out.
-    evaluated: networks that a sampling strategy evaluated, best first.
+    evaluated: networks that a sampling strategy evaluated, best first: as many as `best_evaluated` takes.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -64,7 +74,7 @@ class SearchResult(BaseModel):
     allowances_are_used: bool = True
     ops: list[Names] = Field(max_length=10_000)
     log_probs: list[LogProbs] = Field(max_length=10_000)
-    evaluated: list[Names] = Field([], max_length=MAX_COUNT)
+    evaluated: list[Names] = Field([], max_length=MAX_NAMES)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -19,7 +19,16 @@ from proxyless.search.board import BOARD, BoardReporter
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem, check_classes
-from proxyless.search.result import CHECKPOINT, ENVIRONMENT, LOG, RESULT, Limits, SearchResult, check_run
+from proxyless.search.result import (
+    CHECKPOINT,
+    ENVIRONMENT,
+    LOG,
+    RESULT,
+    Limits,
+    SearchResult,
+    best_evaluated,
+    check_run,
+)
 from proxyless.search.shared import SharedEvaluator, divide_training
 from proxyless.space.architecture import Milliseconds
 
@@ -116,7 +125,7 @@ def run_search(folder: Path, config: RunConfig, problem: Problem, reporter: Repo
         allowances_are_used=search.objective.allowances_are_used,
         ops=[[op.name for op in layer.ops] for layer in problem.space.layers],
         log_probs=search.log_probs(),
-        evaluated=[[op.name for op in problem.space.path_ops(path)] for path in search.strategy.trials],
+        evaluated=best_evaluated(problem.space, search.strategy.trials),
     )
     if search.fabric.is_global_zero:
         if not (folder / RESULT).exists():  # a finished search that is resumed computes nothing

@@ -3,7 +3,7 @@
 from proxyless.space.architecture import Anchor, Architecture, Target
 from proxyless.space.cost import Cost, layer_cost, network_cost
 from proxyless.space.mobile import mobile
-from proxyless.space.registry import SPACES, build_space
+from proxyless.space.registry import SPACES, build_space, check_registered
 from proxyless.space.space import Layer, Space
 from proxyless.space.spec import SKIP, LayerSpec, Op, Shape
 from proxyless.space.tiny import tiny
@@ -21,6 +21,7 @@ __all__ = [
     "Space",
     "Target",
     "build_space",
+    "check_registered",
     "layer_cost",
     "mobile",
     "network_cost",

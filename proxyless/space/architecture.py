@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from proxyless.addresses import LOCAL, Address
 from proxyless.errors import InputError
 from proxyless.files import read_model, write_json
 from proxyless.space.cost import Cost, network_cost
@@ -25,6 +26,24 @@ class Anchor(BaseModel):
     ops: Names
     ms: Milliseconds
 
+    @field_validator("ops")
+    @classmethod
+    def _known(cls, ops: list[str]) -> list[str]:
+        for name in ops:
+            Op.parse(name)
+        return ops
+
+    def network(self) -> tuple[Op, ...]:
+        """Its operations."""
+        return tuple(map(Op.parse, self.ops))
+
+    def check(self, space: Space) -> None:
+        """Raise InputError unless it is a network of the space."""
+        try:
+            space.check(self.network())
+        except InputError as error:
+            raise InputError(f"one of the networks that were timed whole is not of the space: {error}") from None
+
 
 class Target(BaseModel):
     """What an architecture was derived for.
@@ -34,12 +53,12 @@ class Target(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid")
-    device: str = "local"
+    device: Address = LOCAL
     runtime: str
     threads: int = Field(gt=0, lt=2**31)
     batch: int = Field(gt=0, lt=2**31)
     delegate: str
-    dtype: str = Field("float32", max_length=100)
+    dtype: Literal["float32", "float16", "int8"] = "float32"
     budget_ms: Milliseconds
     predicted_ms: Milliseconds
     measured_ms: Milliseconds | None = None
@@ -112,6 +131,8 @@ class Architecture:
             space = build_space(document.space, document.space_args)
             if document.fingerprint not in (None, space.fingerprint):
                 raise InputError(f"it was made for another version of the space {space.name!r}; search again")
+            for anchor in document.target.anchors if document.target else ():
+                anchor.check(space)
             return Architecture(space, tuple(Op.parse(name) for name in document.ops), document.target)
         except InputError as error:
             raise InputError(f"architecture {path} is not valid: {error}") from None

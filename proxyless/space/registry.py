@@ -28,6 +28,15 @@ def build_space(name: str, args: Mapping[str, Any] | None = None) -> Space:
     return build(**given)
 
 
+def check_registered(space: Space) -> None:
+    """Raise InputError unless files that name the space and its arguments can be read again."""
+    if build_space(space.name, space.args).fingerprint != space.fingerprint:
+        raise InputError(
+            f"space {space.name!r} is not what is registered under this name with its arguments; give it another name, "
+            "and a line in SPACES (proxyless/space/registry.py)"
+        )
+
+
 def _check_kind(name: str, key: str, value: object, default: object) -> None:
     if isinstance(default, tuple):
         good = isinstance(value, list | tuple) and all(type(item) is int for item in value)

@@ -104,6 +104,7 @@ _SEARCH = "search --space tiny --data digits --table table.json --budget 60% -o 
         ("profile --space tiny -o table.json", "table.json exists already"),
         ("derive empty --budget soon -o out", "the budget 'soon' is not understood"),
         ("compare empty --budget soon -o out", "the budget 'soon' is not understood"),
+        ("derive empty --device ssh://pi -o out", "--device goes with --measure only"),
         ("derive empty -o out", "empty is not the folder of a search"),
         ("train empty --data digits -o out", "empty has no architecture.json"),
         ("train truncated.json --data digits -o out", "architecture truncated.json is damaged"),

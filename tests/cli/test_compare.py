@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from latency.deployed import measure_files
+from latency.devices import LocalDevice
 from latency.table import LatencyTable, RuntimeInfo
 from proxyless.api import search
 from proxyless.api.compare import summary
@@ -158,13 +159,15 @@ def _local(table: LatencyTable) -> LatencyTable:
 def test_the_widest_network_within_budget_and_limits_is_taken(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the target can be measured: here a device whose every multiply-accumulate takes a nanosecond."""
 
-    def measure(table: LatencyTable, space: Space, networks: Mapping[str, Architecture]) -> dict[str, float]:
+    def measure(
+        table: LatencyTable, space: Space, networks: Mapping[str, Architecture], device: object
+    ) -> dict[str, float]:
         assert space == _SPACE
         return {name: network.cost.macs / 1e6 for name, network in networks.items()}
 
     monkeypatch.setattr("proxyless.api.measured_contest.measure_networks", measure)
     contest = open_contest([run], None, None)
-    made = measured_contenders(contest, 2, 0)
+    made = measured_contenders(contest, LocalDevice(), 2, 0)
     assert [contender.group for contender in made] == ["found", *["uniform"] * 4, "random", "random"]
     for contender in made[1:5]:
         op, cost = contender.architecture.ops[0], contender.architecture.cost
@@ -183,14 +186,16 @@ def test_a_width_beyond_a_leap_of_the_latency_is_not_needed_to_find_the_widest_b
 ) -> None:
     """As on LiteRT: at width 2.0 within the budget, at 2.25 two and a half times as slow."""
 
-    def measure(table: LatencyTable, space: Space, networks: Mapping[str, Architecture]) -> dict[str, float]:
+    def measure(
+        table: LatencyTable, space: Space, networks: Mapping[str, Architecture], device: object
+    ) -> dict[str, float]:
         widths = {name: float(network.space.args.get("width_mult", 1.0)) for name, network in networks.items()}
         return {name: width / 2 if width <= 2.15 else 1 + width for name, width in widths.items()}
 
     monkeypatch.setattr("proxyless.api.measured_contest.measure_networks", measure)
     contest = replace(open_contest([run], None, None), budget_ms=1.3)
     contest = replace(contest, result=contest.result.model_copy(update={"limits": Limits()}))
-    made = measured_contenders(contest, 2, 0)
+    made = measured_contenders(contest, LocalDevice(), 2, 0)
     widths = [each.architecture.space.args["width_mult"] for each in made if each.group == "uniform"]
     assert widths == [2.15] * 4
 
@@ -198,7 +203,9 @@ def test_a_width_beyond_a_leap_of_the_latency_is_not_needed_to_find_the_widest_b
 def test_every_contender_may_use_the_budget_by_the_stopwatch(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table whose predictions are 25 % too high on this device, with a margin: all would leave a third unused."""
 
-    def measure(table: LatencyTable, space: Space, networks: Mapping[str, Architecture]) -> dict[str, float]:
+    def measure(
+        table: LatencyTable, space: Space, networks: Mapping[str, Architecture], device: object
+    ) -> dict[str, float]:
         return {name: 0.8 * network.cost.macs / 1e6 for name, network in networks.items()}
 
     monkeypatch.setattr("proxyless.api.measured_contest.measure_networks", measure)
@@ -209,7 +216,7 @@ def test_every_contender_may_use_the_budget_by_the_stopwatch(run: Path, monkeypa
     contest = replace(
         contest, result=free, table=_local(contest.table).changed(anchors=anchors), bounds=contest.bounds[:1]
     )
-    for each in measured_contenders(contest, 3, 0):
+    for each in measured_contenders(contest, LocalDevice(), 3, 0):
         assert each.measured_ms is not None
         least = 0.8 if each.group == "uniform" else 0.94  # channels come in steps of eight
         assert least * contest.budget_ms <= each.measured_ms <= contest.budget_ms, each.name
@@ -220,7 +227,7 @@ def test_networks_of_several_widths_are_measured_on_a_runtime(run: Path, monkeyp
     monkeypatch.setattr("proxyless.api.measure.measure_files", partial(measure_files, rounds=2))
     monkeypatch.setattr("proxyless.api.measured_contest.OPS", OPS[:1])
     contest = open_contest([run], None, None)
-    measured = measured_contenders(replace(contest, table=_local(contest.table), budget_ms=50.0), 2, 0)
+    measured = measured_contenders(replace(contest, table=_local(contest.table), budget_ms=50.0), LocalDevice(), 2, 0)
     assert [contender.name for contender in measured] == ["found", "uniform-k3e3", "random-1", "random-2"]
     assert all(contender.measured_ms is not None and 0 < contender.measured_ms < 50 for contender in measured)
     assert measured[1].architecture.cost.params <= 250_000  # fast enough at any width: the limit decides

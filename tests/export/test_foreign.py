@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from export.formats import FORMATS
 from export.metadata import describe_entries, write_metadata
 from export.preprocess import FileInput, Preprocess
 from export.receiver.write import write_classify
@@ -38,7 +39,7 @@ def _hand_over(folder: Path) -> tuple[Path, Path]:
         TrainedInfo(data="", classes=labels, mean=mean, std=std, best_epoch=0, validation_accuracy=0, test_accuracy=0),
     )
     preprocess = Preprocess(size=(32, 32), mean=mean, std=std, files=_FILES)
-    write_classify(exported)
+    write_classify(exported, list(FORMATS.values()))
     preprocess.save(exported / "preprocess.json")
     (exported / "labels.txt").write_text("\n".join(labels) + "\n")
     for write, name in ((write_onnx, "model.onnx"), (write_tflite, "model.tflite")):

@@ -13,8 +13,8 @@ _PREPROCESS = Preprocess(
     files={"model.onnx": FileInput(layout="NCHW"), "model.int8.tflite": FileInput(layout="NHWC", dtype="int8")},
 )
 _FILES = [
-    FileRow("model.onnx", 0.9123, 3 * 2**20, 0.2071, "onnxruntime, 1 thread"),
-    FileRow("model.int8.tflite", 0.9, 2**19, 12.34, "litert, 1 thread"),
+    FileRow("model.onnx", 0.9123, 3 * 2**20, 0.2071, "onnxruntime, 1 thread", "onnxruntime"),
+    FileRow("model.int8.tflite", 0.9, 2**19, 12.34, "litert, 1 thread", "ai-edge-litert"),
 ]
 _TARGET = Target(
     device="ssh://me@home", runtime="litert", threads=1, batch=1, delegate="", budget_ms=15, predicted_ms=1

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from latency.devices import DeviceError, Event, Job, find_device
+from latency.devices import DeviceError, Event, Job, find_device, probe
 from latency.devices.adb import AdbLink
 from latency.devices.benchmark_model import BenchmarkModel, parse_ms
 from latency.devices.remote import RemoteDevice
@@ -116,7 +116,7 @@ def test_a_profile_with_the_phones_python(phone: Phone, tmp_path: Path) -> None:
     device = f"adb:{_serial(phone)}?python={sys.executable}"
     settings = ProfileSettings(runtime="litert", device=device, calibrate=5, rounds=2)
     table = profile(_SPACE, tmp_path / "table.json", settings)
-    assert table.costs(_SPACE).constant_ms > 0 and table.device["name"] == device
+    assert table.costs(_SPACE).constant_ms > 0 and table.device.name == f"adb:{_serial(phone)}"
     assert _files(phone) == []
 
 
@@ -167,6 +167,19 @@ def test_a_profile_with_benchmark_model(phone: Phone, tmp_path: Path) -> None:
     device = f"adb:{_serial(phone)}?benchmark_model={tmp_path / 'benchmark_model'}"
     table = profile(_SPACE, tmp_path / "table.json", ProfileSettings(device=device, calibrate=0, rounds=2))
     assert table.costs(_SPACE).constant_ms > 0 and table.runtime.version.startswith("benchmark_model")
+
+
+def test_a_phone_is_looked_for_without_timing_anything(phone: Phone, tmp_path: Path) -> None:
+    (tmp_path / "runner.py").write_text("import no_such_runtime\n")
+    with pytest.raises(DeviceError, match="the Python of adb:phone has no no_such_runtime"):
+        probe(_python(phone), tmp_path / "runner.py")
+    shutil.rmtree(phone.root / "data/local/tmp/proxyless")
+    timed = phone.root / "arguments"
+    timed.unlink(missing_ok=True)
+    probe(_tool(phone, tmp_path), find_runtime("litert").runner)
+    with pytest.raises(InputError, match="runs TFLite only; choose --runtime litert"):
+        probe(_tool(phone, tmp_path), find_runtime("onnxruntime").runner)
+    assert _files(phone) == [] and not timed.exists()
 
 
 @pytest.mark.parametrize(

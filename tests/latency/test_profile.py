@@ -1,21 +1,24 @@
 """Profiling: coverage, interruption, and devices that fail."""
 
 import json
+import os
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from latency.devices import Event, Job, LocalDevice, find_device
+from latency.partial import PartialFile
 from latency.plan import spanning_networks
 from latency.profile import profile
 from latency.runtimes import find_runtime
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable
-from latency.timing import Samples, make_schedule, time_models
+from latency.timing import Samples, VisitCount, make_schedule, time_models
 from proxyless.errors import CheckError, InputError
-from proxyless.space import network_cost, tiny
+from proxyless.space import Space, network_cost, tiny
 
 _SPACE = tiny(resolution=16, num_classes=3)
 _QUICK = ProfileSettings(runtime="onnxruntime", calibrate=5, rounds=2)
@@ -191,3 +194,57 @@ def test_unknown_device_lists_what_there_is() -> None:
     with pytest.raises(InputError, match=r"choose local \(this machine\), ssh://user@host or adb:SERIAL"):
         find_device("pi")
     assert find_runtime("litert").check_delegate(None) == "xnnpack"
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        (replace(_SPACE, name="mine"), "unknown space 'mine'; choose of mobile, tiny"),
+        (replace(_SPACE, layers=_SPACE.layers[1:]), "space 'tiny' is not what is registered under this name"),
+    ],
+)
+def test_a_space_that_a_search_would_refuse_is_not_measured(space: Space, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        profile(space, tmp_path / "t.json", _QUICK)
+    assert list(tmp_path.iterdir()) == []
+
+
+class _Counted(str):
+    """An item that counts how often it is looked at, to be found in a set or compared."""
+
+    looks = 0
+
+    def __hash__(self) -> int:
+        _Counted.looks += 1
+        return super().__hash__()
+
+    def __eq__(self, other: object) -> bool:
+        _Counted.looks += 1
+        return super().__eq__(other)
+
+
+@pytest.mark.parametrize("rounds", [10, 1000])
+def test_an_event_costs_the_same_however_long_the_profile_is(rounds: int) -> None:
+    schedule = make_schedule([_Counted(item) for item in "abc"], rounds, 0)
+    count = VisitCount(schedule, schedule[:5])
+    assert (count.done, count.total) == (5, 3 * rounds)
+    _Counted.looks = 0
+    for number, item in schedule[5:]:
+        count.add({"event": "sample", "round": number, "id": item, "ms": [1.0]})
+        count.add({"event": "failed", "round": number, "id": item, "error": "any"})
+    assert count.done == count.total
+    assert _Counted.looks <= 5 * len(schedule)
+
+
+def test_samples_outlive_the_program_at_once_and_the_machine_within_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, synced = [100.0], list[int]()
+    monkeypatch.setattr("latency.partial.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.fstat(number).st_size))
+    with PartialFile(tmp_path / "t.json", {}) as partial:
+        for number in range(25):
+            partial.add({"event": "sample", "round": number, "id": "a", "ms": [1.0]})
+            assert len((tmp_path / "t.json.partial").read_text().splitlines()) == number + 2
+            clock[0] += 0.125
+    assert len(synced) == 4 and synced[-1] == (tmp_path / "t.json.partial").stat().st_size

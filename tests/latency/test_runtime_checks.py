@@ -9,9 +9,14 @@ import pytest
 
 from export.formats import FORMATS
 from latency.deployed import runtime_of
-from latency.runtimes import RUNTIMES
+from latency.runtimes import RUNTIMES, Runtime
 from latency.settings import ProfileSettings
+from latency.table import RuntimeInfo
+from proxyless.api.measure import can_measure
+from proxyless.api.refine import measurable
 from proxyless.errors import InputError
+from proxyless.space import Anchor, tiny
+from tests.helpers import table_by_macs
 
 
 def test_the_help_names_every_runtime() -> None:
@@ -56,3 +61,21 @@ def test_a_file_is_executed_by_the_first_runtime_of_its_suffix_or_the_one_asked_
     assert runtime_of(path, "openvino").name == "openvino"
     with pytest.raises(InputError, match=r"model.onnx has an unknown suffix for the runtime 'mnn'; .* ending in .mnn"):
         runtime_of(path, "mnn")
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=lambda runtime: runtime.name)
+def test_numbers_that_a_runtime_cannot_compute_with_have_no_writer(runtime: Runtime) -> None:
+    for dtype in {"float16", "int4", "int8"} - set(runtime.dtypes):
+        with pytest.raises(InputError, match=f"runtime '{runtime.name}' has no dtype '{dtype}'; choose of float32"):
+            runtime.writer_of(dtype)
+
+
+def test_a_table_of_numbers_that_cannot_be_measured_is_not_measured() -> None:
+    runtime = RuntimeInfo(name="litert", version="1", threads=1, delegate="xnnpack")
+    anchors = [Anchor(ops=["k3e3"] * 9, ms=1.0)]
+    table = table_by_macs(tiny()).changed(device={"name": "local"}, runtime=runtime, anchors=anchors)
+    assert can_measure(table) and measurable([table], [])[0].name == "local"
+    for changes in ({"dtype": "float16"}, {"runtime": runtime.model_copy(update={"delegate": "gpu"})}):
+        with pytest.raises(InputError, match="runtime 'litert' has no"):
+            measurable([table.changed(**changes)], [])
+        assert not can_measure(table.changed(**changes))

@@ -24,6 +24,7 @@ from latency.runtimes import find_runtime
 from latency.settings import ProfileSettings
 from latency.timing import Samples, make_schedule, time_models
 from latency.writers.graph import lower, random_weights
+from proxyless.addresses import address_of
 from proxyless.cli.main import app
 from proxyless.errors import CheckError, InputError
 from proxyless.space import tiny
@@ -88,7 +89,7 @@ def test_a_profile_over_ssh_covers_what_a_local_one_does(server: Server, tmp_pat
     there = profile(_SPACE, tmp_path / "there.json", settings.model_copy(update={"device": server.device()}))
     assert [row.spec for row in there.rows] == [row.spec for row in here.rows]
     assert there.costs(_SPACE).constant_ms > 0
-    assert there.device["name"] == server.device() and there.device["processor"] == here.device["processor"]
+    assert there.device.name == address_of(server.device()) and there.device.processor == here.device.processor
     assert there.runtime == here.runtime
     assert not (server.home / ".cache" / "proxyless").exists()
     assert left_in(server.home) == []
@@ -312,10 +313,10 @@ def test_everything_for_a_device_is_measured_on_it(server: Server, tmp_path: Pat
     result = CliRunner().invoke(app, ["run", str(tmp_path / "config.yaml"), "--json"])
     assert result.exit_code == 0, result.stderr
     document = json.loads(result.stdout)
-    assert document["architecture"]["target"]["device"] == server.device()
-    assert document["export"]["files"]["onnx"]["measured_on"] == server.device()
+    assert document["architecture"]["target"]["device"] == address_of(server.device())
+    assert document["export"]["files"]["onnx"]["measured_on"] == address_of(server.device())
     assert [set(entry["ms"]) for entry in document["networks"]] == 2 * [
-        {f"onnxruntime {server.device()}", "onnxruntime"}
+        {f"onnxruntime {address_of(server.device())}", "onnxruntime"}
     ]
     tables = sorted(path.name for path in (tmp_path / "out").glob("*.json") if not path.name.startswith("network-"))
     assert len(tables) == 2 and tables[0].startswith("onnxruntime-ssh-127.0.0.1-") and tables[1] == "onnxruntime.json"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from latency.table import LatencyTable
+from latency.table import MAX_ROWS, LatencyTable
 from latency.tables import load_table, shipped_names
 from proxyless.errors import InputError
-from proxyless.space import SKIP, LayerSpec, Op, mobile, tiny
+from proxyless.space import SKIP, Anchor, LayerSpec, Op, mobile, tiny
 from tests.helpers import table_by_macs
 
 
@@ -88,6 +88,12 @@ def test_unknown_tables(name: str, message: str) -> None:
         ({"overhead_ms": float("nan")}, "overhead_ms: Input should be a finite number"),
         ({"rows": [{"op": "mbconv"}]}, "rows.0.kernel: Field required"),
         ({"format": "latency-table/9"}, "format"),
+        ({"device": {}}, "device.name: Field required"),
+        ({"device": {"name": "?config=x"}}, "device.name: .* names no device"),
+        ({"device": {"name": "ssh://pi\n\x1b[2J"}}, "device.name: .* names no device"),
+        ({"device": {"name": 7}}, "device.name: Input should be a valid string"),
+        ({"device": {"name": "local", "processor": ["x"]}}, "device.processor: Input should be a valid string"),
+        ({"anchors": [{"ops": ["k3e3", "k4"], "ms": 1.0}]}, "anchors.0.ops: unknown operation 'k4'"),
     ],
 )
 def test_damaged_tables_get_one_sentence(tmp_path: Path, change: dict[str, object], message: str) -> None:
@@ -98,3 +104,20 @@ def test_damaged_tables_get_one_sentence(tmp_path: Path, change: dict[str, objec
     (tmp_path / "t.json").write_text(json.dumps(document)[:500])
     with pytest.raises(InputError, match="is damaged"):
         LatencyTable.load(tmp_path / "t.json")
+
+
+def test_what_a_search_would_stumble_over_at_its_end_is_refused_at_its_start() -> None:
+    space = tiny()
+    table = table_by_macs(space)
+    with pytest.raises(InputError, match="predicts 0 ms for the smallest network, and none takes no time"):
+        table_by_macs(space, ms_per_mmac=0.0).costs(space)
+    with pytest.raises(InputError, match="timed whole is not of the space: space 'tiny' has 9 searched layers, got 1"):
+        table.changed(anchors=[Anchor(ops=["k3e3"], ms=1.0)]).costs(space)
+
+
+def test_the_largest_table_can_be_read_again(tmp_path: Path) -> None:
+    table = table_by_macs(tiny())
+    row = table.rows[0].model_copy(update={"ms": 1 / 3, "iqr": 1 / 3, "measured_ms": 1 / 3, "n": 2**31 - 1})
+    largest = table.changed(fixed=[row] * MAX_ROWS, rows=[row] * MAX_ROWS)
+    largest.save(tmp_path / "t.json")
+    assert len(LatencyTable.load(tmp_path / "t.json").rows) == MAX_ROWS

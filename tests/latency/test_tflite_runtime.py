@@ -62,7 +62,7 @@ def test_a_profile_with_tflite_runtime(server: Server, tmp_path: Path) -> None:
     space = tiny(resolution=16, num_classes=3)
     settings = ProfileSettings(device=server.device(python=_PYTHON), calibrate=5, rounds=2)
     table = profile(space, tmp_path / "table.json", settings)
-    assert table.runtime.version == "tflite-runtime 2.14.0" and table.device["numpy"] == "1.26.4"
+    assert table.runtime.version == "tflite-runtime 2.14.0" and table.device.model_dump()["numpy"] == "1.26.4"
     assert table.costs(space).constant_ms > 0
 
 

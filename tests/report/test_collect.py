@@ -205,8 +205,18 @@ def test_the_export_again_makes_the_files_of_the_export(
     _change(run / "model" / "report.json", **changed)
     again = run.with_name("run-again")
     defaults = {"int8": None, "float16": False, "calibration_images": 200, "max_int8_loss": 1, "data": None}
-    others = {"trained": again / "trained", "output": again / "model", "json": False, "seed": 0}
+    others = {"trained": again / "trained", "output": again / "model", "json": False, "seed": 0, "device": None}
     assert _parsed(_commands(run)["exported files"]) == {**others, **defaults, **asked}
+
+
+def test_the_export_again_names_the_device_of_the_network(complete: Path, copy: Copy) -> None:
+    run = copy(complete)
+    target = json.loads((run / "trained" / "architecture.json").read_text())["target"]
+    _change(
+        run / "trained" / "architecture.json",
+        target={**target, "device": "ssh://pi@board;x?config=evil", "runtime": "onnxruntime"},
+    )
+    assert _parsed(_commands(run)["exported files"])["device"] == "ssh://pi@board;x"
 
 
 _FLOAT: dict[str, Any] = {"file": "model.onnx", "dtype": "float32", "measured_ms": 8, "at_profiled_speed_ms": 7}

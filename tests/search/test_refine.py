@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from latency.devices import LocalDevice
 from latency.profile import profile
 from latency.settings import ProfileSettings
 from latency.tables import load_table
@@ -20,6 +21,7 @@ from tests.helpers import table_by_macs
 
 _SPACE = tiny()
 _TABLE = table_by_macs(_SPACE)
+_HERE = LocalDevice()
 
 
 def _result(seed: int = 0, alpha: float = 20.0) -> SearchResult:
@@ -45,12 +47,12 @@ def _real_ms(ops: tuple[Op, ...], slower: float) -> float:
 def test_a_budget_is_kept_and_used_though_predictions_err(
     budget_ms: float, slower: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def measure(table: object, space: Space, networks: dict[str, Architecture]) -> dict[str, float]:
+    def measure(table: object, space: Space, networks: dict[str, Architecture], device: object) -> dict[str, float]:
         return {name: _real_ms(network.ops, slower) for name, network in networks.items()}
 
     monkeypatch.setattr(refine, "measure_networks", measure)
     bounds = [latency_bound(_TABLE.costs(_SPACE), budget_ms)]
-    path, measured_ms = refine.refined_path(_result(), _TABLE, budget_ms, bounds)
+    path, measured_ms = refine.refined_path(_result(), _TABLE, budget_ms, bounds, _HERE)
     assert measured_ms == _real_ms(_SPACE.path_ops(path), slower)
     assert 0.95 * budget_ms <= measured_ms <= budget_ms
 
@@ -59,13 +61,13 @@ def test_a_budget_is_kept_and_used_though_predictions_err(
 def test_a_budget_is_used_though_large_networks_are_much_slower_than_predicted(
     budget_ms: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def measure(table: object, space: Space, networks: dict[str, Architecture]) -> dict[str, float]:
+    def measure(table: object, space: Space, networks: dict[str, Architecture], device: object) -> dict[str, float]:
         found = {name: _real_ms(network.ops, 1.0) for name, network in networks.items()}
         return {name: ms * (ms / 4) ** 0.6 for name, ms in found.items()}
 
     monkeypatch.setattr(refine, "measure_networks", measure)
     bounds = [latency_bound(_TABLE.costs(_SPACE), budget_ms)]
-    _, measured_ms = refine.refined_path(_result(), _TABLE, budget_ms, bounds)
+    _, measured_ms = refine.refined_path(_result(), _TABLE, budget_ms, bounds, _HERE)
     assert 0.95 * budget_ms <= measured_ms <= budget_ms
 
 
@@ -73,7 +75,7 @@ def test_a_budget_is_used_as_far_as_the_evidence_goes(monkeypatch: pytest.Monkey
     """The smallest operation is a hundred times as probable as any other: nothing else is measured for its own sake."""
     measured: list[float] = []
 
-    def measure(table: object, space: Space, networks: dict[str, Architecture]) -> dict[str, float]:
+    def measure(table: object, space: Space, networks: dict[str, Architecture], device: object) -> dict[str, float]:
         found = {name: _real_ms(network.ops, 1.0) for name, network in networks.items()}
         measured.extend(found.values())
         return found
@@ -81,15 +83,16 @@ def test_a_budget_is_used_as_far_as_the_evidence_goes(monkeypatch: pytest.Monkey
     monkeypatch.setattr(refine, "measure_networks", measure)
     rows = [np.log([0.94, *[0.01] * (len(layer.ops) - 1)]).tolist() for layer in _SPACE.layers]
     result = _result().model_copy(update={"log_probs": rows})
-    path, measured_ms = refine.refined_path(result, _TABLE, 6.0, [latency_bound(_TABLE.costs(_SPACE), 6.0)])
+    bounds = [latency_bound(_TABLE.costs(_SPACE), 6.0)]
+    path, measured_ms = refine.refined_path(result, _TABLE, 6.0, bounds, _HERE)
     assert path == [0] * len(_SPACE.layers) and measured_ms < 5.0
     assert len(measured) < 20
 
 
 def test_nothing_is_promised_where_everything_is_slower_than_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refine, "measure_networks", lambda table, space, nets: dict.fromkeys(nets, 20.0))
+    monkeypatch.setattr(refine, "measure_networks", lambda table, space, nets, device: dict.fromkeys(nets, 20.0))
     with pytest.raises(CheckError, match=r"networks around 6 ms the fastest took 20 ms when measured: ask"):
-        refine.refined_path(_result(), _TABLE, 6.0, [latency_bound(_TABLE.costs(_SPACE), 6.0)])
+        refine.refined_path(_result(), _TABLE, 6.0, [latency_bound(_TABLE.costs(_SPACE), 6.0)], _HERE)
 
 
 def test_the_command_measures_on_this_machine(tmp_path: Path) -> None:
@@ -120,4 +123,4 @@ def test_the_command_measures_on_this_machine(tmp_path: Path) -> None:
 
 def test_a_published_table_cannot_be_measured() -> None:
     with pytest.raises(InputError, match="has no networks that were timed whole"):
-        refine.measured_architecture(_result(), load_table("pixel1"), 6.0, [])
+        refine.measurable([load_table("pixel1")], [])

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from proxyless.config import MAX_COUNT
 from proxyless.errors import InputError
-from proxyless.search.result import SearchResult, load_result
-from proxyless.space import tiny
+from proxyless.files import write_json
+from proxyless.search.result import SearchResult, best_evaluated, load_result
+from proxyless.space import Architecture, mobile, tiny
 from tests.helpers import MIXED_OPS
 
 _OPS = [[op.name for op in layer.ops] for layer in tiny().layers]
@@ -71,3 +73,22 @@ def test_a_layer_without_operations(tmp_path: Path) -> None:
 
 def test_a_good_one_is_read(tmp_path: Path) -> None:
     assert _load(tmp_path).build_space() == tiny()
+
+
+def test_the_result_of_the_largest_search_can_be_read_again(tmp_path: Path) -> None:
+    space = mobile()
+    ops = [[op.name for op in layer.ops] for layer in space.layers]
+    best = [1] * len(ops)  # of a long name, as in all networks here
+    evaluated = best_evaluated(space, [best] * MAX_COUNT)
+    result = SearchResult(
+        space="mobile",
+        space_args=dict(space.args),
+        budget_ms=7.0,
+        ops=ops,
+        log_probs=[[-1 / 3] * len(names) for names in ops],
+        evaluated=evaluated,
+    )
+    (tmp_path / "config.yaml").touch()
+    write_json(tmp_path / "result.json", result.model_dump())
+    read = load_result(tmp_path)
+    assert len(read.evaluated) > 40_000 and read.path(Architecture(space, space.path_ops(best))) == best

@@ -87,7 +87,7 @@ def _target(table: LatencyTable, budget_ms: float | None, space: Space, network:
     fit, layers = table.fit, network.layers if network else []
     return TargetFacts(
         name=table.target,
-        device=table.device,
+        device=table.device.model_dump(exclude_none=True),
         batch=table.batch,
         dtype=table.dtype,
         created=table.created,

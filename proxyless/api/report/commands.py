@@ -1,7 +1,7 @@
 """The commands that make what a run does not have yet, and those that make it again."""
 
 import shlex
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
@@ -12,11 +12,13 @@ from numpy import format_float_positional
 from export.format import ModelFile
 from export.formats import FORMATS, all_files
 from export.settings import ExportSettings
+from proxyless.addresses import LOCAL
 from proxyless.api.report.folders import RunFolders
 from proxyless.config import Settings
 from proxyless.files import read_json
 from proxyless.report.content import Command, Exported
 from proxyless.search.config import SearchSettings
+from proxyless.space import Architecture
 from proxyless.train.config import TrainSettings
 
 
@@ -97,7 +99,17 @@ def _export(folders: RunFolders, exported: Exported | None = None, again: RunFol
     place, files = again or folders, _written(exported) if exported else []
     formats = dict.fromkeys(file.format.name for file in files) or folders.config.formats
     flags = _export_flags(folders, exported, {file.dtype for file in files}) if exported else []
-    return _line("export", place.trained, "--format", ",".join(formats), *flags, "-o", place.model)
+    words = [*flags, *_device(folders, formats), "-o", place.model]
+    return _line("export", place.trained, "--format", ",".join(formats), *words)
+
+
+def _device(folders: RunFolders, formats: Iterable[str]) -> list[str]:
+    """The device that files of these formats are measured on, which a command has to name unless it is this machine."""
+    paths = (folder / "architecture.json" for folder in (folders.trained, folders.search))
+    network = next((Architecture.load(path) for path in paths if path.exists()), None)
+    target = network.target if network else None
+    runtimes = {FORMATS[name].runtime for name in formats if name in FORMATS}
+    return ["--device", target.device] if target and target.runtime in runtimes and target.device != LOCAL else []
 
 
 def _written(exported: Exported) -> list[ModelFile]:

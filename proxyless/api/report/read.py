@@ -80,8 +80,7 @@ def is_for(network: Architecture, table: LatencyTable | None) -> bool:
         return False
     runtime = table.runtime
     mine = (target.device, target.runtime, target.threads, target.delegate, target.batch, target.dtype)
-    device = str(table.device["name"])
-    return mine == (device, runtime.name, runtime.threads, runtime.delegate, table.batch, table.dtype)
+    return mine == (table.device.name, runtime.name, runtime.threads, runtime.delegate, table.batch, table.dtype)
 
 
 def read_course(folders: RunFolders, result: SearchResult | None, space: Space) -> Course | None:
