@@ -53,8 +53,8 @@ class SafeSteps:
         self._bad: tuple[Tensor, str] | None = None
         self._count = 0
 
-    def step(self, loss: Tensor, what: str) -> None:
-        """One step of the optimiser.
+    def step(self, loss: Tensor, what: str, skip: Tensor | None = None) -> None:
+        """One step of the optimiser; with `skip` true, a scalar on the device, none.
 
         Raises:
             CheckError: this loss, or one shortly before it, is not finite; the weights are as before it.
@@ -65,7 +65,8 @@ class SafeSteps:
         self._bad, self._count = (loss, what), self._count + 1
         if loss.device.type == "cpu" or self._count % _CHECK_EVERY == 0:
             self.check()
-        self.optimizer.found_inf = (~torch.isfinite(loss)).float()  # type: ignore[attr-defined]
+        bad = ~torch.isfinite(loss)
+        self.optimizer.found_inf = (bad if skip is None else bad | skip).float()  # type: ignore[attr-defined]
         self.optimizer.step()
 
     def check(self) -> None:

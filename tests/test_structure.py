@@ -15,7 +15,7 @@ _SHARED = {
     f"proxyless.{name}"
     for name in ("config", "environment", "errors", "files", "host", "processes", "progress", "seeds")
 }
-_TRAINING = {"proxyless.optim", "proxyless.checkpoint", "proxyless.fabric"}
+_TRAINING = {f"proxyless.{name}" for name in ("checkpoint", "execution", "fabric", "optim", "scaling", "tuning")}
 _ALLOWED = {
     "proxyless.report": set(),
     "proxyless.space": set(),

@@ -74,6 +74,11 @@ class SearchSettings(RecipeSettings):
             )
         if self.unrolled and self.compile:
             raise ValueError("'unrolled' differentiates twice, which compiled blocks cannot; leave one of both out")
+        if self.unrolled and self.precision == "16-mixed":
+            raise ValueError(
+                "'unrolled' differentiates twice, which scaled losses cannot; leave it out, or choose the precision "
+                "bf16-mixed"
+            )
         for name, strategies in _USED_BY.items():
             if getattr(self, name) != type(self).model_fields[name].default and self.strategy not in strategies:
                 raise ValueError(

@@ -15,7 +15,8 @@ from torch.nn.functional import cross_entropy
 from proxyless.checkpoint import load_checkpoint, save_checkpoint
 from proxyless.data import Batches
 from proxyless.data.batches import Batch
-from proxyless.errors import InputError
+from proxyless.errors import CheckError, InputError
+from proxyless.execution import Choice as ExecutionChoice
 from proxyless.fabric import average, average_gradients, make_fabric
 from proxyless.files import write_lines
 from proxyless.host import to_host
@@ -24,13 +25,12 @@ from proxyless.nn import (
     Mixture,
     SharedWeights,
     SuperNet,
-    channels_last,
-    compile_blocks,
     plain_choices,
     share_norms,
 )
 from proxyless.optim import SafeSteps, cosine_lr, make_sgd, set_lr
 from proxyless.progress import Record, Reporter, Silent
+from proxyless.scaling import LossScale
 from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
 from proxyless.search.config import SearchSettings
 from proxyless.search.derive import choose_path
@@ -43,7 +43,9 @@ from proxyless.search.shared import SharedEvaluator, Worth, divide_training
 from proxyless.search.strategies import Setting, StepInputs, StepResult, find_strategy
 from proxyless.search.trials import evaluation_records, run_trials
 from proxyless.search.watch import architecture_record, collapse_warnings, ending_warnings
+from proxyless.search.work import search_work
 from proxyless.seeds import stream_generator, stream_seed
+from proxyless.tuning import agree
 
 _LOGIT_TRAVEL = 15.0
 """How far Adam may move a logit over a whole search: enough to decide, whatever the length."""
@@ -56,20 +58,22 @@ class Search:
     goes on bit for bit as if it had not stopped.
     """
 
-    def __init__(self, problem: Problem, settings: SearchSettings) -> None:
+    def __init__(self, problem: Problem, settings: SearchSettings, choice: ExecutionChoice | None = None) -> None:
+        """choice: how steps are computed, as it was recorded; without one for this device it is measured."""
         self.problem, self.settings = problem, settings
         torch.manual_seed(stream_seed(settings.seed, "initialisation"))
-        self.fabric = make_fabric(settings.device, settings.precision)
+        self.fabric = make_fabric(settings.device)
         device = self.fabric.device
-        self.supernet = channels_last(SuperNet(problem.space)).to(device)
+        train, held_out = divide_training(problem.data, settings)
+        self.choice = agree(self.fabric, choice, search_work(problem.space, settings, len(train)), settings)
+        self.execution = self.choice.chosen
+        self.scale = LossScale(self.execution.needs_scaling, device)
+        self.supernet = self.execution.prepare(SuperNet(problem.space).to(device))
         if self.fabric.world_size > 1:
             share_norms(self.supernet, fused=device.type == "cuda" and not settings.unrolled)
-        if settings.compile:
-            compile_blocks(self.supernet)
         self.shared = SharedWeights(self.supernet.layers)
         self.sgd = make_sgd(self.supernet, settings.lr, settings.momentum, settings.weight_decay)
         self.steps = SafeSteps(self.sgd)
-        train, held_out = divide_training(problem.data, settings)
         rank, world = self.fabric.global_rank, self.fabric.world_size
         self.train = Batches(problem.data, train, settings.batch_size, device, rank, world)
         self.held_out = Batches(problem.data, held_out, settings.batch_size, device, rank, world)
@@ -99,7 +103,8 @@ class Search:
     def evaluator(self) -> SharedEvaluator:
         """Made when it is first needed: its images for calibration are a copy."""
         problem = self.problem
-        return SharedEvaluator(self.supernet, problem.space, problem.data, self.train.split, self.held_out.split)
+        splits = self.train.split, self.held_out.split
+        return SharedEvaluator(self.supernet, problem.space, problem.data, *splits, self.execution)
 
     @property
     def epochs(self) -> int:
@@ -117,6 +122,10 @@ class Search:
     def run(self, checkpoint: Path, reporter: Reporter | None = None) -> None:
         """Search to the end, saving after every epoch."""
         reporter = reporter or Silent()
+        with self.execution.flags():
+            self._run(checkpoint, reporter)
+
+    def _run(self, checkpoint: Path, reporter: Reporter) -> None:
         while self.epoch < self.epochs:
             self.history.append(self._run_epoch(reporter))
             self.epoch += 1
@@ -180,7 +189,8 @@ class Search:
         torch.autograd.backward(loss)
         if sharing:
             self.shared.collect(choices)
-        self.steps.step(average_gradients(self.fabric, self.supernet.parameters(), loss), "weight loss")
+        mean_loss = average_gradients(self.fabric, self.supernet.parameters(), loss)
+        self.steps.step(mean_loss, "weight loss", self.scale.reduce(self.supernet.parameters()))
         return StepResult(loss.detach(), (outputs.detach().argmax(1) == labels).float().mean())
 
     def _architecture_step(self, batch: Batch, train: Batch, step: int, sampling: torch.Generator) -> StepResult:
@@ -195,12 +205,17 @@ class Search:
             generator=sampling,
             average=partial(average, self.fabric),
         )
-        return self.strategy.step(inputs)
+        while True:
+            try:
+                return self.strategy.step(inputs)
+            except CheckError:  # nothing was changed; in float16 it may have been an overflow
+                if not self.scale.halve():
+                    raise
 
     def _forward(self, images: Tensor, choices: Sequence[Choice | Mixture]) -> Tensor:
-        with self.fabric.autocast():
-            logits: Tensor = self.supernet(images, choices)
-        return logits.float()
+        with self.execution.autocast():
+            logits: Tensor = self.supernet(self.execution.arrange(images), self.scale.choices(choices))
+        return self.scale.outputs(logits.float())
 
     def _run_trials(self, checkpoint: Path, reporter: Reporter) -> None:
         def save() -> None:
@@ -271,6 +286,7 @@ class Search:
             "sgd": self.sgd.state_dict(),
             "strategy": self.strategy.state_dict(),
             "objective": self.objective.state_dict(),
+            "scale": self.scale.state_dict(),
         }
 
     def resume(self, checkpoint: Path) -> None:
@@ -285,6 +301,7 @@ class Search:
             self.sgd.load_state_dict(state["sgd"])
             self.strategy.load_state_dict(state["strategy"])
             self.objective.load_state_dict(state["objective"])
+            self.scale.load_state_dict(state["scale"])
             self.epoch, self.history = state["epoch"], state["history"]
         except (KeyError, RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]
