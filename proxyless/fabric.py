@@ -1,4 +1,4 @@
-"""Where training runs and in which arithmetic, on one process or many, through Lightning Fabric."""
+"""Where training runs, on one process or many, through Lightning Fabric."""
 
 import logging
 import warnings
@@ -8,7 +8,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from proxyless.config import Accelerator, Precision
+from proxyless.config import Accelerator
 from proxyless.errors import InputError
 from proxyless.processes import local_world, world
 
@@ -19,7 +19,7 @@ def check_accelerator(device: Accelerator) -> None:
         raise InputError("device 'cuda' was asked for, but torch sees no CUDA device; use 'auto' or 'cpu'")
 
 
-def make_fabric(device: Accelerator, precision: Precision) -> Fabric:
+def make_fabric(device: Accelerator) -> Fabric:
     """One process on one device; started by `torchrun`, one of its processes.
 
     Raises:
@@ -40,7 +40,6 @@ def make_fabric(device: Accelerator, precision: Precision) -> Fabric:
             devices=local_world(),
             num_nodes=world() // local_world(),
             strategy="ddp" if world() > 1 else "auto",
-            precision=precision,
         )
         fabric.launch()
     return fabric

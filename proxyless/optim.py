@@ -53,20 +53,23 @@ class SafeSteps:
         self._bad: tuple[Tensor, str] | None = None
         self._count = 0
 
-    def step(self, loss: Tensor, what: str) -> None:
-        """One step of the optimiser.
+    def step(self, loss: Tensor, what: str, skip: Tensor | None = None) -> None:
+        """One step of the optimiser; with `skip` true, a scalar on the device, none.
 
         Raises:
             CheckError: this loss or a gradient of it, or of one shortly before it, is not finite; the weights are as
                 before it.
         """
         value = self._with_gradients(loss.detach())
+        if skip is not None:
+            value = torch.where(skip, loss.detach(), value)
         if self._bad is not None:
             value = torch.where(torch.isfinite(self._bad[0]), value, self._bad[0])  # the first bad one stays
         self._bad, self._count = (value, f"{what} or its gradient"), self._count + 1
         if value.device.type == "cpu" or self._count % _CHECK_EVERY == 0:
             self.check()
-        self.optimizer.found_inf = (~torch.isfinite(value)).float()  # type: ignore[attr-defined]
+        bad = ~torch.isfinite(value)
+        self.optimizer.found_inf = (bad if skip is None else bad | skip).float()  # type: ignore[attr-defined]
         self.optimizer.step()
 
     def _with_gradients(self, loss: Tensor) -> Tensor:

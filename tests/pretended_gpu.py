@@ -125,10 +125,16 @@ def _outer(function: Any, done: Any, args: Any, there: bool) -> Any:
 
 
 class _Module(backend_registration._DummyBackendModule):
-    """What PyTorch asks a device for."""
+    """What PyTorch asks a device for. It counts none: tests that know nothing of it run in the same process."""
+
+    def device_count(self) -> int:
+        return 0
 
     def get_amp_supported_dtype(self) -> list[torch.dtype]:
         return [torch.bfloat16, torch.float16]
+
+
+_NO_WAIT = patch("torch.cuda.synchronize", lambda *_: None)
 
 
 @cache
@@ -145,7 +151,12 @@ def pretended_gpu() -> Iterator[torch.device]:
     torch._C._set_only_lift_cpu_tensors(True)
     try:
         # PyTorch starts its threads for backward passes once, for the devices that it knows then.
-        with torch.autograd.set_multithreading_enabled(False), patch.object(Fabric, "device", device), _Pretence():
+        with (
+            torch.autograd.set_multithreading_enabled(False),
+            patch.object(Fabric, "device", device),
+            _Pretence(),
+            _NO_WAIT,
+        ):
             yield device
     finally:
         torch._C._set_only_lift_cpu_tensors(lifted)

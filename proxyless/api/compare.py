@@ -16,6 +16,7 @@ from proxyless.api.uniform import OPS
 from proxyless.config import CONFIG, Settings, changed_fields, read_yaml, write_yaml
 from proxyless.data import load_data
 from proxyless.errors import InputError
+from proxyless.execution import load_choice
 from proxyless.fabric import check_accelerator
 from proxyless.files import output_folder, read_model, write_json
 from proxyless.progress import Record, Reporter, Silent
@@ -151,17 +152,27 @@ def _train_all(
         number = contender.number
         jobs += [(contender, first + offset) for offset in (range(seeds) if number is None else [number - 1])]
     trained: dict[str, list[TrainedInfo]] = {contender.name: [] for contender in contenders}
+    settings, first_place = config.train, folder / jobs[0][0].name / f"seed-{jobs[0][1]}"
     for index, (contender, seed) in enumerate(jobs):
         place, part = folder / contender.name / f"seed-{seed}", _Part(reporter, contender.name, index, len(jobs))
-        trained[contender.name].append(_train(place, contender, config, seed, part))
+        seeded = settings.model_copy(update={"seed": seed})
+        trained[contender.name].append(_train(place, contender, config.data, seeded, part))
+        settings = _as_first(config.train, first_place)
     return trained
 
 
-def _train(folder: Path, contender: Contender, config: CompareConfig, seed: int, reporter: Reporter) -> TrainedInfo:
+def _as_first(settings: TrainSettings, place: Path) -> TrainSettings:
+    """All are trained alike: in the arithmetic that was the fastest for the first one."""
+    choice = load_choice(place)
+    if choice is None or settings.precision != "auto":
+        return settings
+    return settings.model_copy(update={"precision": choice.chosen.arithmetic})
+
+
+def _train(folder: Path, contender: Contender, data: str, settings: TrainSettings, reporter: Reporter) -> TrainedInfo:
     if (folder / DESCRIPTION).exists():
         return read_model(folder / DESCRIPTION, "trained network", TrainedInfo)
-    settings = config.train.model_copy(update={"seed": seed})
-    return train(contender.architecture, config.data, folder, settings, resume=True, reporter=reporter)
+    return train(contender.architecture, data, folder, settings, resume=True, reporter=reporter)
 
 
 def _document(

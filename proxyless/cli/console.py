@@ -101,9 +101,10 @@ class _Notices(logging.Handler):
 
 def show_notices() -> None:
     """Show what long measurements have to say meanwhile."""
-    logger = logging.getLogger("latency")
-    logger.setLevel(logging.INFO)
-    logger.handlers = [_Notices()]
+    for name in ("latency", "proxyless"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.INFO)
+        logger.handlers = [_Notices()]
 
 
 def say_warnings(warnings: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from proxyless.nn.depthwise import DepthwiseConv
 from proxyless.space.spec import LayerSpec
 
 Norm = Callable[[int], nn.Module]
@@ -32,8 +33,8 @@ def batch_norm(channels: int) -> nn.Module:
     return nn.BatchNorm2d(channels, track_running_stats=False)
 
 
-def _conv(in_c: int, out_c: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(in_c, out_c, kernel, stride, kernel // 2, groups=groups, bias=False)
+def _conv(in_c: int, out_c: int, kernel: int = 1, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(in_c, out_c, kernel, stride, kernel // 2, bias=False)
 
 
 class ConvBlock(nn.Sequential):
@@ -67,7 +68,7 @@ class MBConv(nn.Module):
             parts["expand"] = _conv(in_c, mid_c)
             parts["expand_norm"] = norm(mid_c)
             parts["expand_act"] = _ACTIVATIONS[spec.act]()
-        parts["depthwise"] = _conv(mid_c, mid_c, spec.kernel, spec.stride, groups=mid_c)
+        parts["depthwise"] = DepthwiseConv(mid_c, spec.kernel, spec.stride)
         parts["depthwise_norm"] = norm(mid_c)
         parts["depthwise_act"] = _ACTIVATIONS[spec.act]()
         parts["project"] = _conv(mid_c, out_c)

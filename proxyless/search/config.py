@@ -89,6 +89,11 @@ class SearchSettings(RecipeSettings):
             )
         if self.unrolled and self.compile:
             raise ValueError("'unrolled' differentiates twice, which compiled blocks cannot; leave one of both out")
+        if self.unrolled and self.precision == "16-mixed":
+            raise ValueError(
+                "'unrolled' differentiates twice, which scaled losses cannot; leave it out, or choose the precision "
+                "bf16-mixed"
+            )
         for name, strategies in _USED_BY.items():
             if name in self.model_fields_set and self.strategy not in strategies:
                 raise ValueError(

@@ -16,7 +16,8 @@ from proxyless.chance import guessing_loss
 from proxyless.checkpoint import load_checkpoint, save_checkpoint
 from proxyless.data import Batches
 from proxyless.data.batches import Batch
-from proxyless.errors import InputError
+from proxyless.errors import CheckError, InputError
+from proxyless.execution import Choice as ExecutionChoice
 from proxyless.fabric import average, average_gradients, make_fabric
 from proxyless.files import write_lines
 from proxyless.host import to_host
@@ -25,13 +26,12 @@ from proxyless.nn import (
     Mixture,
     SharedWeights,
     SuperNet,
-    channels_last,
-    compile_blocks,
     plain_choices,
     share_norms,
 )
 from proxyless.optim import SafeSteps, cosine_lr, make_sgd, set_lr
 from proxyless.progress import Record, Reporter, Silent
+from proxyless.scaling import LossScale
 from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
 from proxyless.search.config import SearchSettings
 from proxyless.search.derive import choose_path
@@ -44,7 +44,9 @@ from proxyless.search.shared import SharedEvaluator, Worth, divide_training
 from proxyless.search.strategies import Setting, StepInputs, StepResult, find_strategy
 from proxyless.search.trials import evaluation_records, run_trials
 from proxyless.search.watch import architecture_record, collapse_warnings, ending_warnings, loss_at_chance
+from proxyless.search.work import search_work
 from proxyless.seeds import stream_generator, stream_seed
+from proxyless.tuning import agree
 
 _LOGIT_TRAVEL = 15.0
 """How far Adam may move a logit over a whole search: enough to decide, whatever the length."""
@@ -57,28 +59,31 @@ class Search:
     goes on bit for bit as if it had not stopped.
     """
 
-    def __init__(self, problem: Problem, settings: SearchSettings) -> None:
+    def __init__(self, problem: Problem, settings: SearchSettings, choice: ExecutionChoice | None = None) -> None:
+        """choice: how steps are computed, as it was recorded; without one for this device it is measured."""
         self.problem = problem
         torch.manual_seed(stream_seed(settings.seed, "initialisation"))
-        self.fabric = make_fabric(settings.device, settings.precision)
+        self.fabric = make_fabric(settings.device)
         device = self.fabric.device
-        self.supernet = channels_last(SuperNet(problem.space)).to(device)
+        train, held_out = divide_training(problem.data, settings)
+        self.schedule = settings.schedule(len(train) // settings.batch_size)
+        self.settings = settings = settings.model_copy(update=asdict(self.schedule))
+        work = search_work(problem.space, settings, self.schedule.total * (len(train) // settings.batch_size))
+        self.choice = agree(self.fabric, choice, work, settings)
+        self.execution = self.choice.chosen
+        self.scale = LossScale(self.execution.needs_scaling, device)
+        self.supernet = self.execution.prepare(SuperNet(problem.space).to(device))
         if self.fabric.world_size > 1:
             share_norms(self.supernet, fused=device.type == "cuda" and not settings.unrolled)
-        if settings.compile:
-            compile_blocks(self.supernet)
         self.shared = SharedWeights(self.supernet.layers)
         self.sgd = make_sgd(self.supernet, settings.lr, settings.momentum, settings.weight_decay)
         self.steps = SafeSteps(self.sgd)
-        train, held_out = divide_training(problem.data, settings)
         rank, world = self.fabric.global_rank, self.fabric.world_size
         self.train = Batches(problem.data, train, settings.batch_size, device, rank, world)
         self.held_out = Batches(problem.data, held_out, settings.batch_size, device, rank, world, augmented=False)
         self.train.require_full_batch("training")
         self.held_out.require_full_batch("held-out")
         self.guessing_loss = guessing_loss(held_out.labels)
-        self.schedule = settings.schedule(self.train.steps)
-        self.settings = settings = settings.model_copy(update=asdict(self.schedule))
         self.objective = find_objective(settings.objective)(problem.bounds, settings.penalty)
         architecture = ArchitectureLogits(problem.space, settings.seed)
         self.arch_lr = self._arch_lr(architecture.counts)
@@ -103,7 +108,8 @@ class Search:
     def evaluator(self) -> SharedEvaluator:
         """Made when it is first needed: its images for calibration are a copy."""
         problem = self.problem
-        return SharedEvaluator(self.supernet, problem.space, problem.data, self.train.split, self.held_out.split)
+        splits = self.train.split, self.held_out.split
+        return SharedEvaluator(self.supernet, problem.space, problem.data, *splits, self.execution)
 
     def _arch_lr(self, counts: Sequence[int]) -> float:
         """Such that a logit that is always pushed the same way moves by `_LOGIT_TRAVEL` over the search: it moves in
@@ -117,6 +123,10 @@ class Search:
     def run(self, checkpoint: Path, reporter: Reporter | None = None) -> None:
         """Search to the end, saving after every epoch."""
         reporter = reporter or Silent()
+        with self.execution.flags():
+            self._run(checkpoint, reporter)
+
+    def _run(self, checkpoint: Path, reporter: Reporter) -> None:
         while self.epoch < self.schedule.total:
             self.history.append(self._run_epoch(reporter))
             self.epoch += 1
@@ -196,7 +206,8 @@ class Search:
         torch.autograd.backward(loss)
         if self._is_sharing:
             self.shared.collect(choices)
-        self.steps.step(average_gradients(self.fabric, self.supernet.parameters(), loss), "weight loss")
+        mean_loss = average_gradients(self.fabric, self.supernet.parameters(), loss)
+        self.steps.step(mean_loss, "weight loss", self.scale.reduce(self.supernet.parameters()))
         return StepResult(loss.detach(), (outputs.detach().argmax(1) == labels).float().mean())
 
     def _architecture_step(self, batch: Batch, train: Batch, step: int, sampling: torch.Generator) -> StepResult:
@@ -211,12 +222,17 @@ class Search:
             generator=sampling,
             average=partial(average, self.fabric),
         )
-        return self.strategy.step(inputs)
+        while True:
+            try:
+                return self.strategy.step(inputs)
+            except CheckError:  # nothing was changed; in float16 it may have been an overflow
+                if not self.scale.halve():
+                    raise
 
     def _forward(self, images: Tensor, choices: Sequence[Choice | Mixture]) -> Tensor:
-        with self.fabric.autocast():
-            logits: Tensor = self.supernet(images, choices)
-        return logits.float()
+        with self.execution.autocast():
+            logits: Tensor = self.supernet(self.execution.arrange(images), self.scale.choices(choices))
+        return self.scale.outputs(logits.float())
 
     def _run_trials(self, checkpoint: Path, reporter: Reporter) -> None:
         def save() -> None:
@@ -289,6 +305,7 @@ class Search:
             "sgd": self.sgd.state_dict(),
             "strategy": self.strategy.state_dict(),
             "objective": self.objective.state_dict(),
+            "scale": self.scale.state_dict(),
         }
 
     def resume(self, checkpoint: Path) -> None:
@@ -303,6 +320,7 @@ class Search:
             self.sgd.load_state_dict(state["sgd"])
             self.strategy.load_state_dict(state["strategy"])
             self.objective.load_state_dict(state["objective"])
+            self.scale.load_state_dict(state["scale"])
             self.epoch, self.history = state["epoch"], state["history"]
         except (KeyError, RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]

@@ -10,9 +10,10 @@ from proxyless.config import CONFIG, Settings, changed_fields, read_yaml, write_
 from proxyless.data import ImageData, load_data
 from proxyless.environment import Environment
 from proxyless.errors import InputError
+from proxyless.execution import Choice, load_choice, save_choice
 from proxyless.fabric import make_fabric
 from proxyless.files import output_folder, write_json, write_lines
-from proxyless.nn import SuperNet, channels_last
+from proxyless.nn import SuperNet
 from proxyless.processes import is_first
 from proxyless.progress import Record, Reporter
 from proxyless.search.board import BOARD, BoardReporter
@@ -31,6 +32,7 @@ from proxyless.search.result import (
 )
 from proxyless.search.shared import SharedEvaluator, divide_training
 from proxyless.space.architecture import Milliseconds
+from proxyless.tuning import fixed_execution
 
 
 class TargetConfig(Settings):
@@ -107,12 +109,18 @@ def open_on_first(fabric: Fabric, folder: Path, config: Settings, resume: bool) 
     return bool(fabric.broadcast(opened))
 
 
+def recorded_choice(folder: Path) -> Choice | None:
+    """How the steps of work that is resumed were computed, so that it goes on bit for bit."""
+    return load_choice(folder) if is_first() and (folder / CHECKPOINT).exists() else None
+
+
 def run_search(folder: Path, config: RunConfig, problem: Problem, reporter: Reporter, resume: bool) -> SearchResult:
     """Search, or go on with a search, in its folder."""
-    search = Search(problem, config.search)
+    search = Search(problem, config.search, recorded_choice(folder))
     config = config.model_copy(update={"search": search.settings})  # with the numbers of epochs that suit the data
     if open_on_first(search.fabric, folder, config, resume):
         search.resume(folder / CHECKPOINT)
+    save_choice(folder, search.choice)
     log = LoggingReporter(folder / LOG, search.history, BoardReporter(folder / BOARD, search.history, reporter))
     if search.history:
         log.write()
@@ -162,8 +170,12 @@ def load_evaluator(folder: Path, result: SearchResult) -> SharedEvaluator:
     except (KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder / CHECKPOINT} has no weights of this search ({reason}); search again") from None
-    device = make_fabric("cpu" if config.search.device == "cpu" else "auto", config.search.precision).device
-    return SharedEvaluator(channels_last(supernet).to(device), space, data, *divide_training(data, config.search))
+    device = make_fabric("cpu" if config.search.device == "cpu" else "auto").device
+    recorded = load_choice(folder)
+    same = recorded is not None and recorded.chosen.device == device.type
+    execution = recorded.chosen if recorded and same else fixed_execution(config.search, device)
+    splits = divide_training(data, config.search)
+    return SharedEvaluator(execution.prepare(supernet.to(device)), space, data, *splits, execution)
 
 
 def _load_same_data(config: RunConfig, resolution: int) -> ImageData:

@@ -11,8 +11,9 @@ from torch.nn.functional import cross_entropy
 from proxyless.data import Batches, ImageData
 from proxyless.data.base import ImageSplit, limited
 from proxyless.data.batches import Batch, evaluation_batch
+from proxyless.execution import Execution
 from proxyless.host import to_host
-from proxyless.nn import MixedLayer, SuperNet, build_network, channels_last
+from proxyless.nn import MixedLayer, SuperNet, build_network
 from proxyless.search.config import SearchSettings
 from proxyless.space import Space
 
@@ -50,7 +51,7 @@ def inherit(supernet: SuperNet, space: Space, path: Sequence[int]) -> nn.Sequent
     for target, source in zip(network, [*supernet.before, *chosen, *supernet.after], strict=True):
         wrong = target.load_state_dict(source.state_dict(), strict=False)
         assert not wrong.unexpected_keys and all("running" in k or "tracked" in k for k in wrong.missing_keys)
-    return channels_last(network)
+    return network
 
 
 @torch.no_grad()
@@ -79,9 +80,17 @@ class SharedEvaluator:
     """Evaluates paths on held-out images after calibration on training images, as they are: without augmentation."""
 
     def __init__(
-        self, supernet: SuperNet, space: Space, data: ImageData, train: ImageSplit, held_out: ImageSplit
+        self,
+        supernet: SuperNet,
+        space: Space,
+        data: ImageData,
+        train: ImageSplit,
+        held_out: ImageSplit,
+        execution: Execution,
     ) -> None:
         self.supernet, self.space = supernet, space
+        # Networks are ranked in float32, in the format and with the kernels that are fast here.
+        self.execution = execution.model_copy(update={"arithmetic": "32-true", "compiled": False})
         device = next(supernet.parameters()).device
         few = train.take(_calibration_rows(to_host(train.labels).numpy()))
         self.calibration = Batches(data, few, _BATCH_SIZE, device)
@@ -90,12 +99,19 @@ class SharedEvaluator:
     @torch.no_grad()
     def evaluate(self, path: Sequence[int]) -> Worth:
         """The same images and the same statistics for every path."""
-        network = inherit(self.supernet, self.space, path)
-        recalibrate(network, self.calibration.ordered())
+        with self.execution.flags():
+            return self._evaluate(path)
+
+    def _evaluate(self, path: Sequence[int]) -> Worth:
+        network = self.execution.prepare(inherit(self.supernet, self.space, path))
+        recalibrate(network, self._arranged(self.calibration))
         sums = torch.zeros(2, dtype=torch.float64, device=self.held_out.device)  # read once: no batch waits for the GPU
-        for images, labels in self.held_out.ordered():
+        for images, labels in self._arranged(self.held_out):
             outputs = network(images)
             right = (outputs.argmax(1) == labels).sum()
             sums += torch.stack([cross_entropy(outputs, labels, reduction="sum").double(), right.double()])
         loss, accuracy = (to_host(sums) / len(self.held_out.labels)).tolist()
         return Worth(loss, accuracy)
+
+    def _arranged(self, batches: Batches) -> Iterator[Batch]:
+        return ((self.execution.arrange(images), labels) for images, labels in batches.ordered())

@@ -13,17 +13,20 @@ from proxyless.data import Batches, ImageData
 from proxyless.data.base import ImageSplit
 from proxyless.data.batches import evaluation_batch
 from proxyless.errors import InputError
+from proxyless.execution import Choice
 from proxyless.fabric import average_gradients, make_fabric
 from proxyless.host import to_host
-from proxyless.nn import build_network, channels_last, compile_blocks, load_weights, save_weights, share_norms
+from proxyless.nn import build_network, load_weights, save_weights, share_norms
 from proxyless.optim import SafeSteps, cosine_lr, make_sgd, set_lr
 from proxyless.progress import Record, Reporter, Silent
+from proxyless.scaling import LossScale
 from proxyless.search.problem import check_classes
 from proxyless.seeds import stream_seed
 from proxyless.space import Architecture
 from proxyless.train.config import TrainSettings
 from proxyless.train.evaluate import accuracy
 from proxyless.train.trained import LAST_WEIGHTS, WEIGHTS, TrainedInfo, save_info
+from proxyless.tuning import Work, agree
 
 
 class Training:
@@ -33,31 +36,40 @@ class Training:
     at the end.
     """
 
-    def __init__(self, architecture: Architecture, data: ImageData, settings: TrainSettings) -> None:
+    def __init__(
+        self, architecture: Architecture, data: ImageData, settings: TrainSettings, choice: Choice | None = None
+    ) -> None:
+        """choice: how steps are computed, as it was recorded; without one for this device it is measured."""
         check_classes(architecture.space, data)
-        self.data, self.settings = data, settings
+        self.data = data
         torch.manual_seed(stream_seed(settings.seed, "initialisation"))
-        self.fabric = make_fabric(settings.device, settings.precision)
+        self.fabric = make_fabric(settings.device)
         device, rank, world = self.fabric.device, self.fabric.global_rank, self.fabric.world_size
-        self.network = channels_last(build_network(architecture.layers)).to(device)
+        train, validation = data.train.divide(settings.validation, settings.seed)
+        self.schedule = settings.schedule(len(train) // settings.batch_size)
+        self.settings = settings = settings.model_copy(update={"epochs": self.schedule.epochs})
+        work = Work(architecture.layers, settings.batch_size // world, self.schedule.steps)
+        self.choice = agree(self.fabric, choice, work, settings)
+        self.execution = self.choice.chosen
+        self.scale = LossScale(self.execution.needs_scaling, device)
+        self.network = self.execution.prepare(build_network(architecture.layers).to(device))
         if world > 1:
             share_norms(self.network, fused=device.type == "cuda")
-        if settings.compile:
-            compile_blocks(self.network)
         self.sgd = make_sgd(self.network, settings.lr, settings.momentum, settings.weight_decay)
         self.steps = SafeSteps(self.sgd)
-        train, validation = data.train.divide(settings.validation, settings.seed)
         self.train = Batches(data, train, settings.batch_size, device, rank, world)
         self.validation = self._evaluated(validation)
         self.train.require_full_batch("training")
-        self.schedule = settings.schedule(self.train.steps)
-        self.settings = settings.model_copy(update={"epochs": self.schedule.epochs})
         self.epoch, self.best_epoch, self.best_accuracy = 0, 0, -1.0
         self.history: list[Record] = []
 
     def run(self, folder: Path, checkpoint: Path, reporter: Reporter | None = None) -> TrainedInfo:
         """Train to the end, saving after every epoch; returns what the best weights are worth."""
         reporter = reporter or Silent()
+        with self.execution.flags():
+            return self._run(folder, checkpoint, reporter)
+
+    def _run(self, folder: Path, checkpoint: Path, reporter: Reporter) -> TrainedInfo:
         while self.epoch < self.schedule.epochs:
             loss = self._run_epoch(reporter)
             self._finish_epoch(loss, folder)
@@ -79,19 +91,18 @@ class Training:
             loss = cross_entropy(self._forward(images), labels, label_smoothing=settings.label_smoothing)
             torch.autograd.backward(loss)
             losses.append(average_gradients(self.fabric, self.network.parameters(), loss))
-            self.steps.step(losses[-1], "training loss")
+            self.steps.step(losses[-1], "training loss", self.scale.reduce(self.network.parameters()))
             reporter.progress(done + 1, total, f"epoch {self.epoch + 1}/{self.schedule.epochs}")
         self.steps.check()
         return float(to_host(torch.stack(losses).mean()))
 
     def _forward(self, images: Tensor) -> Tensor:
-        with self.fabric.autocast():
-            logits: Tensor = self.network(images)
-        return logits.float()
+        with self.execution.autocast():
+            logits: Tensor = self.network(self.execution.arrange(images))
+        return self.scale.outputs(logits.float())
 
     def _accuracy(self, batches: Batches) -> float:
-        with self.fabric.autocast():
-            return accuracy(self.network, batches, self.fabric)
+        return accuracy(self.network, batches, self.fabric, self._forward)
 
     def _evaluated(self, split: ImageSplit) -> Batches:
         device = self.fabric.device
@@ -128,6 +139,7 @@ class Training:
             "history": self.history,
             "network": self.network.state_dict(),
             "sgd": self.sgd.state_dict(),
+            "scale": self.scale.state_dict(),
         }
 
     def resume(self, checkpoint: Path) -> None:
@@ -140,6 +152,7 @@ class Training:
         try:
             self.network.load_state_dict(state["network"])
             self.sgd.load_state_dict(state["sgd"])
+            self.scale.load_state_dict(state["scale"])
             self.epoch, self.history = state["epoch"], state["history"]
             self.best_epoch, self.best_accuracy = state["best_epoch"], state["best_accuracy"]
         except (KeyError, RuntimeError, ValueError) as error:

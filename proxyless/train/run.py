@@ -5,9 +5,10 @@ from typing import Any
 
 from proxyless.config import Settings
 from proxyless.data import ImageData
+from proxyless.execution import save_choice
 from proxyless.progress import Reporter
 from proxyless.search.result import CHECKPOINT, LOG
-from proxyless.search.run import LoggingReporter, open_on_first
+from proxyless.search.run import LoggingReporter, open_on_first, recorded_choice
 from proxyless.space import Architecture
 from proxyless.train.config import TrainSettings
 from proxyless.train.loop import Training
@@ -33,7 +34,7 @@ def run_training(
     resume: bool,
 ) -> TrainedInfo:
     """Train, or go on with a training, in its folder."""
-    training = Training(architecture, data, settings)
+    training = Training(architecture, data, settings, recorded_choice(folder))
     config = TrainConfig(
         data=data.source,
         space=architecture.space.name,
@@ -43,6 +44,7 @@ def run_training(
     )
     if open_on_first(training.fabric, folder, config, resume):
         training.resume(folder / CHECKPOINT)
+    save_choice(folder, training.choice)
     architecture.save(folder / ARCHITECTURE)
     log = LoggingReporter(folder / LOG, training.history, reporter)
     if training.history:

@@ -14,6 +14,7 @@ from proxyless.api.compare import compare
 from proxyless.api.gallery import derive_gallery
 from proxyless.api.search import search as search_in_folder
 from proxyless.checkpoint import load_checkpoint, save_checkpoint
+from proxyless.execution import Choice, Execution
 from proxyless.host import to_host, tree_to_host
 from proxyless.progress import Silent
 from proxyless.search.config import SAMPLING, SearchSettings
@@ -24,11 +25,12 @@ from proxyless.space import tiny
 from proxyless.train.config import TrainSettings
 from proxyless.train.loop import Training
 from tests.helpers import architecture, bound_at, table_by_macs, toy_data, toy_space
-from tests.pretended_gpu import OnGpu, pretended_gpu
+from tests.pretended_gpu import GPU_TYPE, OnGpu, pretended_gpu
 from tests.search.strategy_cases import every_strategy
 
 _ROOT = Path(__file__).parents[2]
 _SPACE = toy_space()
+_FIXED = Choice(chosen=Execution(device=GPU_TYPE))
 
 
 @pytest.fixture
@@ -45,7 +47,8 @@ def _settings(strategy: str, **more: Any) -> SearchSettings:
 
 
 def _search(settings: SearchSettings) -> Search:
-    return Search(Problem(_SPACE, toy_data(40, resolution=8), (bound_at(_SPACE, 0.5),)), settings)
+    """Without trying: what is tried, and whether it is, has a test of its own."""
+    return Search(Problem(_SPACE, toy_data(40, resolution=8), (bound_at(_SPACE, 0.5),)), settings, _FIXED)
 
 
 @every_strategy
@@ -81,7 +84,7 @@ def test_a_training_ends_there_as_on_the_cpu_and_goes_on_from_its_checkpoint(tmp
 
     def train(folder: Path, resume: bool) -> Training:
         folder.mkdir(exist_ok=True)
-        training = Training(network, toy_data(60), settings)
+        training = Training(network, toy_data(60), settings, _FIXED)
         if resume:
             training.resume(tmp_path / CHECKPOINT)
         training.run(folder, folder / CHECKPOINT)
@@ -89,7 +92,7 @@ def test_a_training_ends_there_as_on_the_cpu_and_goes_on_from_its_checkpoint(tmp
 
     on_cpu = train(tmp_path / "cpu", resume=False)
     with pretended_gpu():
-        started = Training(network, toy_data(60), settings)
+        started = Training(network, toy_data(60), settings, _FIXED)
         started._finish_epoch(started._run_epoch(Silent()), tmp_path)
         save_checkpoint(tmp_path / CHECKPOINT, started.state_dict())
         resumed = train(tmp_path / "gpu", resume=True)

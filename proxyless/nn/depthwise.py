@@ -1,0 +1,39 @@
+"""Depthwise convolution, by PyTorch or by kernels of our own on a GPU (depthwise_triton.py)."""
+
+from importlib.util import find_spec
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Kernels = Literal["torch", "triton"]
+
+
+def kernels_here() -> list[Kernels]:
+    """Those that can be tried: Triton comes with PyTorch for CUDA."""
+    return ["torch", "triton"] if find_spec("triton") else ["torch"]
+
+
+class DepthwiseConv(nn.Conv2d):
+    """An `nn.Conv2d` of one filter per channel, without bias. kernels: whose compute it on a GPU."""
+
+    kernels: Kernels = "torch"
+
+    def __init__(self, channels: int, kernel: int, stride: int) -> None:
+        super().__init__(channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kernels == "torch" or x.device.type == "cpu":
+            return super().forward(x)
+        from proxyless.nn.depthwise_triton import depthwise
+
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.get_autocast_dtype(x.device.type))
+        return depthwise(x, self.weight, self.stride[0])
+
+
+def set_depthwise(network: nn.Module, kernels: Kernels) -> None:
+    """Have all depthwise convolutions of a network computed so."""
+    for module in network.modules():
+        if isinstance(module, DepthwiseConv):
+            module.kernels = kernels

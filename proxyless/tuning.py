@@ -1,0 +1,219 @@
+"""The fastest way to compute steps on this machine, found by trying: a few steps of a real network, at the start."""
+
+import gc
+import logging
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from lightning_fabric import Fabric
+from torch.nn.functional import cross_entropy
+
+from proxyless.config import RecipeSettings
+from proxyless.errors import one_line
+from proxyless.execution import ARITHMETICS, Arithmetic, Choice, Execution, MemoryFormat
+from proxyless.nn import build_network
+from proxyless.nn.depthwise import Kernels, kernels_here
+from proxyless.optim import make_sgd
+from proxyless.scaling import LossScale
+from proxyless.space import LayerSpec
+
+Step = Callable[[], object]
+
+_AUTO: tuple[Arithmetic, ...] = ("tf32", "bf16-mixed", "16-mixed")
+
+_STEPS, _TIMED_S = 8, 1.0
+"""At most so many steps are timed of each, until they have taken so long."""
+_HOPELESS = 2.0
+"""A second step that takes so many times as long as the best so far is not timed further."""
+_BUDGET_S = 90.0
+"""Nothing new is tried afterwards: what is slow to begin with is last."""
+_NEARLY = 1.03
+"""What is nearly as fast as the fastest, and comes before it, is taken instead: it is tried, and rounds less."""
+_REPAYS_S = 1800.0
+"""Work that takes less without compiled blocks is not worth trying them."""
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be computed.
+
+    layers: of a network like those that are trained. images: per step of this process. steps: of the whole work.
+    blocks: how many blocks there are to compile for each of `layers`. once: steps are differentiated once only.
+    """
+
+    layers: Sequence[LayerSpec]
+    images: int
+    steps: int
+    blocks: float = 1.0
+    once: bool = True
+
+
+def fixed_execution(settings: RecipeSettings, device: torch.device) -> Execution:
+    """What is known to be good without trying, as on a CPU, where the same run must give the same on every machine."""
+    arithmetic: Arithmetic = "32-true" if settings.precision == "auto" else settings.precision
+    return Execution(device=device.type, arithmetic=arithmetic, compiled=settings.compile)
+
+
+def candidates(work: Work, settings: RecipeSettings, device: str, kernels: Sequence[str]) -> list[Execution]:
+    """What may be the fastest, in the order of trial: cuDNN's depthwise kernels for channels last may take minutes to
+    begin with. What is differentiated twice is neither scaled nor computed by kernels of our own."""
+    asked = _AUTO if settings.precision == "auto" else (settings.precision,)
+    arithmetics = [arithmetic for arithmetic in asked if work.once or arithmetic != "16-mixed"]
+    own = work.once and "triton" in kernels
+    pairs: list[tuple[MemoryFormat, Kernels]] = [("contiguous", "torch"), ("channels_last", "torch")]
+    pairs[1:1] = [("channels_last", "triton")] * own
+    return [
+        Execution(
+            device=device,
+            arithmetic=arithmetic,
+            memory_format=memory_format,
+            depthwise=depthwise,
+            compiled=settings.compile,
+        )
+        for memory_format, depthwise in pairs
+        for arithmetic in arithmetics
+    ]
+
+
+def choose_execution(work: Work, settings: RecipeSettings, device: torch.device) -> Choice:
+    """The fastest on a GPU; the fixed one on a CPU, where nothing is tried. No random number is drawn for others."""
+    if device.type == "cpu":
+        return Choice(chosen=fixed_execution(settings, device))
+    with torch.random.fork_rng(devices=[]):
+        trial = StepTrial(work, settings, device)
+        wait = partial(torch.cuda.synchronize, device)
+        choice = fastest(candidates(work, settings, device.type, kernels_here()), trial.prepare, wait)
+        if not settings.compile and work.once:
+            choice = with_compiled(choice, work, trial.prepare, wait)
+    _LOGGER.info("%s", choice)
+    return choice
+
+
+def agree(fabric: Fabric, recorded: Choice | None, work: Work, settings: RecipeSettings) -> Choice:
+    """What was recorded for this kind of device, or a choice of the first process; the same in all processes."""
+    choice = None
+    if fabric.is_global_zero:
+        usable = recorded is not None and recorded.chosen.device == fabric.device.type
+        choice = recorded if usable else choose_execution(work, settings, fabric.device)
+    agreed = fabric.broadcast(choice)
+    assert agreed is not None
+    return agreed
+
+
+@dataclass(frozen=True)
+class StepTrial:
+    """Weight steps of one network, on random images."""
+
+    work: Work
+    settings: RecipeSettings
+    device: torch.device
+
+    def prepare(self, execution: Execution) -> Step:
+        """A step that is repeated; it holds the memory that it needs."""
+        layers, device = self.work.layers, self.device
+        network = execution.prepare(build_network(layers).to(device))
+        sgd = make_sgd(network, self.settings.lr, self.settings.momentum, self.settings.weight_decay)
+        scale = LossScale(execution.needs_scaling, device)
+        images = execution.arrange(torch.randn(self.work.images, 3, *layers[0].in_shape[:2], device=device))
+        labels = torch.arange(self.work.images, device=device) % layers[-1].out_shape[-1]
+
+        def step() -> None:
+            sgd.zero_grad(set_to_none=True)
+            with execution.autocast():
+                logits = network(images)
+            loss = cross_entropy(scale.outputs(logits.float()), labels)
+            torch.autograd.backward(loss)
+            scale.reduce(network.parameters())
+            sgd.step()
+
+        return step
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of the first step, which compiles and allocates, and the median of the later ones."""
+
+    first_s: float
+    step_s: float
+
+
+def fastest(
+    executions: Sequence[Execution],
+    prepare: Callable[[Execution], Step],
+    wait: Callable[[], object],
+    budget_s: float = _BUDGET_S,
+) -> Choice:
+    """Try all of them; what cannot be computed here counts as failed, unless it is all.
+
+    wait: for the device. budget_s: after so many seconds the rest is not tried.
+    """
+    start, step_ms, failed = time.perf_counter(), dict[str, float](), dict[str, str]()
+    for execution in executions:
+        if step_ms and time.perf_counter() - start > budget_s:
+            failed[str(execution)] = f"not tried: the others took {budget_s:g} s"
+            continue
+        best_s = min(step_ms.values(), default=float("inf")) / 1e3
+        try:
+            step_ms[str(execution)] = 1e3 * _timed(execution, prepare, wait, best_s).step_s
+        except Exception as error:  # a library may lack a kernel, memory, or a compiler, each in its own words
+            if execution is executions[-1] and not step_ms:
+                raise
+            failed[str(execution)] = _reason(error)
+    limit_ms = _NEARLY * min(step_ms.values())
+    careful = sorted(executions, key=lambda execution: ARITHMETICS.index(execution.arithmetic))
+    chosen = next(execution for execution in careful if step_ms.get(str(execution), float("inf")) <= limit_ms)
+    return Choice(chosen=chosen, step_ms=step_ms, failed=failed)
+
+
+def _timed(
+    execution: Execution, prepare: Callable[[Execution], Step], wait: Callable[[], object], best_s: float
+) -> Timing:
+    def seconds() -> float:
+        start = time.perf_counter()
+        step()
+        wait()
+        return time.perf_counter() - start
+
+    try:
+        with execution.flags():
+            step = prepare(execution)
+            first_s, times = seconds(), [seconds()]
+            while len(times) < _STEPS and sum(times) < _TIMED_S and min(times) < _HOPELESS * best_s:
+                times.append(seconds())
+        return Timing(first_s, statistics.median(times))
+    finally:
+        step = _nothing
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _nothing() -> None:
+    """Holds no memory."""
+
+
+def with_compiled(
+    choice: Choice, work: Work, prepare: Callable[[Execution], Step], wait: Callable[[], object]
+) -> Choice:
+    """The same with compiled blocks, where the steps that they save are worth their compilation."""
+    eager_s = choice.step_ms[str(choice.chosen)] / 1e3
+    if eager_s * work.steps < _REPAYS_S:
+        return choice
+    execution = choice.chosen.model_copy(update={"compiled": True})
+    try:
+        timing = _timed(execution, prepare, wait, float("inf"))
+    except Exception as error:  # as in `fastest`
+        return choice.model_copy(update={"failed": {**choice.failed, str(execution): _reason(error)}})
+    step_ms = {**choice.step_ms, str(execution): 1e3 * timing.step_s}
+    repays = (eager_s - timing.step_s) * work.steps > timing.first_s * work.blocks
+    return choice.model_copy(update={"chosen": execution if repays else choice.chosen, "step_ms": step_ms})
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {one_line(str(error))[:200]}"

@@ -1,0 +1,135 @@
+"""How steps are computed: what is tried, what is taken, and that it is the same computation."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from proxyless.errors import InputError
+from proxyless.execution import ARITHMETICS, Choice, Execution, load_choice, save_choice
+from proxyless.nn import build_network
+from proxyless.nn.depthwise import DepthwiseConv
+from proxyless.search.config import SearchSettings
+from proxyless.search.work import search_work
+from proxyless.space import tiny
+from proxyless.tuning import StepTrial, Work, candidates, choose_execution, fastest, with_compiled
+from tests.helpers import MIXED_OPS, architecture
+
+_CPU = torch.device("cpu")
+_WORK = Work(architecture(MIXED_OPS, tiny(resolution=16)).layers, images=4, steps=1000)
+_SLOW, _FAST, _NEARLY = (Execution(arithmetic=name) for name in ("tf32", "16-mixed", "bf16-mixed"))
+
+
+def _sleeping(milliseconds: dict[str, float]) -> Callable[[Execution], Callable[[], None]]:
+    def prepare(execution: Execution) -> Callable[[], None]:
+        if execution.arithmetic not in milliseconds:
+            raise RuntimeError("no kernel\nof that kind")
+        return lambda: time.sleep(milliseconds[execution.arithmetic] / 1e3)
+
+    return prepare
+
+
+def test_the_fastest_is_taken_and_what_fails_is_recorded() -> None:
+    choice = fastest([_SLOW, _FAST, _NEARLY], _sleeping({"tf32": 40, "16-mixed": 10}), lambda: None)
+    assert choice.chosen == _FAST and list(choice.step_ms) == [str(_SLOW), str(_FAST)]
+    assert choice.failed == {str(_NEARLY): "RuntimeError: no kernel of that kind"}
+    assert 10 <= choice.step_ms[str(_FAST)] < 40 <= choice.step_ms[str(_SLOW)]
+    assert f"computed in {_FAST}: 1" in str(choice)
+
+
+def test_of_what_is_about_as_fast_the_one_that_rounds_least_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxyless.tuning._NEARLY", 2.0)  # no machine is so uneven
+    choice = fastest([_FAST, _NEARLY, _SLOW], _sleeping({"tf32": 60, "bf16-mixed": 11, "16-mixed": 10}), lambda: None)
+    assert choice.chosen == _NEARLY
+
+
+def test_nothing_new_is_tried_when_time_is_up_and_the_last_failure_is_told() -> None:
+    choice = fastest([_SLOW, _FAST], _sleeping({"tf32": 5, "16-mixed": 1}), lambda: None, budget_s=0.001)
+    assert choice.chosen == _SLOW and "not tried" in choice.failed[str(_FAST)]
+    with pytest.raises(RuntimeError, match="no kernel"):
+        fastest([_SLOW, _FAST], _sleeping({}), lambda: None)
+
+
+@pytest.mark.parametrize(("steps", "compiled"), [(100, False), (10**6, True), (10**9, True)])
+def test_blocks_are_compiled_where_the_steps_repay_it(steps: int, compiled: bool) -> None:
+    eager = Choice(chosen=_FAST, step_ms={str(_FAST): 50.0})
+    tried: list[Execution] = []
+
+    def prepare(execution: Execution) -> Callable[[], None]:
+        tried.append(execution)
+        return lambda: time.sleep(0.01)
+
+    choice = with_compiled(eager, replace(_WORK, steps=steps), prepare, lambda: None)
+    assert choice.chosen.compiled == compiled == bool(tried)
+
+
+def test_what_is_tried_on_a_gpu() -> None:
+    every = candidates(_WORK, SearchSettings(), "cuda", ["torch", "triton"])
+    assert len(set(every)) == len(every) == 9
+    assert {e.depthwise for e in every if e.memory_format == "contiguous"} == {"torch"}
+    assert all(e.depthwise == "torch" and e.memory_format == "channels_last" for e in every[-3:])  # slow to begin with
+    (only,) = {e.arithmetic for e in candidates(_WORK, SearchSettings(precision="32-true"), "cuda", ["torch"])}
+    assert only == "32-true"
+    twice = candidates(replace(_WORK, once=False), SearchSettings(), "cuda", ["torch", "triton"])
+    assert {(e.arithmetic, e.depthwise) for e in twice} == {("tf32", "torch"), ("bf16-mixed", "torch")}
+
+
+def test_on_a_cpu_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxyless.tuning.fastest", None)
+    assert choose_execution(_WORK, SearchSettings(), _CPU) == Choice(chosen=Execution())
+    asked = SearchSettings(precision="bf16-mixed")
+    assert choose_execution(_WORK, asked, _CPU).chosen == Execution(arithmetic="bf16-mixed")
+
+
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+@pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
+def test_a_trial_takes_real_steps_and_every_way_computes_the_same(arithmetic: Any, memory_format: Any) -> None:
+    execution = Execution(arithmetic=arithmetic, memory_format=memory_format)
+    before = torch.get_rng_state()
+    assert fastest([execution], StepTrial(_WORK, SearchSettings(), _CPU).prepare, lambda: None).chosen == execution
+    torch.set_rng_state(before)
+    network = build_network(_WORK.layers)
+    images = torch.randn(4, 3, 16, 16)
+    expected = network(images)
+    with execution.flags(), execution.autocast():
+        found = execution.prepare(network)(execution.arrange(images)).float()
+    torch.testing.assert_close(found, expected, rtol=0.1, atol=0.02)
+    assert {conv.kernels for conv in network.modules() if isinstance(conv, DepthwiseConv)} == {"torch"}
+
+
+def test_flags_are_a_gpus_and_are_put_back() -> None:
+    def flags() -> tuple[object, ...]:
+        cudnn = torch.backends.cudnn
+        return cudnn.benchmark, cudnn.allow_tf32, torch.get_float32_matmul_precision()
+
+    before = flags()
+    for arithmetic, inside in (("tf32", (True, True, "high")), ("32-true", (True, False, "highest"))):
+        with pytest.raises(KeyError), Execution.model_validate({"device": "cuda", "arithmetic": arithmetic}).flags():
+            assert flags() == inside
+            raise KeyError
+        assert flags() == before
+    with Execution(arithmetic="tf32").flags():
+        assert flags() == before
+
+
+def test_the_work_of_a_search_has_every_kind_of_operation() -> None:
+    space = tiny(resolution=16)
+    settings = SearchSettings(batch_size=20, warmup_epochs=1, epochs=3)
+    work = search_work(space, settings, 110)
+    assert work.steps == 4 * 5 and work.images == 20 and work.once
+    assert {layer.kernel for layer in work.layers if layer.op == "mbconv"} == {3, 5, 7}
+    assert work.blocks == pytest.approx(6, abs=0.01)
+
+
+def test_a_choice_is_recorded(tmp_path: Path) -> None:
+    assert load_choice(tmp_path) is None
+    choice = Choice(chosen=Execution(device="cuda", depthwise="triton"), step_ms={"a": 1.5}, failed={"b": "c"})
+    save_choice(tmp_path, choice)
+    assert load_choice(tmp_path) == choice
+    (tmp_path / "execution.json").write_text('{"chosen": {"arithmetic": "8-bit"}}')
+    with pytest.raises(InputError, match="arithmetic"):
+        load_choice(tmp_path)
