@@ -135,6 +135,12 @@ class StepTrial:
         return step
 
 
+def step_seconds(execution: Execution, trial: StepTrial) -> float:
+    """What a step takes; by few of them, the first of which is not counted."""
+    wait = partial(torch.cuda.synchronize, trial.device) if trial.device.type == "cuda" else _nothing
+    return _timed(execution, trial.prepare, wait, best_s=0.0).step_s
+
+
 @dataclass(frozen=True)
 class Timing:
     """Seconds of the first step, which compiles and allocates, and the median of the later ones."""

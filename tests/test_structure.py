@@ -28,7 +28,7 @@ _SHARED = {
         "swap",
     )
 }
-_TRAINING = {f"proxyless.{name}" for name in ("checkpoint", "execution", "fabric", "optim", "scaling", "tuning")}
+_TRAINING = {f"proxyless.{name}" for name in ("checkpoint", "estimate", "execution", "fabric", "optim", "scaling", "tuning")}
 _ALLOWED = {
     "proxyless.report": set(),
     "proxyless.space": set(),

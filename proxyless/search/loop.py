@@ -17,6 +17,7 @@ from proxyless.checkpoint import load_checkpoint, save_checkpoint
 from proxyless.data import Batches
 from proxyless.data.batches import Batch
 from proxyless.errors import CheckError, InputError
+from proxyless.estimate import say_how_long
 from proxyless.execution import Choice as ExecutionChoice
 from proxyless.fabric import average, average_gradients, make_fabric
 from proxyless.files import write_lines
@@ -68,8 +69,8 @@ class Search:
         train, held_out = divide_training(problem.data, settings)
         self.schedule = settings.schedule(len(train) // settings.batch_size)
         self.settings = settings = settings.model_copy(update=asdict(self.schedule))
-        work = search_work(problem.space, settings, self.schedule.total * (len(train) // settings.batch_size))
-        self.choice = agree(self.fabric, choice, work, settings)
+        self.work = search_work(problem.space, settings, self.schedule.total * (len(train) // settings.batch_size))
+        self.choice = agree(self.fabric, choice, self.work, settings)
         self.execution = self.choice.chosen
         self.scale = LossScale(self.execution.needs_scaling, device)
         self.supernet = self.execution.prepare(SuperNet(problem.space).to(device))
@@ -86,7 +87,9 @@ class Search:
         self.guessing_loss = guessing_loss(held_out.labels)
         self.objective = find_objective(settings.objective)(problem.bounds, settings.penalty)
         architecture = ArchitectureLogits(problem.space, settings.seed)
-        self.arch_lr = self._arch_lr(architecture.counts)
+        seldom = find_strategy(settings.strategy).steps_per_gradient(settings, architecture.counts)
+        self.arch_lr = settings.arch_lr or self._arch_lr(seldom)
+        self.logit_speed = self.arch_lr / seldom
         setting = Setting(
             architecture,
             ExpectedCosts(problem.bounds).to(device),
@@ -111,20 +114,27 @@ class Search:
         splits = self.train.split, self.held_out.split
         return SharedEvaluator(self.supernet, problem.space, problem.data, *splits, self.execution)
 
-    def _arch_lr(self, counts: Sequence[int]) -> float:
-        """Such that a logit that is always pushed the same way moves by `_LOGIT_TRAVEL` over the search: it moves in
-        the steps that compare it, by the rate."""
-        if self.settings.arch_lr is not None:
-            return self.settings.arch_lr
+    def _arch_lr(self, seldom: float) -> float:
+        """Such that a logit that is always pushed the same way moves by `_LOGIT_TRAVEL` over the search: it moves by
+        the rate in the steps that compare it, one in `seldom`."""
         steps = self.schedule.epochs * math.ceil(self.train.steps / self.settings.arch_every)
-        seldom = find_strategy(self.settings.strategy).steps_per_gradient(self.settings, counts)
         return max(1e-3, min(0.1, _LOGIT_TRAVEL / max(1, steps))) * seldom
 
     def run(self, checkpoint: Path, reporter: Reporter | None = None) -> None:
         """Search to the end, saving after every epoch."""
         reporter = reporter or Silent()
+        if self.fabric.is_global_zero:
+            say_how_long(self.work, self.settings, self.choice, self.fabric.device, self._weight_steps_left())
         with self.execution.flags():
             self._run(checkpoint, reporter)
+
+    def _weight_steps_left(self) -> float:
+        """With architecture steps in the time of a weight step; the evaluation of networks is not in it."""
+        after = find_strategy(self.settings.strategy).weight_steps_per_step(
+            self.settings, self.strategy.architecture.counts
+        )
+        warmup = max(0, self.schedule.warmup_epochs - self.epoch)
+        return self.train.steps * (warmup + after * (self.schedule.total - self.epoch - warmup))
 
     def _run(self, checkpoint: Path, reporter: Reporter) -> None:
         while self.epoch < self.schedule.total:
@@ -211,7 +221,7 @@ class Search:
         return StepResult(loss.detach(), (outputs.detach().argmax(1) == labels).float().mean())
 
     def _architecture_step(self, batch: Batch, train: Batch, step: int, sampling: torch.Generator) -> StepResult:
-        self.objective.update(self._ratios(), self.arch_lr)
+        self.objective.update(self._ratios(), self.logit_speed)
         inputs = StepInputs(
             forward=self._forward,
             held_out=batch,

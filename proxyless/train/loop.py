@@ -13,6 +13,7 @@ from proxyless.data import Batches, ImageData
 from proxyless.data.base import ImageSplit
 from proxyless.data.batches import evaluation_batch
 from proxyless.errors import InputError
+from proxyless.estimate import say_how_long
 from proxyless.execution import Choice
 from proxyless.fabric import average_gradients, make_fabric
 from proxyless.host import to_host
@@ -48,8 +49,8 @@ class Training:
         train, validation = data.train.divide(settings.validation, settings.seed)
         self.schedule = settings.schedule(len(train) // settings.batch_size)
         self.settings = settings = settings.model_copy(update={"epochs": self.schedule.epochs})
-        work = Work(architecture.layers, settings.batch_size // world, self.schedule.steps)
-        self.choice = agree(self.fabric, choice, work, settings)
+        self.work = Work(architecture.layers, settings.batch_size // world, self.schedule.steps)
+        self.choice = agree(self.fabric, choice, self.work, settings)
         self.execution = self.choice.chosen
         self.scale = LossScale(self.execution.needs_scaling, device)
         self.network = self.execution.prepare(build_network(architecture.layers).to(device))
@@ -66,6 +67,9 @@ class Training:
     def run(self, folder: Path, checkpoint: Path, reporter: Reporter | None = None) -> TrainedInfo:
         """Train to the end, saving after every epoch; returns what the best weights are worth."""
         reporter = reporter or Silent()
+        if self.fabric.is_global_zero:
+            left = self.schedule.steps - self.epoch * self.train.steps
+            say_how_long(self.work, self.settings, self.choice, self.fabric.device, left)
         with self.execution.flags():
             return self._run(folder, checkpoint, reporter)
 

@@ -17,7 +17,7 @@ from tests.helpers import architecture
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     network = architecture("k3e3 skip k3e3 skip skip k3e3 skip skip k3e3")
-    train(network, "synthetic:100", folder, TrainSettings(epochs=1, device="cpu"))
+    train(network, "synthetic:100", folder, TrainSettings(epochs=16, batch_size=16, device="cpu"))
     return folder
 
 

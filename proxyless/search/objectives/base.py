@@ -27,8 +27,9 @@ class Objective(ABC):
     def total(self, loss: Tensor, ratios: Tensor) -> Tensor:
         """The scalar to minimise, on the device of both: differentiable in `loss` and in `ratios` (bounds,)."""
 
-    def update(self, ratios: Sequence[float], arch_lr: float) -> None:  # noqa: B027 - most have nothing to learn
-        """Called before every architecture step, with the ratios that it starts from and its learning rate."""
+    def update(self, ratios: Sequence[float], logit_speed: float) -> None:  # noqa: B027 - most have nothing to learn
+        """Called before every architecture step, with the ratios that it starts from and how far a logit
+        moves in a step at most, on average."""
 
     @property
     @abstractmethod

@@ -41,10 +41,10 @@ class Constrained(Objective):
             loss = loss + acting * (ratio - 1)
         return loss
 
-    def update(self, ratios: Sequence[float], arch_lr: float) -> None:
+    def update(self, ratios: Sequence[float], logit_speed: float) -> None:
         """One step of dual ascent."""
         self.multipliers = [
-            min(MAX_MULTIPLIER, max(0.0, multiplier + self.rate * arch_lr * (ratio - 1)))
+            min(MAX_MULTIPLIER, max(0.0, multiplier + self.rate * logit_speed * (ratio - 1)))
             for multiplier, ratio in zip(self.multipliers, ratios, strict=True)
         ]
 

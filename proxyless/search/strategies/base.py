@@ -91,6 +91,12 @@ class Strategy:
         """In how many steps a logit has a gradient once, on average. counts: operations per layer."""
         return 1.0
 
+    @classmethod
+    def weight_steps_per_step(cls, settings: SearchSettings, counts: Sequence[int]) -> float:
+        """The time of a weight step after the warm-up, and of an architecture step where there is one, in that of a
+        weight step of one path; about. counts: operations per layer."""
+        return 1.0
+
     def weight_choices(self, generator: torch.Generator, progress: float) -> Sequence[Choice | Mixture]:
         """What a weight step trains: one path, drawn from the current probabilities."""
         return plain_choices(sample_path(self.architecture.logits.detach(), generator))

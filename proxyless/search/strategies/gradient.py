@@ -36,6 +36,10 @@ class GradientStrategy(AdamStrategy):
     def steps_per_gradient(cls, settings: SearchSettings, counts: Sequence[int]) -> float:
         return max(1.0, mean(counts) / 2) if settings.gates == "two" else 1.0
 
+    @classmethod
+    def weight_steps_per_step(cls, settings: SearchSettings, counts: Sequence[int]) -> float:
+        return 1 + (0.7 if settings.gates == "two" else 1.4) / settings.arch_every
+
     def _gradient(self, inputs: StepInputs, logits: Tensor) -> tuple[Tensor, StepResult]:
         active = self._draw(inputs.generator)
         loss, result = measured(inputs.forward(inputs.held_out[0], self._choices(logits, active)), inputs.held_out)

@@ -1,9 +1,12 @@
 """Proxyless-R: architecture parameters by REINFORCE (Cai, Zhu, Han, ICLR 2019, section 3.3.2)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from proxyless.nn import plain_choices
+from proxyless.search.config import SearchSettings
 from proxyless.search.sampling import sample_path
 from proxyless.search.strategies.adam import AdamStrategy, measured
 from proxyless.search.strategies.base import StepInputs, StepResult
@@ -20,6 +23,10 @@ class ReinforceStrategy(AdamStrategy):
     baseline for free!", 2019): how hard a batch is, which is most of the noise, cancels. What the networks cost enters
     through the exact expectation, as for every strategy, and not through R: it has no sampling noise.
     """
+
+    @classmethod
+    def weight_steps_per_step(cls, settings: SearchSettings, counts: Sequence[int]) -> float:
+        return 1 + 0.35 * _PATHS / settings.arch_every
 
     def _gradient(self, inputs: StepInputs, logits: Tensor) -> tuple[Tensor, StepResult]:
         paths = [sample_path(self.architecture.logits.detach(), inputs.generator) for _ in range(_PATHS)]
