@@ -5,7 +5,8 @@ python benchmarks/budgets.py --space tiny --runtime litert --budgets 10
 Profiles the space, searches it briefly on random images (the search state is what matters here, not what was learnt),
 derives a network for every budget between the smallest and the largest network, exports them with the command's own
 exporter and weights such as a training leaves, and measures all files in one session of interleaved rounds at the
-speed of the profile.
+speed of the profile. Beside every budget stand the work of the network (MACs) and that of the largest uniform network,
+one operation everywhere and scaled in width, whose measured latency keeps the budget as well.
 """
 
 import argparse
@@ -27,13 +28,18 @@ from latency.devices import find_device
 from latency.profile import profile
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable
-from proxyless.api.measure import conditions_of
-from proxyless.api.refine import derive_measured
+from proxyless.api.measure import conditions_of, measure_networks
+from proxyless.api.refine import MOST, derive_measured
 from proxyless.api.search import search
+from proxyless.api.shares import layer_latencies
+from proxyless.api.uniform import OPS, WIDTH_STEPS, scaled
 from proxyless.errors import InputError
 from proxyless.nn import build_network, save_weights
 from proxyless.search.config import SAMPLING, SearchSettings
 from proxyless.space import Architecture, Space, build_space
+
+_WIDEST = 60
+"""Uniform networks up to three times as wide as the space."""
 
 _FORMATS = {"onnxruntime": "onnx", "litert": "tflite"}
 
@@ -72,7 +78,17 @@ def evaluate(space: Space, table: LatencyTable, run: Path, arguments: argparse.N
         (architecture,) = derive_measured(run, [f"{budget_ms}ms"], table)
         target = architecture.target
         assert target is not None
-        rows.append({"budget_ms": budget_ms, "predicted_ms": target.predicted_ms, "derived_ms": target.measured_ms})
+        shares = [layer.share for layer in layer_latencies(architecture, table)]
+        rows.append(
+            {
+                "budget_ms": budget_ms,
+                "predicted_ms": target.predicted_ms,
+                "derived_ms": target.measured_ms,
+                "mmacs": architecture.cost.macs / 1e6,
+                "largest_share": max(shares),
+                "ops": " ".join(architecture.op_names),
+            }
+        )
         files[str(number)] = folder / f"{number}.{_FORMATS[arguments.runtime]}"
         export_random(architecture, arguments.runtime, files[str(number)])
         print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
@@ -82,6 +98,26 @@ def evaluate(space: Space, table: LatencyTable, run: Path, arguments: argparse.N
         row["raw_ms"] = measured[str(number)].measured_ms
         row["used"] = row["exported_ms"] / row["budget_ms"]
     return rows
+
+
+def uniform(space: Space, table: LatencyTable) -> list[tuple[float, int, str]]:
+    """Measured milliseconds, MACs and name of uniform networks at all widths that differ; all in one session."""
+    networks: dict[str, Architecture] = {}
+    for op in (op for op in OPS if all(op in layer.ops for layer in space.layers)):
+        for step in range(WIDTH_STEPS[0], _WIDEST + 1):
+            network = scaled(space, op, step)
+            if all(network.layers != other.layers for other in networks.values()):
+                networks[f"{op.name} x{step / 20:g}"] = network
+    measured_ms = measure_networks(table, space, networks, find_device("local"))
+    return [(measured_ms[name], network.cost.macs, name) for name, network in networks.items()]
+
+
+def with_uniform(rows: list[dict[str, Any]], known: list[tuple[float, int, str]]) -> None:
+    """The largest of the known networks that keeps each budget with as much to spare as the derived one must."""
+    for row in rows:
+        fitting = [(macs, ms, name) for ms, macs, name in known if ms <= MOST * row["budget_ms"]]
+        macs, ms, name = max(fitting, default=(0, 0.0, "none"))
+        row |= {"uniform": name, "uniform_ms": ms, "uniform_mmacs": macs / 1e6}
 
 
 def refused(run: Path, table: LatencyTable, space: Space) -> str:
@@ -124,6 +160,7 @@ def main() -> None:
         start = time.perf_counter()
         rows = evaluate(space, table, folder / "run", arguments, folder)
         seconds = time.perf_counter() - start
+        with_uniform(rows, uniform(space, table))
         refusal = refused(folder / "run", table, space)
     result = {
         "space": arguments.space,
@@ -132,7 +169,9 @@ def main() -> None:
         "margin": round(costs.margin, 4),
         "range_ms": [round(costs.min_ms, 4), round(costs.max_ms, 4)],
         "derive_and_export_s": round(seconds, 1),
-        "rows": [{key: round(value, 4) for key, value in row.items()} for row in rows],
+        "rows": [
+            {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()} for row in rows
+        ],
         "within": sum(row["exported_ms"] <= row["budget_ms"] for row in rows),
         "used_95": sum(row["used"] >= 0.95 for row in rows),
         "of": len(rows),

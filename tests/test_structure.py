@@ -28,7 +28,9 @@ _SHARED = {
         "swap",
     )
 }
-_TRAINING = {f"proxyless.{name}" for name in ("checkpoint", "estimate", "execution", "fabric", "optim", "scaling", "tuning")}
+_TRAINING = {
+    f"proxyless.{name}" for name in ("checkpoint", "estimate", "execution", "fabric", "optim", "scaling", "tuning")
+}
 _ALLOWED = {
     "proxyless.report": set(),
     "proxyless.space": set(),
