@@ -1,16 +1,25 @@
 VENV ?= .venv
 PYTHON ?= python3
 
-.PHONY: demo test lint clean
+# Processes that share the tests, with one thread each.
+WORKERS ?= 2
+TOGETHER = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+
+.PHONY: demo test test-quick lint clean
 
 # Profile this machine, search on the embedded digits, train, export and verify: about four minutes on two cores,
 # after the installation.
 demo: $(VENV)/installed
 	$(VENV)/bin/proxyless run examples/demo.yaml
 
-# Everything that CI checks.
+# Everything that CI checks. What compares milliseconds runs alone, after the rest.
 test: lint
-	$(VENV)/bin/python -m pytest
+	$(TOGETHER) -m "not timing"
+	$(VENV)/bin/python -m pytest -m timing
+
+# What to run after every change.
+test-quick: $(VENV)/installed
+	$(TOGETHER) -m "not timing and not slow"
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff format --check .

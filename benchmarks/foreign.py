@@ -31,18 +31,23 @@ _PACKAGES = {".onnx": "onnxruntime", ".tflite": "ai-edge-litert"}
 
 def environment(folder: Path, runtime: str) -> Path:
     """The Python of a new virtual environment with numpy, Pillow and a runtime."""
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     python = folder / "bin" / "python"
-    install = [str(python), "-m", "pip", "install", "--quiet", "--constraint", str(_CONSTRAINTS)]
+    install = [*_pip(python), "install", "--quiet", "--constraint", str(_CONSTRAINTS)]
     done = subprocess.run([*install, "numpy", "pillow", runtime], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"pip cannot install {runtime}: {done.stderr.strip().splitlines()[-1]}")
     return python
 
 
+def _pip(python: Path) -> list[str]:
+    """This Python's own pip, at work on another."""
+    return [sys.executable, "-m", "pip", "--python", str(python)]
+
+
 def packages(python: Path) -> list[str]:
     """What an environment holds, beside pip and setuptools."""
-    listed = subprocess.run([str(python), "-m", "pip", "freeze"], capture_output=True, text=True, check=True)
+    listed = subprocess.run([*_pip(python), "freeze"], capture_output=True, text=True, check=True)
     return listed.stdout.split()
 
 

@@ -1,6 +1,32 @@
-"""What holds for every test."""
+"""What holds for every test, and how tests are divided among processes."""
+
+from functools import partial
 
 import pytest
+
+from latency.deployed import measure_files
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of several processes, one gets all tests that share a fixture; the long tests come first, to end about together.
+
+    pytest-xdist has all processes collect alike: the order must not depend on which one this is.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    groups = {item: _group(item) for item in items}
+    slow = {groups[item] for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: groups[item] not in slow)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(groups[item]))
+
+
+def _group(item: pytest.Item) -> str:
+    """Where the fixtures live that it shares with other tests; of a test that shares none, itself."""
+    assert isinstance(item, pytest.Function)
+    fixtures = (found for several in item._fixtureinfo.name2fixturedefs.values() for found in several)
+    places = {fixture.baseid for fixture in fixtures if fixture.scope != "function" and fixture.baseid}
+    return min(places, key=len, default=item.nodeid)
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +39,9 @@ def without_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 def short_waits(without_waits: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of whole runs, which check an export against what was measured before: a busy moment is left out."""
     monkeypatch.setattr("latency.deployed._WAITS_S", (0.5, 1.0))
+
+
+@pytest.fixture
+def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of whole runs: networks that are only compared with each other are timed in few rounds."""
+    monkeypatch.setattr("proxyless.api.measure.measure_files", partial(measure_files, rounds=6))

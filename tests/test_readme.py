@@ -1,13 +1,11 @@
 """The README's commands and its program run, shortened; what it names exists."""
 
 import re
-from functools import partial
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from latency.deployed import measure_files
 from proxyless.cli.main import app
 from proxyless.search.config import SearchSettings
 from proxyless.train.config import TrainSettings
@@ -23,12 +21,11 @@ _SHORTER = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("short_waits")
+@pytest.mark.timing
+@pytest.mark.usefixtures("short_waits", "few_rounds")
 def test_the_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("latency.fit.transferred.MAX_ERROR_PCT", 1000.0)  # of so few rounds nothing is asked
-    monkeypatch.setattr("proxyless.api.measure.measure_files", partial(measure_files, rounds=4))
     commands = re.findall(r"^\$ proxyless (.+)$", _README, re.MULTILINE)
     assert len(commands) >= 6
     for command in commands:
@@ -49,7 +46,7 @@ def test_the_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert (tmp_path / "run" / "model" / name).stat().st_size > 0
 
 
-@pytest.mark.slow
+@pytest.mark.timing
 @pytest.mark.usefixtures("short_waits")
 def test_the_program_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
@@ -58,6 +55,7 @@ def test_the_program_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     shorter = program.replace("threads=1", "rounds=2, calibrate=5")
     shorter = shorter.replace('output="run"', f'output="run", settings=SearchSettings({quick})')
     shorter = shorter.replace('output="trained"', f'output="trained", settings=TrainSettings({quick})')
+    shorter = shorter.replace('output="model"', 'output="model", formats=["tflite"]')  # the commands write both
     names = {"SearchSettings": SearchSettings, "TrainSettings": TrainSettings}
     exec(compile(shorter, "README.md", "exec"), names)  # noqa: S102
     accuracy, latency_ms = map(float, capsys.readouterr().out.split())

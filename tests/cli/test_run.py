@@ -22,8 +22,8 @@ _CONFIG = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("short_waits")
+@pytest.mark.timing
+@pytest.mark.usefixtures("short_waits", "few_rounds")
 def test_everything_from_one_file_and_nothing_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # A network of a tenth of a millisecond, timed in few rounds: more to spare than a person would give away.
     monkeypatch.setattr("proxyless.api.refine._MOST", 0.85)

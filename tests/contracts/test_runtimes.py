@@ -89,6 +89,7 @@ def _check_results(runtime: Runtime, path: Path, network: nn.Module, images: Arr
 
 @pytest.mark.parametrize("runtime", [case for case in _ALL if case.id != "torch-cuda"])
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+@pytest.mark.timing
 def test_as_many_threads_work_as_were_asked_for(runtime: Runtime, tmp_path: Path) -> None:
     layer = LayerSpec("mbconv", (112, 112, 16), (112, 112, 16), kernel=3, expand=3, residual=True)
     path = _write(runtime, lower([layer], random_weights()), tmp_path)

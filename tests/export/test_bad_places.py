@@ -38,6 +38,7 @@ def _export(trained: Path, output: Path) -> tuple[int, str]:
     return result.exit_code, result.stderr
 
 
+@pytest.mark.slow
 def test_a_full_disk(trained: Path, small_disk: Path) -> None:
     code, errors = _export(trained, small_disk / "model")
     assert code == 1 and "No space left on device" in errors and errors.count("\n") == 1

@@ -64,6 +64,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     return Exported(folder, network, Reference(lambda: iter([_IMAGES[:30], _IMAGES[30:]]), logits.argmax(1), logits))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", _INSTALLED)
 def test_a_file_does_what_pytorch_does(format_: Format, exported: Exported) -> None:
     file = ModelFile(format_)
@@ -73,6 +74,7 @@ def test_a_file_does_what_pytorch_does(format_: Format, exported: Exported) -> N
     assert report.top1_agreement == report.accuracy == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", _INSTALLED)
 def test_a_directly_written_model_is_the_exported_one(format_: Format, exported: Exported, tmp_path: Path) -> None:
     runtime = find_runtime(format_.runtime)
@@ -85,6 +87,7 @@ def test_a_directly_written_model_is_the_exported_one(format_: Format, exported:
         np.testing.assert_allclose(by_hand(image[None]), expected, atol=2e-6 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_onnx_has_a_dynamic_batch_and_no_notes_of_the_machine(exported: Exported) -> None:
     import onnx
 
@@ -95,6 +98,7 @@ def test_onnx_has_a_dynamic_batch_and_no_notes_of_the_machine(exported: Exported
     assert "BatchNormalization" not in Counter(node.op_type for node in model.graph.node)
 
 
+@pytest.mark.slow
 def test_a_wrong_file_fails_its_checks_by_name(exported: Exported) -> None:
     file = ModelFile(FORMATS["onnx"])
     wrong = replace(exported.reference, logits=-exported.reference.logits)

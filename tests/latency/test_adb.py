@@ -25,7 +25,10 @@ from proxyless.space import tiny
 from tests.latency.adbd import Phone
 from tests.latency.processes import left_in
 
-pytestmark = pytest.mark.skipif(shutil.which("adb") is None, reason="adb is not installed (Debian: adb)")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("adb") is None, reason="adb is not installed (Debian: adb)"),
+]
 
 _SPACE = tiny(resolution=16, num_classes=3)
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0)

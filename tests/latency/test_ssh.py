@@ -31,7 +31,7 @@ from proxyless.space import tiny
 from tests.latency.processes import left_in
 from tests.latency.sshd import Server, problem, running
 
-pytestmark = pytest.mark.skipif(problem() is not None, reason=f"{problem()}")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(problem() is not None, reason=f"{problem()}")]
 
 _SPACE = tiny(resolution=16, num_classes=3)
 _ROUNDS = 3
@@ -294,8 +294,8 @@ def _program(path: Path, script: str) -> Path:
     return path
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("short_waits")
+@pytest.mark.timing
+@pytest.mark.usefixtures("short_waits", "few_rounds")
 def test_everything_for_a_device_is_measured_on_it(server: Server, tmp_path: Path) -> None:
     target = {"runtime": "onnxruntime", "device": server.device(), "rounds": 3, "calibrate": 5}
     config = {

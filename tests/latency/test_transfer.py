@@ -120,6 +120,7 @@ def test_tables_of_another_space_are_refused(tmp_path: Path) -> None:
         profile(tiny(), tmp_path / "t.json", ProfileSettings(runtime="onnxruntime"), known={"pixel1": _PIXEL1})
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.exists(), reason="the published measurements are not on this machine")
 @pytest.mark.parametrize(
     ("script", "target", "nets", "spearman", "within_10pct"),

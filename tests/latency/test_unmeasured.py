@@ -17,6 +17,7 @@ def _without_kernel(table: LatencyTable, kernel: int) -> LatencyTable:
     )
 
 
+@pytest.mark.slow
 def test_published_latencies_of_a_kernel_are_predicted_from_the_others() -> None:
     published = load_table("pixel1")
     table = predict_rows(_without_kernel(published, 7), mobile())

@@ -19,6 +19,8 @@ from proxyless.space import network_cost
 from tests.helpers import architecture, table_by_macs
 from tests.report.conftest import QUICK, SPACE, invoke
 
+pytestmark = pytest.mark.slow
+
 Copy = Callable[[Path], Path]
 
 

@@ -11,6 +11,8 @@ import pytest
 from proxyless.api.report import collect, report
 from proxyless.report.words import DASH
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>'\"&{{ 7 * 7 }}"
 
 Copy = Callable[[Path], Path]

@@ -95,6 +95,7 @@ def test_nothing_is_promised_where_everything_is_slower_than_predicted(monkeypat
         refine.refined_path(_result(), _TABLE, 6.0, [latency_bound(_TABLE.costs(_SPACE), 6.0)], _HERE)
 
 
+@pytest.mark.timing
 def test_the_command_measures_on_this_machine(tmp_path: Path) -> None:
     space = tiny(resolution=16)
     settings = ProfileSettings(runtime="onnxruntime", rounds=12, calibrate=8)
