@@ -20,6 +20,8 @@ import torch
 
 from paper_loop import PaperLoop
 from proxyless.data import ImageData, Split, make_data
+from proxyless.data.batches import Batch
+from proxyless.execution import Choice
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
@@ -27,6 +29,8 @@ from proxyless.space import Space, build_space
 from proxyless.space.bounds import macs_bound
 
 _WEIGHT_STEPS = 5
+_SEARCH_EPOCHS = 2000
+"""None is run; a long search tries every way to compute its steps, too long a one compiles blocks as well."""
 _TRAIN_IMAGES, _WARMUP_EPOCHS, _EPOCHS = 1_281_167 - 50_000, 40, 120
 
 Cycle = Callable[[], object]
@@ -39,9 +43,18 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=224)
     parser.add_argument("--cycles", type=int, default=10)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--precision", default="32-true")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--compile", action="store_true")
     arguments = parser.parse_args()
+    search = make_search(arguments)
+    device = search.fabric.device
+    steps = {"search": search_steps(search), "paper": paper_steps(search.problem.space, arguments.batch, device)}
+    found = measure(steps, arguments.cycles, device)
+    print(json.dumps({**report(arguments, device, found), "execution": str(search.execution)}))
+
+
+def make_search(arguments: argparse.Namespace, choice: Choice | None = None) -> Search:
+    """A search as on ImageNet; choice: how its steps are computed, measured where it is left out."""
     space = build_space(arguments.space, {"resolution": arguments.resolution, "num_classes": 10})
     settings = SearchSettings.make(
         "benchmark",
@@ -51,23 +64,38 @@ def main() -> None:
         precision=arguments.precision,
         compile=arguments.compile,
         warmup_epochs=0,
+        epochs=_SEARCH_EPOCHS,
     )
     bound = macs_bound(space, 0.5 * (macs_bound(space, 1e12).min_cost + max_cost(space)))
-    search = Search(Problem(space, random_data(arguments.batch, arguments.resolution), (bound,)), settings)
-    device = search.fabric.device
-    paper = PaperLoop(space, device)
-    images = torch.randn(arguments.batch, 3, arguments.resolution, arguments.resolution, device=device)
-    labels = torch.arange(arguments.batch, device=device) % 10
-    generator = torch.Generator().manual_seed(0)
+    return Search(Problem(space, random_data(arguments.batch, arguments.resolution), (bound,)), settings, choice)
+
+
+def search_steps(search: Search) -> tuple[Cycle, Cycle]:
+    """A weight step and an architecture step, on one batch."""
+    images, labels = random_batch(search.problem.space, search.settings.batch_size, search.fabric.device)
     batch = (images.contiguous(memory_format=torch.channels_last), labels)
-    steps: dict[str, tuple[Cycle, Cycle]] = {
-        "search": (
-            lambda: search._weight_step(batch, 0, generator),
-            lambda: search._architecture_step(batch, batch, 0, generator),
-        ),
-        "paper": (lambda: paper.weight_step(images, labels), lambda: paper.architecture_step(images, labels)),
-    }
-    print(json.dumps(report(arguments, device, measure(steps, arguments.cycles, device))))
+    generator = torch.Generator().manual_seed(0)
+
+    def weight_step() -> None:
+        with search.execution.flags():
+            search._weight_step(batch, 0, generator)
+
+    def architecture_step() -> None:
+        with search.execution.flags():
+            search._architecture_step(batch, batch, 0, generator)
+
+    return weight_step, architecture_step
+
+
+def paper_steps(space: Space, batch: int, device: torch.device) -> tuple[Cycle, Cycle]:
+    """Those of the paper's loop, with PyTorch's own settings."""
+    paper, (images, labels) = PaperLoop(space, device), random_batch(space, batch, device)
+    return lambda: paper.weight_step(images, labels), lambda: paper.architecture_step(images, labels)
+
+
+def random_batch(space: Space, batch: int, device: torch.device) -> Batch:
+    images = torch.randn(batch, 3, space.resolution, space.resolution, device=device)
+    return images, torch.arange(batch, device=device) % 10
 
 
 def max_cost(space: Space) -> float:
@@ -117,19 +145,22 @@ def report(arguments: argparse.Namespace, device: torch.device, found: dict[str,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
     }
-    speeds = {}
-    for name, times in found.items():
-        weight_s, architecture_s = (float(np.median(times[kind])) for kind in ("weight", "architecture"))
-        cycle_s = _WEIGHT_STEPS * weight_s + architecture_s
-        speeds[name] = (_WEIGHT_STEPS + 1) * arguments.batch / cycle_s
-        result[name] = {
-            "weight_step_ms": round(1e3 * weight_s, 1),
-            "architecture_step_ms": round(1e3 * architecture_s, 1),
-            "images_per_s": round(speeds[name], 1),
-            "peak_memory_bytes": times["peak"] or None,
-            "imagenet_hours_calculated": round(imagenet_hours(weight_s, architecture_s, arguments.batch), 1),
-        }
-    return {**result, "ratio": round(speeds["search"] / speeds["paper"], 3)}
+    figures = {name: speeds(times, arguments.batch) for name, times in found.items()}
+    ratio = figures["search"]["images_per_s"] / figures["paper"]["images_per_s"]
+    return {**result, **figures, "ratio": round(ratio, 3)}
+
+
+def speeds(times: dict[str, Any], batch: int) -> dict[str, Any]:
+    """Medians of what `measure` found for one of both."""
+    weight_s, architecture_s = (float(np.median(times[kind])) for kind in ("weight", "architecture"))
+    cycle_s = _WEIGHT_STEPS * weight_s + architecture_s
+    return {
+        "weight_step_ms": round(1e3 * weight_s, 1),
+        "architecture_step_ms": round(1e3 * architecture_s, 1),
+        "images_per_s": round((_WEIGHT_STEPS + 1) * batch / cycle_s, 1),
+        "peak_memory_bytes": times["peak"] or None,
+        "imagenet_hours_calculated": round(imagenet_hours(weight_s, architecture_s, batch), 1),
+    }
 
 
 def imagenet_hours(weight_s: float, architecture_s: float, batch: int) -> float:

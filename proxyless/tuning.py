@@ -31,6 +31,8 @@ _HOPELESS = 2.0
 """A second step that takes so many times as long as the best so far is not timed further."""
 _BUDGET_S = 90.0
 """Nothing new is tried afterwards: what is slow to begin with is last."""
+_SHARE = 0.2
+"""Of the time of the whole work that trying may take: a short work is done before it is known how to do it best."""
 _NEARLY = 1.03
 """What is nearly as fast as the fastest, and comes before it, is taken instead: it is tried, and rounds less."""
 _REPAYS_S = 1800.0
@@ -88,7 +90,7 @@ def choose_execution(work: Work, settings: RecipeSettings, device: torch.device)
     with torch.random.fork_rng(devices=[]):
         trial = StepTrial(work, settings, device)
         wait = partial(torch.cuda.synchronize, device)
-        choice = fastest(candidates(work, settings, device.type, kernels_here()), trial.prepare, wait)
+        choice = fastest(candidates(work, settings, device.type, kernels_here()), trial.prepare, wait, work.steps)
         if not settings.compile and work.once:
             choice = with_compiled(choice, work, trial.prepare, wait)
     _LOGGER.info("%s", choice)
@@ -153,18 +155,21 @@ def fastest(
     executions: Sequence[Execution],
     prepare: Callable[[Execution], Step],
     wait: Callable[[], object],
+    steps: float = float("inf"),
     budget_s: float = _BUDGET_S,
 ) -> Choice:
     """Try all of them; what cannot be computed here counts as failed, unless it is all.
 
-    wait: for the device. budget_s: after so many seconds the rest is not tried.
+    wait: for the device. steps: of the work; trying may take a fifth of it, and at most budget_s seconds: then the rest
+    is not tried.
     """
     start, step_ms, failed = time.perf_counter(), dict[str, float](), dict[str, str]()
     for execution in executions:
-        if step_ms and time.perf_counter() - start > budget_s:
-            failed[str(execution)] = f"not tried: the others took {budget_s:g} s"
-            continue
         best_s = min(step_ms.values(), default=float("inf")) / 1e3
+        taken_s = time.perf_counter() - start
+        if step_ms and taken_s > min(budget_s, _SHARE * steps * best_s):
+            failed[str(execution)] = f"not tried: the others took {taken_s:.1f} s"
+            continue
         try:
             step_ms[str(execution)] = 1e3 * _timed(execution, prepare, wait, best_s).step_s
         except Exception as error:  # a library may lack a kernel, memory, or a compiler, each in its own words

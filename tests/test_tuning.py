@@ -50,6 +50,8 @@ def test_of_what_is_about_as_fast_the_one_that_rounds_least_is_taken(monkeypatch
 def test_nothing_new_is_tried_when_time_is_up_and_the_last_failure_is_told() -> None:
     choice = fastest([_SLOW, _FAST], _sleeping({"tf32": 5, "16-mixed": 1}), lambda: None, budget_s=0.001)
     assert choice.chosen == _SLOW and "not tried" in choice.failed[str(_FAST)]
+    short = fastest([_SLOW, _FAST], _sleeping({"tf32": 5, "16-mixed": 1}), lambda: None, steps=3)
+    assert short.chosen == _SLOW and "not tried" in short.failed[str(_FAST)]
     with pytest.raises(RuntimeError, match="no kernel"):
         fastest([_SLOW, _FAST], _sleeping({}), lambda: None)
 
