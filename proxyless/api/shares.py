@@ -1,7 +1,6 @@
 """Where the milliseconds of a network go."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from latency.table import LatencyTable
 from proxyless.space import Architecture
@@ -47,11 +46,3 @@ def latency_warnings(architecture: Architecture, table: LatencyTable) -> list[st
         for layer in layer_latencies(architecture, table)
         if layer.share > _MOST
     ]
-
-
-def latency_document(architecture: Architecture, table: LatencyTable) -> dict[str, Any]:
-    """The same for `--json`."""
-    return {
-        "layers_ms": [asdict(layer) for layer in layer_latencies(architecture, table)],
-        "warnings": latency_warnings(architecture, table),
-    }

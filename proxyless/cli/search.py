@@ -109,7 +109,7 @@ def search(
 
     from proxyless.api.search import search as search_folder
     from proxyless.api.search import table_space
-    from proxyless.api.shares import latency_document, latency_warnings
+    from proxyless.api.shares import latency_warnings
     from proxyless.search.result import Limits
 
     built = table_space(space, loaded[0])
@@ -119,7 +119,7 @@ def search(
             built, data, loaded, budget, output, settings, limits=limits, resume=resume, reporter=reporter
         )
     if json:
-        print_json({**architecture.document(), **latency_document(architecture, loaded[0])})
+        print_json(architecture.document())
     else:
         _print(architecture, loaded, budget, limits, output / "architecture.json")
         if len(loaded) == 1 and limits == Limits():

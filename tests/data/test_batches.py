@@ -5,7 +5,10 @@ import torch
 
 from proxyless.data import Batches, ImageData, load_data
 from proxyless.errors import InputError
-from tests.helpers import toy_data
+from proxyless.search.config import SearchSettings
+from proxyless.search.loop import Search
+from proxyless.search.problem import Problem
+from tests.helpers import bound_at, toy_data, toy_space
 
 _CPU = torch.device("cpu")
 
@@ -32,6 +35,27 @@ def test_augmentation_changes_images_and_keeps_shape(augmentation: str) -> None:
     assert images.shape == (16, 3, 16, 16) and labels.shape == (16,)
     plain = Batches(data, data.train, 16, _CPU)
     assert not torch.allclose(images, next(plain.shuffled(0, "a", 0))[0])
+
+
+@pytest.mark.parametrize("augmentation", ["shift", "crop", "resized_crop"])
+def test_images_that_compare_networks_are_as_they_are_in_random_order(augmentation: str) -> None:
+    data = replace(toy_data(), augmentation=augmentation)  # type: ignore[arg-type]
+    batches = Batches(data, data.train, 16, _CPU, augmented=False)
+    ordered = {
+        (image.sum().item(), label.item())
+        for images, labels in batches.ordered()
+        for image, label in zip(images, labels, strict=True)
+    }
+    for images, labels in batches.shuffled(0, "a", 0):
+        assert {(image.sum().item(), label.item()) for image, label in zip(images, labels, strict=True)} <= ordered
+
+
+def test_a_search_compares_operations_on_held_out_images_as_they_are() -> None:
+    space = toy_space()
+    data = replace(toy_data(resolution=8), augmentation="crop")
+    settings = SearchSettings(batch_size=8, warmup_epochs=0, epochs=1, device="cpu")
+    search = Search(Problem(space, data, (bound_at(space, 1.0),)), settings)
+    assert search.held_out.augmenter.name == "none" and search.train.augmenter.name == "crop"
 
 
 def test_too_few_images_for_a_batch() -> None:

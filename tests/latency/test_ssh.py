@@ -305,7 +305,7 @@ def test_everything_for_a_device_is_measured_on_it(server: Server, tmp_path: Pat
         "target": target,
         "compare": [{**target, "device": "local"}],
         "search": {"warmup_epochs": 0, "epochs": 1, "limit": 200, "device": "cpu"},
-        "train": {"epochs": 1, "warmup_epochs": 0, "limit": 200, "device": "cpu"},
+        "train": {"epochs": 15, "limit": 200, "device": "cpu"},
         "formats": ["onnx"],
     }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))

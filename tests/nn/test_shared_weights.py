@@ -112,6 +112,16 @@ def test_weights_are_shared_until_the_warm_up_is_over(weights: str, tmp_path: Pa
     assert set(_are_parts_of_the_largest(search)) == {False}
 
 
+@pytest.mark.parametrize("strategy", ["random", "evolution", "predictor"])
+def test_networks_that_are_only_compared_share_weights_to_the_end(strategy: str, tmp_path: Path) -> None:
+    search = _search(strategy=strategy, evaluations=3)
+    search.run(tmp_path / "checkpoint.pt")
+    assert set(_are_parts_of_the_largest(search)) == {True}
+    own = _search(strategy=strategy, evaluations=3, warmup_weights="own")
+    own.run(tmp_path / "own.pt")
+    assert set(_are_parts_of_the_largest(own)) == {False}
+
+
 @pytest.mark.parametrize("epochs", [1, 2, 3])
 def test_a_search_that_stopped_in_or_after_the_warm_up_ends_the_same(epochs: int, tmp_path: Path) -> None:
     whole, stopped, resumed = _search(), _search(), _search()

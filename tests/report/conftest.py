@@ -14,7 +14,7 @@ from tests.helpers import table_by_macs
 
 QUICK = {
     "search": "--warmup-epochs 1 --epochs 2 --batch-size 16 --device cpu",
-    "train": "--epochs 1 --warmup-epochs 0 --batch-size 16 --device cpu",
+    "train": "--epochs 12 --batch-size 16 --device cpu",
     "derive": "--candidates 2",
 }
 """What makes a command short."""

@@ -174,7 +174,7 @@ def test_an_unfinished_training_goes_on_with_its_settings(complete: Path, copy: 
     (line,) = (part.line for part in collect(run).missing if part.makes == "trained network")
     params = _parsed(shlex.split(line)[1:])
     assert (params["network"], params["output"], params["resume"]) == (run, run / "trained", True)
-    assert (params["epochs"], params["batch_size"], params["seed"]) == (1, 16, None)
+    assert (params["epochs"], params["batch_size"], params["seed"]) == (12, 16, None)
 
 
 _LOST = {"attempts": [{"recipe": "per tensor", "loss_points": 3.25}], "kept": False}

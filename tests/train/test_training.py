@@ -6,7 +6,7 @@ import torch
 
 from proxyless.data import Batches
 from proxyless.errors import CheckError, InputError
-from proxyless.optim import cosine_lr, make_sgd
+from proxyless.optim import SafeSteps, cosine_lr, make_sgd
 from proxyless.space import tiny
 from proxyless.train.config import TrainSettings
 from proxyless.train.evaluate import accuracy
@@ -37,6 +37,32 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(tmp_path: Path) -> None
         training.run(tmp_path, tmp_path / "checkpoint.pt")
     for name, value in training.network.state_dict().items():
         assert "running" in name or "num_batches" in name or torch.equal(value, before[name])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_gradient_that_is_not_finite_stops_before_the_step_though_the_loss_is(value: float) -> None:
+    network = torch.nn.Linear(3, 2)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    sgd = make_sgd(network, 0.1, 0.9, 1e-4)
+    for parameter in network.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    assert network.weight.grad is not None
+    network.weight.grad[1, 2] = value
+    with pytest.raises(CheckError, match=f"the weight loss or its gradient became {value:g}"):
+        SafeSteps(sgd).step(torch.tensor(1.0), "weight loss")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_what_overflowed_in_float16_is_left_out_and_is_no_failure() -> None:
+    network = torch.nn.Linear(3, 2)
+    before = network.weight.detach().clone()
+    steps = SafeSteps(make_sgd(network, 0.1, 0.9, 1e-4))
+    for skip, gradient in ((True, math.inf), (False, 1.0)):
+        for parameter in network.parameters():
+            parameter.grad = torch.full_like(parameter, gradient)
+        steps.step(torch.tensor(1.0), "weight loss", torch.tensor(skip))
+        steps.check()
+        assert torch.equal(network.weight, before) == skip
 
 
 def test_classes_of_data_and_network_must_agree() -> None:
