@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from proxyless.nn import SuperNet, channels_last, compile_blocks, plain_choices
+from proxyless.execution import Execution
+from proxyless.nn import SuperNet, compile_blocks, plain_choices
 from proxyless.optim import make_sgd
 from proxyless.space import build_space
 
@@ -30,7 +31,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     space = build_space(arguments.space, {"resolution": arguments.resolution})
-    net = channels_last(SuperNet(space))
+    net = Execution().prepare(SuperNet(space))
     sgd = make_sgd(net, 0.01, 0.9, 4e-5)
     rng = random.Random(0)
     choices = plain_choices([rng.randrange(len(layer.ops)) for layer in space.layers])

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from paper_loop import PaperLoop
-from proxyless.nn import SharedWeights, SuperNet, build_network, channels_last, plain_choices
+from proxyless.execution import Execution
+from proxyless.nn import SharedWeights, SuperNet, build_network, plain_choices
 from proxyless.optim import make_sgd
 from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
 from proxyless.search.config import SearchSettings
@@ -107,7 +108,7 @@ class Contenders:
 
     def __init__(self, space: Space, batch: int) -> None:
         self.space, self.batch = space, batch
-        self.net = channels_last(SuperNet(space))
+        self.net = Execution().prepare(SuperNet(space))
         self.shared = SharedWeights(self.net.layers)
         self.sgd = make_sgd(self.net, 0.01, 0.9, 4e-5)
         self.strategies = {gates: make_strategy(space, gates) for gates in ("two", "all")}
@@ -118,7 +119,7 @@ class Contenders:
 
     def steps(self, ops: tuple[Op, ...]) -> dict[str, Step]:
         """On the path of the operations."""
-        path, plain = self.space.ops_path(ops), channels_last(build_network(self.space.network(ops)))
+        path, plain = self.space.ops_path(ops), Execution().prepare(build_network(self.space.network(ops)))
         self.paper.path = path
         for strategy in self.strategies.values():
             strategy.path = path

@@ -13,14 +13,21 @@ _LEARNED = 0.99
 """Share of the entropy of the classes below which a cross entropy shows that something was learned."""
 
 
+SEARCHED_AT_CHANCE = (
+    "the network comes from a search whose weights were no better than guessing, so that nothing speaks for it; search "
+    "again with more --epochs and --warmup-epochs, more images, or another --lr"
+)
+
+
 def _shares(labels: Tensor) -> Tensor:
     return torch.bincount(to_host(labels)).double() / len(labels)
 
 
 def guessing_accuracy(labels: Tensor) -> float:
-    """What naming always the most frequent of the classes (images,) reaches, with luck."""
+    """What naming always the most frequent of the classes (images,) reaches, with luck; never all images."""
     share = float(_shares(labels).max())
-    return min(1.0, share + _DEVIATIONS * math.sqrt(share * (1 - share) / len(labels)))
+    lucky = share + _DEVIATIONS * math.sqrt(share * (1 - share) / len(labels))
+    return min(lucky, 1 - 0.5 / len(labels))
 
 
 def guessing_loss(labels: Tensor) -> float:

@@ -85,11 +85,16 @@ def _set_flags(benchmark: bool, tf32: bool, products: str) -> None:
 
 
 class Choice(BaseModel):
-    """What `execution.json` holds. step_ms: of what was tried, in words. failed: the rest, with the reason."""
+    """What `execution.json` holds.
+
+    gpu: the name of the one that it was chosen on. step_ms: of what was tried, in words. failed: the rest, with the
+    reason.
+    """
 
     model_config = ConfigDict(extra="forbid")
     format: Literal["execution/1"] = "execution/1"
     chosen: Execution
+    gpu: str | None = None
     step_ms: dict[str, float] = {}
     failed: dict[str, str] = {}
 

@@ -94,15 +94,26 @@ def choose_execution(work: Work, settings: RecipeSettings, device: torch.device)
         if not settings.compile and work.once:
             choice = with_compiled(choice, work, trial.prepare, wait)
     _LOGGER.info("%s", choice)
-    return choice
+    return choice.model_copy(update={"gpu": gpu_name(device)})
+
+
+def usable(recorded: Choice | None, device: torch.device) -> Choice | None:
+    """A choice that was recorded, where it was made on such a device, and its kernels are here."""
+    if recorded is None or (recorded.chosen.device, recorded.gpu) != (device.type, gpu_name(device)):
+        return None
+    return recorded if recorded.chosen.depthwise in kernels_here() else None
+
+
+def gpu_name(device: torch.device) -> str | None:
+    """What its maker calls it; None for a CPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else None
 
 
 def agree(fabric: Fabric, recorded: Choice | None, work: Work, settings: RecipeSettings) -> Choice:
     """What was recorded for this kind of device, or a choice of the first process; the same in all processes."""
     choice = None
     if fabric.is_global_zero:
-        usable = recorded is not None and recorded.chosen.device == fabric.device.type
-        choice = recorded if usable else choose_execution(work, settings, fabric.device)
+        choice = usable(recorded, fabric.device) or choose_execution(work, settings, fabric.device)
     agreed = fabric.broadcast(choice)
     assert agreed is not None
     return agreed

@@ -7,10 +7,12 @@ import pytest
 from latency.deployed import measure_files
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Of several processes, one gets all tests that share a fixture; the long tests come first, to end about together.
 
-    pytest-xdist has all processes collect alike: the order must not depend on which one this is.
+    pytest-xdist reads the groups afterwards, and has all processes collect alike: the order must not depend on which
+    one this is.
     """
     if not hasattr(config, "workerinput"):
         return

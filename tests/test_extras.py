@@ -30,8 +30,8 @@ _DISTRIBUTIONS = {
 }
 """By the name that is imported, where it is another than that which is installed."""
 
-_INSTEAD = {"tflite_runtime"}
-"""What a device may have in place of a package that an extra brings."""
+_INSTEAD = {"tflite_runtime", "triton"}
+"""What a device may have in place of a package that an extra brings, and what comes with PyTorch for CUDA."""
 
 
 def _distributions(lines: Sequence[str]) -> set[str]:

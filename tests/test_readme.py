@@ -14,7 +14,7 @@ _ROOT = Path(__file__).parents[1]
 _README = (_ROOT / "README.md").read_text()
 _SHORTER = {
     "profile": "--rounds 6",
-    "search": "--warmup-epochs 0 --epochs 1 --limit 300 --device cpu",
+    "search": "--warmup-epochs 15 --epochs 1 --limit 300 --device cpu",
     "train": "--epochs 15 --limit 300 --device cpu",
     "bench": "--rounds 2",
     "compare": "--epochs 1 --warmup-epochs 0 --limit 300 --device cpu",
@@ -51,10 +51,11 @@ def test_the_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_the_program_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     (program,) = re.findall(r"```python\n(.+?)```", _README, re.DOTALL)
-    quick, longer = (f"epochs={epochs}, warmup_epochs=0, limit=300, device='cpu'" for epochs in (1, 15))
+    quick, longer = "epochs=1, warmup_epochs=15", "epochs=15"
+    both = ", limit=300, device='cpu'"
     shorter = program.replace("threads=1", "rounds=2, calibrate=5")
-    shorter = shorter.replace('output="run"', f'output="run", settings=SearchSettings({quick})')
-    shorter = shorter.replace('output="trained"', f'output="trained", settings=TrainSettings({longer})')
+    shorter = shorter.replace('output="run"', f'output="run", settings=SearchSettings({quick}{both})')
+    shorter = shorter.replace('output="trained"', f'output="trained", settings=TrainSettings({longer}{both})')
     shorter = shorter.replace('output="model"', 'output="model", formats=["tflite"]')  # the commands write both
     names = {"SearchSettings": SearchSettings, "TrainSettings": TrainSettings}
     exec(compile(shorter, "README.md", "exec"), names)  # noqa: S102

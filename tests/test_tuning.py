@@ -16,7 +16,7 @@ from proxyless.nn.depthwise import DepthwiseConv
 from proxyless.search.config import SearchSettings
 from proxyless.search.work import search_work
 from proxyless.space import tiny
-from proxyless.tuning import StepTrial, Work, candidates, choose_execution, fastest, with_compiled
+from proxyless.tuning import StepTrial, Work, candidates, choose_execution, fastest, usable, with_compiled
 from tests.helpers import MIXED_OPS, architecture
 
 _CPU = torch.device("cpu")
@@ -122,7 +122,7 @@ def test_the_work_of_a_search_has_every_kind_of_operation() -> None:
     space = tiny(resolution=16)
     settings = SearchSettings(batch_size=20, warmup_epochs=1, epochs=3)
     work = search_work(space, settings, 110)
-    assert work.steps == 4 * 5 and work.images == 20 and work.once
+    assert work.steps == 110 and work.images == 20 and work.once
     assert {layer.kernel for layer in work.layers if layer.op == "mbconv"} == {3, 5, 7}
     assert work.blocks == pytest.approx(6, abs=0.01)
 
@@ -135,3 +135,16 @@ def test_a_choice_is_recorded(tmp_path: Path) -> None:
     (tmp_path / "execution.json").write_text('{"chosen": {"arithmetic": "8-bit"}}')
     with pytest.raises(InputError, match="arithmetic"):
         load_choice(tmp_path)
+
+
+def test_a_choice_of_another_gpu_or_without_its_kernels_is_not_taken_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxyless.tuning.gpu_name", lambda device: "H200")
+    cuda = torch.device("cuda")
+    choice = Choice(chosen=Execution(device="cuda", depthwise="triton"), gpu="H200")
+    for kernels, taken in ((["torch", "triton"], choice), (["torch"], None)):
+        monkeypatch.setattr("proxyless.tuning.kernels_here", lambda kernels=kernels: kernels)
+        assert usable(choice, cuda) == taken
+    plain = choice.model_copy(update={"chosen": Execution(device="cuda")})
+    assert usable(plain, cuda) == plain
+    assert usable(plain.model_copy(update={"gpu": "V100"}), cuda) is None
+    assert usable(plain, _CPU) is None and usable(None, cuda) is None

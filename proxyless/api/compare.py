@@ -179,6 +179,7 @@ def _document(
     config: CompareConfig, contenders: Sequence[Contender], trained: dict[str, list[TrainedInfo]]
 ) -> dict[str, Any]:
     measured = contenders[0].measured_ms is not None
+    found = [contender for contender in contenders if contender.group == "found"]
     rows: dict[str, list[Contender]] = {}
     for contender in contenders:
         rows.setdefault(contender.name if contender.number is None else contender.group, []).append(contender)
@@ -189,6 +190,8 @@ def _document(
     return {
         "format": "compare/1",
         **config.model_dump(mode="json"),
+        "found": found[0].architecture.op_names,
+        "others": [each.architecture.op_names for each in found[1:]],
         "uniform": "scaled in width, measured" if measured else "scaled in depth, by the table's prediction",
         "left_out": [row for row in (*(f"uniform-{op.name}" for op in OPS), "random") if row not in rows],
         "rows": [

@@ -18,7 +18,7 @@ from export.ladder import Made, quantize
 from export.settings import ExportSettings
 from export.verify import FileReport, Reference, verify
 from proxyless.api.export_latency import FileLatency, find_places, measure_all
-from proxyless.chance import accuracy_at_chance, guessing_accuracy
+from proxyless.chance import SEARCHED_AT_CHANCE, accuracy_at_chance, guessing_accuracy
 from proxyless.data import Batches, ImageData, ImageSplit, load_data
 from proxyless.data.base import limited
 from proxyless.errors import CheckError, InputError
@@ -62,7 +62,7 @@ def export(
     places = find_places([format_.runtime for format_ in chosen], architecture, device)
     images = _images(network, data)
     reference = _reference(network, images)
-    _check_learned(reference)
+    _check_learned(architecture, reference)
     files = all_files(chosen, settings.dtypes(target.dtype if target else "float32"))
     step = _steps(reporter or Silent(), 2 * len(files) - len(chosen) + 3)
     with staged(Path(output)) as stage:
@@ -131,8 +131,10 @@ def _reference(trained: Trained, data: ImageData) -> Reference:
     return Reference(lambda: _batches(data, data.test), to_host(data.test.labels).numpy(), np.concatenate(logits))
 
 
-def _check_learned(reference: Reference) -> None:
-    """Raise CheckError for a network that is no better than guessing: files of it would pass every other check."""
+def _check_learned(architecture: Architecture, reference: Reference) -> None:
+    """Raise CheckError for a network that guessing is as good as, or found: its files would pass every other check."""
+    if architecture.target and architecture.target.at_chance:
+        raise CheckError(f"the export was not written: {SEARCHED_AT_CHANCE}")
     guessing = guessing_accuracy(torch.from_numpy(reference.labels))
     if reference.accuracy <= guessing:
         raise CheckError(f"the export was not written: {accuracy_at_chance(reference.accuracy, guessing)}")

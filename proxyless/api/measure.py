@@ -16,11 +16,16 @@ from proxyless.space import Architecture, Space
 
 def can_measure(table: LatencyTable) -> bool:
     """Whether the table's target is one that this program can measure on: published tables name devices that it cannot
-    reach."""
+    reach.
+
+    Raises:
+        InputError: a target that could be measured if what it needs were installed.
+    """
     try:
-        _check_target(table, find_device(table.device.name))
+        device = find_device(table.device.name)
     except InputError:
         return False
+    _check_target(table, device)
     return True
 
 

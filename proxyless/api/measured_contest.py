@@ -15,6 +15,9 @@ from proxyless.space import Architecture, Op
 
 _DOUBLED = (*(WIDTH_STEPS[0] * 2**power for power in range(6)), WIDTH_STEPS[-1])
 
+_STRIDES = (5, 1)
+"""Between two widths, every fifth is measured, and then all that are left between the two around the limit."""
+
 _NEAR = 0.95
 """Random networks take at least this share of the budget, where the space has such networks."""
 
@@ -71,7 +74,8 @@ def _found(contest: Contest, device: Device) -> Architecture:
 def _widest(stopwatch: _Stopwatch) -> dict[Op, Architecture]:
     """Per operation that all layers have, the widest network that keeps the budget and the limits, where there is one.
 
-    Widths are doubled until one does not fit; all between the last two are then measured: latency may leap.
+    Widths are doubled until one does not fit; between the last two, some are measured, then all near the widest of
+    those that fits: latency may leap.
     """
     space = stopwatch.contest.found.space
     fits: dict[Op, int] = {}
@@ -81,9 +85,12 @@ def _widest(stopwatch: _Stopwatch) -> dict[Op, Architecture]:
         fitting = _fitting(stopwatch, [(op, step) for op in open_ops])
         fits |= {op: step for op in open_ops if (op, step) in fitting}
         beyond |= {op: step for op in open_ops if (op, step) not in fitting}
-    between = [(op, step) for op in fits for step in WIDTH_STEPS if fits[op] < step < beyond.get(op, 0)]
-    for op, step in sorted(_fitting(stopwatch, between), key=lambda each: each[1]):
-        fits[op] = step
+    for stride in _STRIDES:
+        between = [(op, step) for op in fits for step in WIDTH_STEPS[::stride] if fits[op] < step < beyond.get(op, 0)]
+        fitting = _fitting(stopwatch, between)
+        for op, step in sorted(fitting, key=lambda each: each[1]):
+            fits[op] = step
+        beyond |= {op: step for op, step in sorted(set(between) - fitting, reverse=True) if step > fits[op]}
     return {op: scaled(space, op, fits[op]) for op in OPS if op in fits}
 
 
@@ -112,8 +119,10 @@ def _random(stopwatch: _Stopwatch, nets: int, seed: int) -> list[Architecture]:
         if sum(ms >= _NEAR * limit_ms for ms, _ in within.values()) >= nets or not drawn:
             break
         error = float(np.median([ms / _predicted_ms(drawn[name]) for name, ms in measured_ms.items()]))
-    if 0 < len(within) < nets:
+    if 1 < len(within) < nets:
         raise InputError(f"only {len(within)} random networks were found within the budget, not {nets}; ask for fewer")
+    if len(within) < nets:  # there is no spread of one
+        return []
     return [network for _, network in sorted(within.values(), key=lambda each: -each[0])][:nets]
 
 

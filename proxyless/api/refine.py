@@ -123,8 +123,9 @@ def refined_path(
         least_ms = _LEAST * budget_ms if result.allowances_are_used else 0.0
         if any(least_ms <= ms <= MOST * budget_ms for ms in measured.values()):
             break
-        if not _is_used(result, seems_right_ms, bounds):  # the evidence does not go further, however often one looks
-            break
+        keeps = any(ms <= MOST * budget_ms for ms in measured.values())
+        if keeps and not _is_used(result, seems_right_ms, bounds):
+            break  # the evidence does not go further, however often one looks
     return _choose(result, measured, derived, budget_ms)
 
 

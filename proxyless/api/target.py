@@ -21,6 +21,7 @@ def make_architecture(
     latency: the bound on that target, which predicts.
     """
     target = make_target(table, budget_ms, latency.cost(path), measured_ms)
+    target = target.model_copy(update={"at_chance": result.at_chance})
     return Architecture(build_space(result.space, result.space_args), result.build_space().path_ops(path), target)
 
 

@@ -93,9 +93,8 @@ def _print(networks: "Sequence[GalleryNetwork]", folder: Path) -> None:
         "predicted": [f"{network.predicted_ms:.4g}" for network in networks],
         "measured": [f"{network.measured_ms:.4g}" if network.measured_ms else "" for network in networks],
         "loss": [f"{network.worth.loss:.4f}" if network.worth else "" for network in networks],
-        "accuracy": [f"{network.worth.accuracy:.2%}" if network.worth else "" for network in networks],
     }
     shown = {name: cells for name, cells in columns.items() if any(cells)}
-    note = "; loss and accuracy on held-out images with the weights of the search" if "accuracy" in shown else ""
+    note = "; loss on held-out images with the weights of the search" if "loss" in shown else ""
     rows = [list(cells) for cells in zip(*shown.values(), strict=True)]
     print_table(f"Networks in {folder}, latencies in ms{note}", tuple(shown), rows)

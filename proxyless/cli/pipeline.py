@@ -21,10 +21,11 @@ from proxyless.api.report import PAGE, report, require_report
 from proxyless.api.search import search
 from proxyless.api.shares import latency_warnings
 from proxyless.api.train import train
+from proxyless.chance import SEARCHED_AT_CHANCE
 from proxyless.cli.console import ERR, reporting
 from proxyless.config import CONFIG, Settings, changed_fields, read_yaml, write_yaml
 from proxyless.data import load_data
-from proxyless.errors import InputError
+from proxyless.errors import CheckError, InputError
 from proxyless.files import file_name, output_folder, read_json
 from proxyless.quantities import parse_budget, read_budget
 from proxyless.search.config import SearchSettings
@@ -99,6 +100,8 @@ class Pipeline:
         self._say("measure candidates")
         networks = [self._derive(name, table) for name, table in tables.items()]
         found = networks[0]
+        if found.target and found.target.at_chance:
+            raise CheckError(f"the search in {folder / 'search'} is of no use: {SEARCHED_AT_CHANCE}")
         self._say("train")
         with reporting("train", "steps") as reporter:
             info = train(found, settings.data, folder / "trained", settings.train, resume=True, reporter=reporter)

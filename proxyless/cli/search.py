@@ -185,7 +185,7 @@ def _why_loose(architecture: "Architecture", table: "LatencyTable", objective: s
         return "the penalty asked for a cheaper one; a lower --penalty uses more"
     if table.costs(architecture.space).max_ms < _allowed_ms(architecture, table):
         return "it is more than the largest network takes, and held nothing back"
-    return "no network that was found uses more"
+    return "the search preferred nothing that takes longer; more --epochs may decide more"
 
 
 def _print_if_loose(architecture: "Architecture", table: "LatencyTable", objective: str) -> None:

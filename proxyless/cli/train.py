@@ -64,7 +64,7 @@ def train(
     with reporting(f"train on {data}", "steps") as reporter:
         info = train_folder(architecture, data, output, settings, resume=resume, reporter=reporter)
     if json:
-        print_json({**info.model_dump(), "warnings": info.warnings})
+        print_json(info.model_dump())
     else:
         OUT.print(
             f"test accuracy {info.test_accuracy:.2%}, best epoch {info.best_epoch} "

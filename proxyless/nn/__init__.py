@@ -3,7 +3,7 @@
 from proxyless.nn.compiled import compile_blocks
 from proxyless.nn.depthwise import set_depthwise
 from proxyless.nn.mixed import Choice, MixedLayer, Mixture, plain_choices
-from proxyless.nn.network import AnyModule, build_network, channels_last
+from proxyless.nn.network import AnyModule, build_network
 from proxyless.nn.norm import share_norms
 from proxyless.nn.shared_weights import SharedWeights
 from proxyless.nn.supernet import SuperNet
@@ -17,7 +17,6 @@ __all__ = [
     "SharedWeights",
     "SuperNet",
     "build_network",
-    "channels_last",
     "compile_blocks",
     "load_weights",
     "plain_choices",

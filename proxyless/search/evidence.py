@@ -27,7 +27,8 @@ def all_of(rows: Rows) -> Mask:
 
 def supported(log_probs: Rows, bounds: Sequence[Bound]) -> Mask:
     """Without the operations that cost more than `SEVERAL` times as much as another one of their layer, by one of the
-    bounds, and are not at least twice as probable. What costs nothing is no operation to compare with: a skip."""
+    bounds and no less by any, and are not at least twice as probable. What costs nothing is no operation to compare
+    with: a skip."""
     return [
         [
             all(_is_worth(row, [bound.layers[layer] for bound in bounds], op, other) for other in range(len(row)))
@@ -39,7 +40,8 @@ def supported(log_probs: Rows, bounds: Sequence[Bound]) -> Mask:
 
 def _is_worth(row: Sequence[float], costs: Sequence[Sequence[float]], op: int, other: int) -> bool:
     several = any(0 < SEVERAL * each[other] < each[op] for each in costs)
-    return not several or row[op] >= row[other] + TWICE
+    dearer = several and all(each[other] <= each[op] for each in costs)
+    return not dearer or row[op] >= row[other] + TWICE
 
 
 def improvements(log_probs: Rows, bound: Bound, base: Sequence[int], allowed: Mask) -> Mask:

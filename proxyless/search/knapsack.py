@@ -57,20 +57,20 @@ class Knapsack:
                 break
             if self._keeps(path):
                 return path
-        return self._with_cuts(gains, allowed, used) if slack > 0 else None
+        return self._with_cuts(gains, allowed, used, gap) if slack > 0 else None
 
-    def _with_cuts(self, gains: np.ndarray, allowed: Mask, used: Bound | None) -> list[int] | None:
+    def _with_cuts(self, gains: np.ndarray, allowed: Mask, used: Bound | None, gap: float) -> list[int] | None:
         """Networks that keep a bound by less than the slack are found by forbidding those that overstep it."""
         trial = replace(self, excluded=list(self.excluded))
         for _ in range(_CUTS):
-            path = trial._answer(gains, allowed, used, 0.0)
+            path = trial._answer(gains, allowed, used, 0.0, gap)
             if path is None or self._keeps(path):
                 return path
             trial.exclude(path)
         return None
 
     def _answer(
-        self, gains: np.ndarray, allowed: Mask, used: Bound | None, slack: float, gap: float = 0.0
+        self, gains: np.ndarray, allowed: Mask, used: Bound | None, slack: float, gap: float
     ) -> list[int] | None:
         answer = milp(
             -gains,

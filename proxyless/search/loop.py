@@ -143,17 +143,22 @@ class Search:
             self._save(checkpoint)
             reporter.epoch(self.history[-1])
         self._run_trials(checkpoint, reporter)
-        if self.strategy.evaluations:
-            lowest = min(evaluation.loss for evaluation in self.strategy.evaluations)
-            self._warn(loss_at_chance(lowest, self.guessing_loss), checkpoint, reporter)
-
-    def _warn(self, warnings: list[str], checkpoint: Path, reporter: Reporter) -> None:
-        """Of what came after the last epoch, in its record; once, also where a finished search is resumed."""
-        new = [warning for warning in warnings if warning not in self.history[-1]["warnings"]]
-        if new:
-            self.history[-1]["warnings"] += new
+        warning, last = loss_at_chance(self.held_out_loss, self.guessing_loss), self.history[-1]
+        if self.is_at_chance and warning not in last["warnings"]:  # also where a finished search is resumed
+            last["warnings"].append(warning)
             self._save(checkpoint)
-            reporter.epoch(self.history[-1])
+            reporter.epoch(last)
+
+    @property
+    def held_out_loss(self) -> float:
+        """In nats, at the end: of the best network that was evaluated, else the mean of the last epoch."""
+        evaluated = [evaluation.loss for evaluation in self.strategy.evaluations]
+        return min(evaluated) if evaluated else float(self.history[-1]["held_out_loss"])
+
+    @property
+    def is_at_chance(self) -> bool:
+        """Whether the weights of a finished search are no better than guessing."""
+        return self.held_out_loss >= self.guessing_loss
 
     def _save(self, checkpoint: Path) -> None:
         if self.fabric.is_global_zero:  # saves the others the writing
@@ -285,7 +290,7 @@ class Search:
         found = self.objective.allowances_are_used  # not where the user chose a penalty
         warnings = [] if warmup else collapse_warnings(record, previous, multipliers_are_found=found)
         if self.strategy.learns and self.epoch + 1 == self.schedule.total:
-            warnings += ending_warnings(record) + loss_at_chance(record["held_out_loss"], self.guessing_loss)
+            warnings += ending_warnings(record)
         return {**record, "warnings": warnings}
 
     def _means(self, part: str, results: list[StepResult]) -> Record:

@@ -62,6 +62,7 @@ class SearchResult(BaseModel):
 
     allowances_are_used: whether networks should use what their bounds allow; not after a search with a penalty.
     ops: those that were searched; a limit on memory leaves some of the space's out.
+    at_chance: whether the weights by which networks were compared were no better than guessing.
     evaluated: networks that a sampling strategy evaluated, best first: as many as `best_evaluated` takes.
     """
 
@@ -74,6 +75,7 @@ class SearchResult(BaseModel):
     allowances_are_used: bool = True
     ops: list[Names] = Field(max_length=10_000)
     log_probs: list[LogProbs] = Field(max_length=10_000)
+    at_chance: bool = False
     evaluated: list[Names] = Field([], max_length=MAX_NAMES)
 
     @model_validator(mode="after")

@@ -32,7 +32,7 @@ from proxyless.search.result import (
 )
 from proxyless.search.shared import SharedEvaluator, divide_training
 from proxyless.space.architecture import Milliseconds
-from proxyless.tuning import fixed_execution
+from proxyless.tuning import fixed_execution, usable
 
 
 class TargetConfig(Settings):
@@ -133,6 +133,7 @@ def run_search(folder: Path, config: RunConfig, problem: Problem, reporter: Repo
         allowances_are_used=search.objective.allowances_are_used,
         ops=[[op.name for op in layer.ops] for layer in problem.space.layers],
         log_probs=search.log_probs(),
+        at_chance=search.is_at_chance,
         evaluated=best_evaluated(problem.space, search.strategy.trials),
     )
     if search.fabric.is_global_zero:
@@ -171,9 +172,8 @@ def load_evaluator(folder: Path, result: SearchResult) -> SharedEvaluator:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder / CHECKPOINT} has no weights of this search ({reason}); search again") from None
     device = make_fabric("cpu" if config.search.device == "cpu" else "auto").device
-    recorded = load_choice(folder)
-    same = recorded is not None and recorded.chosen.device == device.type
-    execution = recorded.chosen if recorded and same else fixed_execution(config.search, device)
+    recorded = usable(load_choice(folder), device)
+    execution = recorded.chosen if recorded else fixed_execution(config.search, device)
     splits = divide_training(data, config.search)
     return SharedEvaluator(execution.prepare(supernet.to(device)), space, data, *splits, execution)
 

@@ -74,15 +74,13 @@ def collapse_warnings(record: Record, previous: Record | None, multipliers_are_f
     return [warning for warning in found if warning]
 
 
-def loss_at_chance(loss: float, guessing_loss: float) -> list[str]:
-    """One sentence where the weights have learned nothing. Both in nats, on held-out images."""
-    if loss < guessing_loss:
-        return []
-    return [
+def loss_at_chance(loss: float, guessing_loss: float) -> str:
+    """What to say of weights that have learned nothing. Both in nats, on held-out images."""
+    return (
         f"the weights of the search are no better than guessing: their loss on held-out images is {loss:.3f}, and "
         f"knowing nothing but how frequent the classes are gives {guessing_loss:.3f}; what was found means nothing: "
         "use more --epochs and --warmup-epochs, more images, or another --lr"
-    ]
+    )
 
 
 def ending_warnings(record: Record) -> list[str]:

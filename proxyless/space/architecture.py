@@ -49,7 +49,7 @@ class Target(BaseModel):
     """What an architecture was derived for.
 
     margin: share by which a network may be slower than predicted. measured_ms: on the target, untrained, at the speed
-    of the profile; None where only predicted.
+    of the profile; None where only predicted. at_chance: the weights of the search were no better than guessing.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -64,6 +64,7 @@ class Target(BaseModel):
     measured_ms: Milliseconds | None = None
     margin: float | None = Field(None, ge=0, le=10, allow_inf_nan=False)
     anchors: list[Anchor] = Field([], max_length=10_000)
+    at_chance: bool = False
 
 
 class _Document(BaseModel):

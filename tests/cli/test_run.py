@@ -16,7 +16,7 @@ _CONFIG = {
     "budget": "90%",
     "target": {"runtime": "onnxruntime", "rounds": 6, "calibrate": 8},
     "compare": [{"runtime": "onnxruntime", "threads": 2, "rounds": 6, "calibrate": 8}],
-    "search": {"warmup_epochs": 0, "epochs": 1, "limit": 200, "device": "cpu"},
+    "search": {"warmup_epochs": 20, "epochs": 1, "limit": 200, "device": "cpu"},
     "train": {"epochs": 15, "limit": 200, "device": "cpu"},
     "formats": ["onnx"],
 }

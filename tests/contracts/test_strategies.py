@@ -73,9 +73,11 @@ def test_an_architecture_step_moves_no_weight(strategy: str, more: dict[str, Any
     search = _search(strategy, 0.5, tmp_path, epochs=1, **more)
     before = {name: value.clone() for name, value in search.supernet.state_dict().items()}
     logits = search.strategy.architecture.logits.detach().clone()
-    batch = next(search.held_out.ordered())
+    images, labels = next(search.held_out.ordered())
     if search.strategy.learns:
-        search._architecture_step(batch, batch, 0, torch.Generator().manual_seed(0))
+        generator = torch.Generator().manual_seed(0)
+        for batch in ((images, labels), (images, 1 - labels)):  # networks that are all right, or all wrong, are equal
+            search._architecture_step(batch, batch, 0, generator)
     else:
         search.strategy.record(search.strategy.propose(0) or (0,), 1.0, 0.5)
     assert all(torch.equal(value, before[name]) for name, value in search.supernet.state_dict().items())

@@ -130,7 +130,7 @@ def test_what_the_user_types_counts(
         raise AssertionError("it went on without its device")
 
     monkeypatch.setattr(sys.modules["proxyless.api.export"], "convert_all", never)  # the name is that of a function too
-    monkeypatch.setattr(sys.modules["proxyless.api.export"], "_check_learned", lambda reference: None)
+    monkeypatch.setattr(sys.modules["proxyless.api.export"], "_check_learned", lambda *_: None)
     monkeypatch.setattr(sys.modules["proxyless.api.compare"], "train", never)
     path, touched = config
     folder = poisoned("ssh://h?config=/nowhere&python=evil")

@@ -304,7 +304,7 @@ def test_everything_for_a_device_is_measured_on_it(server: Server, tmp_path: Pat
         "budget": "90%",
         "target": target,
         "compare": [{**target, "device": "local"}],
-        "search": {"warmup_epochs": 0, "epochs": 1, "limit": 200, "device": "cpu"},
+        "search": {"warmup_epochs": 20, "epochs": 1, "limit": 200, "device": "cpu"},
         "train": {"epochs": 15, "limit": 200, "device": "cpu"},
         "formats": ["onnx"],
     }

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from proxyless.nn import Choice, MixedLayer, SuperNet, channels_last, compile_blocks, plain_choices
+from proxyless.execution import Execution
+from proxyless.nn import Choice, MixedLayer, SuperNet, compile_blocks, plain_choices
 from proxyless.space import Space, mobile, tiny
 from proxyless.space.space import Layer
 from tests.helpers import toy_space
@@ -60,7 +61,7 @@ def _compiled_graphs() -> int:
 def test_after_every_candidate_has_run_new_paths_compile_nothing_and_give_what_eager_gives() -> None:
     space = toy_space()
     torch.manual_seed(0)
-    net, plain = (channels_last(SuperNet(space)) for _ in range(2))
+    net, plain = (Execution().prepare(SuperNet(space)) for _ in range(2))
     images = torch.randn(4, 3, 8, 8).contiguous(memory_format=torch.channels_last)
     plain.load_state_dict(net.state_dict())
     compile_blocks(net, _BACKEND)

@@ -2,7 +2,8 @@
 
 import torch
 
-from proxyless.nn import Choice, MixedLayer, SuperNet, channels_last
+from proxyless.execution import Execution
+from proxyless.nn import Choice, MixedLayer, SuperNet
 from proxyless.nn.norm import GlobalNorm
 from proxyless.space import tiny
 from tests.helpers import randomise
@@ -12,7 +13,7 @@ _SPACE = tiny(resolution=16)
 
 def _net() -> SuperNet:
     torch.manual_seed(0)
-    net = channels_last(SuperNet(_SPACE))
+    net = Execution().prepare(SuperNet(_SPACE))
     randomise(net)
     return net
 

@@ -13,7 +13,7 @@ from proxyless.space import tiny
 from tests.helpers import table_by_macs
 
 QUICK = {
-    "search": "--warmup-epochs 1 --epochs 2 --batch-size 16 --device cpu",
+    "search": "--warmup-epochs 8 --epochs 2 --batch-size 16 --device cpu",
     "train": "--epochs 12 --batch-size 16 --device cpu",
     "derive": "--candidates 2",
 }

@@ -290,7 +290,7 @@ def test_an_unfinished_search_shows_its_course(searched: Path, copy: Copy) -> No
     for name in ("result.json", "table.json", "architecture.json"):
         (run / name).unlink()
     content = collect(run)
-    assert content.answer is None and content.course is not None and len(content.course.epochs) == 3
+    assert content.answer is None and content.course is not None and len(content.course.epochs) == 10
     search = content.missing[0].line
     assert search.startswith("proxyless search ") and search.endswith("--resume")
 

@@ -24,12 +24,14 @@ def _bound(
 
 
 def _sensible(log_probs: Rows, bounds: Sequence[Bound], path: Sequence[int]) -> bool:
-    """By the words of the rule: whoever costs more than three times as much as another is twice as probable as it."""
+    """By the words of the rule: whoever costs more than three times as much as another, by one bound and no less by
+    any, is twice as probable as it."""
     return not any(
-        0 < 3 * bound.layers[layer][other] < bound.layers[layer][op] and math.exp(row[op] - row[other]) < 2
+        any(0 < 3 * bound.layers[layer][other] < bound.layers[layer][op] for bound in bounds)
+        and all(bound.layers[layer][other] <= bound.layers[layer][op] for bound in bounds)
+        and math.exp(row[op] - row[other]) < 2
         for layer, (row, op) in enumerate(zip(log_probs, path, strict=True))
         for other in range(len(row))
-        for bound in bounds
     )
 
 
@@ -166,6 +168,11 @@ def test_a_budget_that_the_evidence_does_not_fill_stays_unused() -> None:
     assert 1.9 < _CLIFF.cost(path) < 0.8 * 2.9  # `k3e6` everywhere, which is about as probable as `k3e3`
     for row, op in zip(log_probs, path, strict=True):
         assert row[op] >= max(row) - math.log(2)
+
+
+def test_operations_that_are_dear_by_opposed_bounds_do_not_exclude_each_other() -> None:
+    bounds = [_bound(((1.0, 4.0, 1.2),), 5.0), _bound(((4.0, 1.0, 1.2),), 5.0, name="parameters")]
+    assert derive_path(np.log([[0.5, 0.49, 0.01]]).tolist(), bounds) == [0]
 
 
 def test_a_dear_operation_with_evidence_is_taken() -> None:

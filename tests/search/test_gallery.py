@@ -21,9 +21,10 @@ from proxyless.checkpoint import load_checkpoint
 from proxyless.cli.main import app
 from proxyless.data import Batches, load_data
 from proxyless.errors import InputError
-from proxyless.nn import SuperNet, channels_last, plain_choices
+from proxyless.execution import Execution
+from proxyless.nn import SuperNet, plain_choices
 from proxyless.search.config import SearchSettings
-from proxyless.search.derive import uses
+from proxyless.search.derive import keeps
 from proxyless.search.result import Limits, load_result
 from proxyless.search.run import load_config, load_evaluator
 from proxyless.search.shared import Worth, _calibration_rows, inherit, recalibrate
@@ -55,7 +56,7 @@ def _path(network: GalleryNetwork) -> list[int]:
 
 
 def _supernet(run: Path) -> SuperNet:
-    supernet = channels_last(SuperNet(_SPACE))
+    supernet = Execution().prepare(SuperNet(_SPACE))
     supernet.load_state_dict(load_checkpoint(run / "checkpoint.pt")["supernet"])
     return supernet
 
@@ -117,7 +118,7 @@ def test_what_the_search_evaluated_is_among_the_candidates(tmp_path: Path) -> No
     result = load_result(folder)
     ((_, bounds),) = budget_bounds(result, _TABLE, [])
     paths = [_SPACE.ops_path(list(map(Op.parse, names))) for names in result.evaluated]
-    best = next(ops for ops, path in zip(result.evaluated, paths, strict=True) if uses(path, bounds))
+    best = next(ops for ops, path in zip(result.evaluated, paths, strict=True) if keeps(path, bounds))
     networks = derive_gallery(folder, candidates=4)
     assert best in [network.architecture.op_names for network in networks]
     assert len({network.architecture.ops for network in networks}) == 4
@@ -190,12 +191,12 @@ def test_the_command_writes_networks_gallery_and_picture(run: Path, tmp_path: Pa
     assert (tmp_path / "out" / "pareto.png").read_bytes().startswith(b"\x89PNG")
     assert len(list((tmp_path / "out").iterdir())) == 6
     text = CliRunner().invoke(app, command).stdout
-    assert "accuracy on held-out images" in " ".join(text.split())
+    assert "loss on held-out images" in " ".join(text.split())
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
     for entry in gallery["networks"]:
         (line,) = (line for line in lines if entry["file"] in line)  # whole, in 80 columns
-        assert f"{entry['predicted_ms']:.4g}" in line and f"{entry['held_out_accuracy']:.2%}" in line
+        assert f"{entry['predicted_ms']:.4g}" in line and f"{entry['held_out_loss']:.4f}" in line
     assert "measured" not in text
 
 

@@ -117,6 +117,7 @@ def _search(name: str, folder: Path, bound: Bound) -> Search:
             "batch_size": 32,
             "lr": 1e-9,  # what was planted stays
             "weight_decay": 0,
+            "warmup_weights": "own",
             "held_out": 0.5,
             "device": "cpu",
             **_SHARES[name][0],
