@@ -86,11 +86,11 @@ def _widest(stopwatch: _Stopwatch) -> dict[Op, Architecture]:
         fits |= {op: step for op in open_ops if (op, step) in fitting}
         beyond |= {op: step for op in open_ops if (op, step) not in fitting}
     for stride in _STRIDES:
-        between = [(op, step) for op in fits for step in WIDTH_STEPS[::stride] if fits[op] < step < beyond.get(op, 0)]
-        fitting = _fitting(stopwatch, between)
-        for op, step in sorted(fitting, key=lambda each: each[1]):
-            fits[op] = step
-        beyond |= {op: step for op, step in sorted(set(between) - fitting, reverse=True) if step > fits[op]}
+        between = {op: [step for step in WIDTH_STEPS[::stride] if fits[op] < step < beyond.get(op, 0)] for op in fits}
+        fitting = _fitting(stopwatch, [(op, step) for op, steps in between.items() for step in steps])
+        for op, steps in between.items():
+            fits[op] = max([fits[op], *(step for step in steps if (op, step) in fitting)])
+            beyond[op] = min([beyond.get(op, 0), *(step for step in steps if step > fits[op])])
     return {op: scaled(space, op, fits[op]) for op in OPS if op in fits}
 
 
