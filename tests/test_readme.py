@@ -17,7 +17,7 @@ _SHORTER = {
     "search": "--warmup-epochs 15 --epochs 1 --limit 300 --device cpu",
     "train": "--epochs 15 --limit 300 --device cpu",
     "bench": "--rounds 2",
-    "compare": "--epochs 1 --warmup-epochs 0 --limit 300 --device cpu",
+    "compare": "--epochs 1 --seeds 1 --nets 2 --limit 300 --device cpu",
 }
 
 
