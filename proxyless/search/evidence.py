@@ -16,7 +16,7 @@ Mask = list[list[bool]]
 
 TWICE = math.log(2)
 """In nats: an operation that is more than twice as probable as another is preferred to it."""
-SEVERAL = 3.0
+SEVERAL = 4.0
 """How many times the cost of another operation of its layer needs evidence."""
 
 

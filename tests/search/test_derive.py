@@ -24,10 +24,10 @@ def _bound(
 
 
 def _sensible(log_probs: Rows, bounds: Sequence[Bound], path: Sequence[int]) -> bool:
-    """By the words of the rule: whoever costs more than three times as much as another, by one bound and no less by
+    """By the words of the rule: whoever costs more than four times as much as another, by one bound and no less by
     any, is twice as probable as it."""
     return not any(
-        any(0 < 3 * bound.layers[layer][other] < bound.layers[layer][op] for bound in bounds)
+        any(0 < 4 * bound.layers[layer][other] < bound.layers[layer][op] for bound in bounds)
         and all(bound.layers[layer][other] <= bound.layers[layer][op] for bound in bounds)
         and math.exp(row[op] - row[other]) < 2
         for layer, (row, op) in enumerate(zip(log_probs, path, strict=True))
@@ -171,7 +171,7 @@ def test_a_budget_that_the_evidence_does_not_fill_stays_unused() -> None:
 
 
 def test_operations_that_are_dear_by_opposed_bounds_do_not_exclude_each_other() -> None:
-    bounds = [_bound(((1.0, 4.0, 1.2),), 5.0), _bound(((4.0, 1.0, 1.2),), 5.0, name="parameters")]
+    bounds = [_bound(((1.0, 4.5, 1.2),), 5.0), _bound(((4.5, 1.0, 1.2),), 5.0, name="parameters")]
     assert derive_path(np.log([[0.5, 0.49, 0.01]]).tolist(), bounds) == [0]
 
 
