@@ -19,6 +19,9 @@ from proxyless.nn.depthwise import DepthwiseConv, set_depthwise
 _ROOT = Path(__file__).parents[2]
 _CASES = [(kernel, stride, torch.float32) for kernel in (3, 5, 7) for stride in (1, 2)]
 _CASES += [(3, 2, torch.float16), (5, 1, torch.bfloat16)]
+_CASES += [(kernel, stride, torch.float32) for stride in (1, 2) for kernel in (7, 3, 5)]
+_SHAPES = [(1, 70, 7, 9), (2, 72, 4, 8), (3, 8, 2, 3), (2, 3, 1, 1), (1, 66, 5, 6)]
+"""More channels than one program has, and not a multiple of what is loaded at once; fewer rows than it computes."""
 _TOLERANCE = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1.6e-2}
 
 
@@ -27,17 +30,18 @@ def check_all(device: str) -> None:
     from proxyless.nn.depthwise_triton import depthwise
 
     generator = torch.Generator().manual_seed(0)
-    for (kernel, stride, dtype), sides in zip(_CASES, itertools.cycle([(7, 9), (8, 8)]), strict=False):
-        x = torch.randn(1, 70, *sides, generator=generator).to(dtype)  # more channels than one program has
-        weight = torch.randn(70, 1, kernel, kernel, generator=generator)
+    for (kernel, stride, dtype), shape in zip(_CASES, itertools.cycle(_SHAPES), strict=False):
+        channels = shape[1]
+        x = torch.randn(*shape, generator=generator).to(dtype)
+        weight = torch.randn(channels, 1, kernel, kernel, generator=generator)
         ours = _with_gradients(lambda x, w: depthwise(x, w, stride), x.to(device), weight.to(device))  # noqa: B023
-        theirs = partial(conv2d, stride=stride, padding=kernel // 2, groups=70)
+        theirs = partial(conv2d, stride=stride, padding=kernel // 2, groups=channels)
         exact = _with_gradients(theirs, x.double(), weight.double())
         assert ours[0].dtype == dtype and ours[0].is_contiguous(memory_format=torch.channels_last)
         for found, wanted in zip(ours, exact, strict=True):
             assert found.shape == wanted.shape
             error = (found.detach().to("cpu", torch.double) - wanted.detach()).abs().max() / wanted.detach().abs().max()
-            assert float(error) < _TOLERANCE[dtype], (kernel, stride, sides, dtype, float(error))
+            assert float(error) < _TOLERANCE[dtype], (kernel, stride, shape, dtype, float(error))
 
 
 def _with_gradients(function: Callable[..., Tensor], x: Tensor, weight: Tensor) -> list[Tensor]:
