@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from export.formats import format_of
 from export.preprocess import Preprocess
+from proxyless import __version__
 from proxyless.space import Target
 
 LABELS, PREPROCESSING = "labels", "preprocessing"
@@ -17,7 +17,7 @@ def describe_entries(
 ) -> dict[str, str]:
     """The entries of one file. Of the device there is what kind it is: host names and paths stay private."""
     entries = {
-        "producer": f"proxyless {version('proxyless')}",
+        "producer": f"proxyless {__version__}",
         LABELS: json.dumps(list(labels), ensure_ascii=False),
         PREPROCESSING: preprocess.of_file(file_name).model_dump_json(),
     }

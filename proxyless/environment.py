@@ -6,6 +6,8 @@ from importlib.metadata import version
 
 from pydantic import BaseModel
 
+from proxyless import __version__
+
 
 class Environment(BaseModel):
     """Versions and the system in words. finished: when the result was there, in ISO 8601."""
@@ -21,7 +23,7 @@ class Environment(BaseModel):
     @staticmethod
     def now() -> "Environment":
         return Environment(
-            proxyless=version("proxyless"),
+            proxyless=__version__,
             torch=version("torch"),
             numpy=version("numpy"),
             python=platform.python_version(),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,15 @@ def test_training_imports_only_what_comes_with_the_project(command: str) -> None
     packages = _third_party(reached)
     assert command == "spaces" or {"proxyless.config", "pydantic", "typer"} <= reached
     assert {_distribution(package) for package in packages} <= _BASE, packages
+
+
+def test_a_checkout_runs_without_being_installed() -> None:
+    hidden = (
+        "import importlib.metadata as m; real = m.version; m.version = lambda name: real(name.replace('prox', '?'))"
+    )
+    made_by = "from proxyless.environment import Environment; print(Environment.now().proxyless)"
+    done = subprocess.run([sys.executable, "-c", f"{hidden}; {made_by}"], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == (version("proxyless"), "")
 
 
 def test_what_is_missing_is_named_with_its_extra() -> None:

@@ -1,11 +1,11 @@
 """The command line: one file per command, registered here."""
 
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+from proxyless import __version__
 from proxyless.cli import bench, compare, derive, export, predict, profile, report, run, search, spaces, tables, train
 from proxyless.cli.console import show_notices
 
@@ -38,7 +38,7 @@ for _command in _COMMANDS:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"proxyless {version('proxyless')}")
+        typer.echo(f"proxyless {__version__}")
         raise typer.Exit
 
 
