@@ -28,7 +28,6 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10)
     arguments = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.backends.cudnn.benchmark = True
     ways: list[tuple[torch.memory_format, Kernels]] = [
         (torch.contiguous_format, "torch"),
         (torch.channels_last, "torch"),

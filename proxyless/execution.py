@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from proxyless.files import read_model, write_json
-from proxyless.nn import AnyModule, compile_blocks, set_depthwise
+from proxyless.nn import AnyModule, compile_blocks, replay_blocks, set_depthwise
 from proxyless.nn.depthwise import Kernels
 
 EXECUTION = "execution.json"
@@ -35,11 +35,12 @@ class Execution(BaseModel):
     memory_format: MemoryFormat = "channels_last"
     depthwise: Kernels = "torch"
     compiled: bool = False
+    replayed: bool = False
 
     def __str__(self) -> str:
         words = self.memory_format.replace("_", " ")
         parts = [self.arithmetic, words, f"depthwise convolutions of {self.depthwise}"]
-        return ", ".join(parts + ["compiled blocks"] * self.compiled)
+        return ", ".join(parts + ["compiled blocks"] * self.compiled + ["replayed blocks"] * self.replayed)
 
     @property
     def needs_scaling(self) -> bool:
@@ -52,6 +53,8 @@ class Execution(BaseModel):
         set_depthwise(network, self.depthwise)
         if self.compiled:
             compile_blocks(network)
+        if self.replayed:
+            replay_blocks(network)
         return network
 
     def arrange(self, images: Tensor) -> Tensor:
@@ -65,21 +68,23 @@ class Execution(BaseModel):
 
     @contextmanager
     def flags(self) -> Iterator[None]:
-        """PyTorch's switches of a GPU for everything inside, backward passes too; as they were afterwards."""
+        """PyTorch's switches of a GPU for everything inside, backward passes too; as they were afterwards.
+
+        cuDNN's own trials stay off: with every operation's shapes to try, they took minutes before the first step.
+        """
         if self.device != "cuda":
             yield
             return
         cudnn, fast = torch.backends.cudnn, self.arithmetic != "32-true"
-        before = cudnn.benchmark, cudnn.allow_tf32, torch.get_float32_matmul_precision()
+        before = cudnn.allow_tf32, torch.get_float32_matmul_precision()
         try:
-            _set_flags(benchmark=True, tf32=fast, products="high" if fast else "highest")
+            _set_flags(tf32=fast, products="high" if fast else "highest")
             yield
         finally:
             _set_flags(*before)
 
 
-def _set_flags(benchmark: bool, tf32: bool, products: str) -> None:
-    torch.backends.cudnn.benchmark = benchmark
+def _set_flags(tf32: bool, products: str) -> None:
     torch.backends.cudnn.allow_tf32 = tf32
     torch.set_float32_matmul_precision(products)
 

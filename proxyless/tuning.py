@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from lightning_fabric import Fabric
@@ -23,7 +24,8 @@ from proxyless.space import LayerSpec
 
 Step = Callable[[], object]
 
-_AUTO: tuple[Arithmetic, ...] = ("tf32", "bf16-mixed", "16-mixed")
+_AUTO: tuple[Arithmetic, ...] = ("16-mixed", "bf16-mixed", "tf32")
+"""The first is computed quickly by every GPU that computes any quickly."""
 
 _STEPS, _TIMED_S = 8, 1.0
 """At most so many steps are timed of each, until they have taken so long."""
@@ -38,6 +40,11 @@ _NEARLY = 1.03
 _REPAYS_S = 1800.0
 """Work that takes less without compiled blocks is not worth trying them."""
 
+_CAPTURES_S = 30.0
+"""Work that takes less is done before its blocks are captured."""
+_WORTH = 1.1
+"""So many times as fast must replayed blocks be: they hold the memory of all paths."""
+
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -47,6 +54,7 @@ class Work:
 
     layers: of a network like those that are trained. images: per step of this process. steps: of the whole work.
     blocks: how many blocks there are to compile for each of `layers`. once: steps are differentiated once only.
+    replays: by one process, which computes no block in a step again before its backward pass.
     """
 
     layers: Sequence[LayerSpec]
@@ -54,6 +62,7 @@ class Work:
     steps: int
     blocks: float = 1.0
     once: bool = True
+    replays: bool = True
 
 
 def fixed_execution(settings: RecipeSettings, device: torch.device) -> Execution:
@@ -63,13 +72,16 @@ def fixed_execution(settings: RecipeSettings, device: torch.device) -> Execution
 
 
 def candidates(work: Work, settings: RecipeSettings, device: str, kernels: Sequence[str]) -> list[Execution]:
-    """What may be the fastest, in the order of trial: cuDNN's depthwise kernels for channels last may take minutes to
-    begin with. What is differentiated twice is neither scaled nor computed by kernels of our own."""
+    """What may be the fastest, all ways to compute in one arithmetic after another. What is differentiated twice is
+    neither scaled nor computed by kernels of our own. cuDNN's depthwise kernels for channels last may take minutes to
+    begin with, and are left out where there are others."""
     asked = _AUTO if settings.precision == "auto" else (settings.precision,)
     arithmetics = [arithmetic for arithmetic in asked if work.once or arithmetic != "16-mixed"]
     own = work.once and "triton" in kernels
-    pairs: list[tuple[MemoryFormat, Kernels]] = [("contiguous", "torch"), ("channels_last", "torch")]
-    pairs[1:1] = [("channels_last", "triton")] * own
+    ways: list[tuple[MemoryFormat, Kernels]] = [
+        ("contiguous", "torch"),
+        ("channels_last", "triton" if own else "torch"),
+    ]
     return [
         Execution(
             device=device,
@@ -78,8 +90,8 @@ def candidates(work: Work, settings: RecipeSettings, device: str, kernels: Seque
             depthwise=depthwise,
             compiled=settings.compile,
         )
-        for memory_format, depthwise in pairs
         for arithmetic in arithmetics
+        for memory_format, depthwise in ways
     ]
 
 
@@ -90,11 +102,32 @@ def choose_execution(work: Work, settings: RecipeSettings, device: torch.device)
     with torch.random.fork_rng(devices=[]):
         trial = StepTrial(work, settings, device)
         wait = partial(torch.cuda.synchronize, device)
-        choice = fastest(candidates(work, settings, device.type, kernels_here()), trial.prepare, wait, work.steps)
+        choice = fastest_way(
+            candidates(work, settings, device.type, kernels_here()),
+            lambda executions: fastest(executions, trial.prepare, wait, work.steps),
+        )
         if not settings.compile and work.once:
+            if work.replays:
+                choice = with_replayed(choice, work, trial.prepare, wait)
             choice = with_compiled(choice, work, trial.prepare, wait)
     _LOGGER.info("%s", choice)
     return choice.model_copy(update={"gpu": gpu_name(device)})
+
+
+def fastest_way(executions: Sequence[Execution], choose: Callable[[Sequence[Execution]], Choice]) -> Choice:
+    """First the memory format and the kernels, in the first arithmetic; then the arithmetic, with these."""
+    try:
+        first = choose([execution for execution in executions if execution.arithmetic == executions[0].arithmetic])
+    except Exception:  # a GPU, or a library, that cannot compute in it
+        return choose(executions)
+    way = first.chosen.memory_format, first.chosen.depthwise
+    rest = [execution for execution in executions if (execution.memory_format, execution.depthwise) == way]
+    if len(rest) == 1:
+        return first
+    second = choose(rest)
+    return second.model_copy(
+        update={"step_ms": {**first.step_ms, **second.step_ms}, "failed": {**first.failed, **second.failed}}
+    )
 
 
 def usable(recorded: Choice | None, device: torch.device) -> Choice | None:
@@ -220,21 +253,54 @@ def _nothing() -> None:
     """Holds no memory."""
 
 
+def with_replayed(
+    choice: Choice, work: Work, prepare: Callable[[Execution], Step], wait: Callable[[], object]
+) -> Choice:
+    """The same with blocks replayed from CUDA graphs, where a GPU waits for launches: images are few or small."""
+    if _left_s(choice, work) < _CAPTURES_S:
+        return choice
+    tried = _tried(choice, choice.chosen.model_copy(update={"replayed": True}), prepare, wait)
+    return tried.choice if tried.timing and tried.timing.step_s < tried.eager_s / _WORTH else tried.kept
+
+
 def with_compiled(
     choice: Choice, work: Work, prepare: Callable[[Execution], Step], wait: Callable[[], object]
 ) -> Choice:
     """The same with compiled blocks, where the steps that they save are worth their compilation."""
-    eager_s = choice.step_ms[str(choice.chosen)] / 1e3
-    if eager_s * work.steps < _REPAYS_S:
+    if _left_s(choice, work) < _REPAYS_S:
         return choice
-    execution = choice.chosen.model_copy(update={"compiled": True})
+    execution = choice.chosen.model_copy(update={"compiled": True, "replayed": False})
+    tried = _tried(choice, execution, prepare, wait)
+    if tried.timing and (tried.eager_s - tried.timing.step_s) * work.steps > tried.timing.first_s * work.blocks:
+        return tried.choice
+    return tried.kept
+
+
+def _left_s(choice: Choice, work: Work) -> float:
+    return choice.step_ms[str(choice.chosen)] / 1e3 * work.steps
+
+
+class _Tried(NamedTuple):
+    """kept: what was chosen before, with what was found now; choice: the same with the other way chosen."""
+
+    eager_s: float
+    timing: Timing | None
+    kept: Choice
+    choice: Choice
+
+
+def _tried(
+    choice: Choice, execution: Execution, prepare: Callable[[Execution], Step], wait: Callable[[], object]
+) -> _Tried:
+    step_ms, failed, timing = dict(choice.step_ms), dict(choice.failed), None
     try:
         timing = _timed(execution, prepare, wait, float("inf"))
+        step_ms[str(execution)] = 1e3 * timing.step_s
     except Exception as error:  # as in `fastest`
-        return choice.model_copy(update={"failed": {**choice.failed, str(execution): _reason(error)}})
-    step_ms = {**choice.step_ms, str(execution): 1e3 * timing.step_s}
-    repays = (eager_s - timing.step_s) * work.steps > timing.first_s * work.blocks
-    return choice.model_copy(update={"chosen": execution if repays else choice.chosen, "step_ms": step_ms})
+        failed[str(execution)] = _reason(error)
+    kept = choice.model_copy(update={"step_ms": step_ms, "failed": failed})
+    eager_s = choice.step_ms[str(choice.chosen)] / 1e3
+    return _Tried(eager_s, timing, kept, kept.model_copy(update={"chosen": execution}))
 
 
 def _reason(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """How steps are computed: what is tried, what is taken, and that it is the same computation."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,17 @@ from proxyless.nn.depthwise import DepthwiseConv
 from proxyless.search.config import SearchSettings
 from proxyless.search.work import search_work
 from proxyless.space import tiny
-from proxyless.tuning import StepTrial, Work, candidates, choose_execution, fastest, usable, with_compiled
+from proxyless.tuning import (
+    StepTrial,
+    Work,
+    candidates,
+    choose_execution,
+    fastest,
+    fastest_way,
+    usable,
+    with_compiled,
+    with_replayed,
+)
 from tests.helpers import MIXED_OPS, architecture
 
 _CPU = torch.device("cpu")
@@ -69,15 +79,52 @@ def test_blocks_are_compiled_where_the_steps_repay_it(steps: int, compiled: bool
     assert choice.chosen.compiled == compiled == bool(tried)
 
 
+@pytest.mark.parametrize(("sleep_ms", "steps", "replayed"), [(5, 10**6, True), (49, 10**6, False), (5, 10, False)])
+def test_blocks_are_replayed_where_that_is_faster(sleep_ms: float, steps: int, replayed: bool) -> None:
+    eager = Choice(chosen=_FAST, step_ms={str(_FAST): 50.0})
+    choice = with_replayed(
+        eager, replace(_WORK, steps=steps), lambda _: lambda: time.sleep(sleep_ms / 1e3), lambda: None
+    )
+    assert choice.chosen.replayed == replayed
+    assert len(choice.step_ms) == (2 if steps > 10 else 1)
+
+
+def test_blocks_that_cannot_be_captured_are_left_as_they_are() -> None:
+    eager = Choice(chosen=_SLOW, step_ms={str(_SLOW): 50.0})
+    choice = with_replayed(eager, replace(_WORK, steps=10**6), _sleeping({}), lambda: None)
+    assert choice.chosen == _SLOW and list(choice.failed.values()) == ["RuntimeError: no kernel of that kind"]
+
+
 def test_what_is_tried_on_a_gpu() -> None:
     every = candidates(_WORK, SearchSettings(), "cuda", ["torch", "triton"])
-    assert len(set(every)) == len(every) == 9
-    assert {e.depthwise for e in every if e.memory_format == "contiguous"} == {"torch"}
-    assert all(e.depthwise == "torch" and e.memory_format == "channels_last" for e in every[-3:])  # slow to begin with
+    assert len(set(every)) == len(every) == 6
+    assert {(e.memory_format, e.depthwise) for e in every} == {("contiguous", "torch"), ("channels_last", "triton")}
     (only,) = {e.arithmetic for e in candidates(_WORK, SearchSettings(precision="32-true"), "cuda", ["torch"])}
     assert only == "32-true"
     twice = candidates(replace(_WORK, once=False), SearchSettings(), "cuda", ["torch", "triton"])
     assert {(e.arithmetic, e.depthwise) for e in twice} == {("tf32", "torch"), ("bf16-mixed", "torch")}
+
+
+def test_first_the_memory_format_then_the_arithmetic() -> None:
+    every = candidates(_WORK, SearchSettings(), "cuda", ["torch", "triton"])
+    ms = {("contiguous", "16-mixed"): 30.0, ("channels_last", "16-mixed"): 10.0, ("channels_last", "bf16-mixed"): 8.0}
+    tried: list[Execution] = []
+
+    def choose(executions: Sequence[Execution]) -> Choice:
+        tried.extend(executions)
+        found = {str(e): ms.get((e.memory_format, e.arithmetic), 20.0) for e in executions}
+        return Choice(chosen=min(executions, key=lambda e: found[str(e)]), step_ms=found)
+
+    choice = fastest_way(every, choose)
+    assert (choice.chosen.memory_format, choice.chosen.arithmetic) == ("channels_last", "bf16-mixed")
+    assert len(tried) == 5 and len(choice.step_ms) == 4
+    assert fastest_way(every[:2], choose).chosen == every[1]
+
+
+def test_a_gpu_without_the_first_arithmetic_is_computed_with_in_another() -> None:
+    every = candidates(_WORK, SearchSettings(), "cuda", ["torch"])
+    choice = fastest_way(every, lambda tried: fastest(tried, _sleeping({"tf32": 1}), lambda: None))
+    assert choice.chosen.arithmetic == "tf32" and len(choice.failed) == 4
 
 
 def test_on_a_cpu_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,10 +153,10 @@ def test_a_trial_takes_real_steps_and_every_way_computes_the_same(arithmetic: An
 def test_flags_are_a_gpus_and_are_put_back() -> None:
     def flags() -> tuple[object, ...]:
         cudnn = torch.backends.cudnn
-        return cudnn.benchmark, cudnn.allow_tf32, torch.get_float32_matmul_precision()
+        return cudnn.allow_tf32, torch.get_float32_matmul_precision()
 
     before = flags()
-    for arithmetic, inside in (("tf32", (True, True, "high")), ("32-true", (True, False, "highest"))):
+    for arithmetic, inside in (("tf32", (True, "high")), ("32-true", (False, "highest"))):
         with pytest.raises(KeyError), Execution.model_validate({"device": "cuda", "arithmetic": arithmetic}).flags():
             assert flags() == inside
             raise KeyError
@@ -125,6 +172,8 @@ def test_the_work_of_a_search_has_every_kind_of_operation() -> None:
     assert work.steps == 110 and work.images == 20 and work.once
     assert {layer.kernel for layer in work.layers if layer.op == "mbconv"} == {3, 5, 7}
     assert work.blocks == pytest.approx(6, abs=0.01)
+    assert work.replays
+    assert not search_work(space, settings.model_copy(update={"strategy": "darts"}), 110).replays
 
 
 def test_a_choice_is_recorded(tmp_path: Path) -> None:

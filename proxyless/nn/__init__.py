@@ -5,6 +5,7 @@ from proxyless.nn.depthwise import set_depthwise
 from proxyless.nn.mixed import Choice, MixedLayer, Mixture, plain_choices
 from proxyless.nn.network import AnyModule, build_network
 from proxyless.nn.norm import share_norms
+from proxyless.nn.replay import replay_blocks
 from proxyless.nn.shared_weights import SharedWeights
 from proxyless.nn.supernet import SuperNet
 from proxyless.nn.weights import load_weights, save_weights
@@ -20,6 +21,7 @@ __all__ = [
     "compile_blocks",
     "load_weights",
     "plain_choices",
+    "replay_blocks",
     "save_weights",
     "set_depthwise",
     "share_norms",

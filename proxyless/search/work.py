@@ -2,6 +2,7 @@
 
 from proxyless.processes import world
 from proxyless.search.config import SearchSettings
+from proxyless.search.strategies import find_strategy
 from proxyless.space import SKIP, Space
 from proxyless.tuning import Work
 
@@ -11,4 +12,12 @@ def search_work(space: Space, settings: SearchSettings, steps: int) -> Work:
     blocks = [[op for op in layer.ops if op != SKIP] or list(layer.ops) for layer in space.layers]
     path = [ops[number % len(ops)] for number, ops in enumerate(blocks)]
     each = sum(map(len, blocks)) / len(blocks)
-    return Work(space.network(path), settings.batch_size // world(), steps, each, once=not settings.unrolled)
+    strategy = find_strategy(settings.strategy)
+    return Work(
+        space.network(path),
+        settings.batch_size // world(),
+        steps,
+        each,
+        once=not settings.unrolled,
+        replays=world() == 1 and not strategy.mixes,
+    )

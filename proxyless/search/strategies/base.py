@@ -77,9 +77,12 @@ class Strategy:
     The loop asks for `weight_choices` before every weight step, and calls `step` for every architecture step
     of a strategy that `learns` during training. When training has ended it asks for `propose` and answers with
     `record` until there is nothing to propose. None of them may change the supernet's weights.
+
+    mixes: layers compute weighted sums of operations, not one of them.
     """
 
     learns = False
+    mixes = False
 
     def __init__(self, setting: Setting) -> None:
         self.architecture, self.expected = setting.architecture, setting.expected

@@ -19,6 +19,8 @@ class DartsStrategy(AdamStrategy):
     of gradient descent, `w' = w - lr dL_train/dw` (equation 7), at three times the cost.
     """
 
+    mixes = True
+
     def weight_choices(self, generator: torch.Generator, progress: float) -> list[Choice | Mixture]:
         logits = self.architecture.logits.detach().to(self.expected.costs.device, non_blocking=True)
         return self._mixtures(logits)

@@ -25,6 +25,8 @@ class GumbelStrategy(AdamStrategy):
     Weight steps train such mixtures too. Hot mixtures hold every candidate, cold ones are nearly one path.
     """
 
+    mixes = True
+
     def weight_choices(self, generator: torch.Generator, progress: float) -> list[Choice | Mixture]:
         logits = self.architecture.logits.detach().to(self.expected.costs.device, non_blocking=True)
         return self._mixtures(logits, generator, progress)
