@@ -94,7 +94,7 @@ def write_bundle(stage: Path, contents: Contents, weights: Path, report: Report)
     preprocess.save(stage / "preprocess.json")
     write_json(stage / "report.json", _public_report(report))
     write_classify(stage, list(dict.fromkeys(file.format for file in contents.files)))
-    write_model(stage, architecture)
+    write_model(stage, architecture.layers)
     shutil.copyfile(weights, stage / "weights.safetensors")
     entries = {file: report["files"][file.name] for file in contents.files}
     evaluated = Evaluated(report["pytorch_accuracy"], next(iter(entries.values()))["images"])

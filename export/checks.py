@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from export.dtypes import Dtype
 from export.format import Structure
-from proxyless.space import LayerSpec, network_cost
+from proxyless.ops import Conv, LayerSpec, Linear, Pool, lower_layer, network_cost
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,14 @@ class Expected:
 
     @staticmethod
     def of(layers: Sequence[LayerSpec]) -> "Expected":
-        blocks = [spec for spec in layers if spec.op == "mbconv"]
-        plain = [spec for spec in layers if spec.op == "conv"]
-        expanding = sum(spec.expand > 1 for spec in blocks)
-        inner = sum(spec.mid_channels * (1 + (spec.expand > 1)) for spec in blocks)
+        nodes = [node for spec in layers for node in lower_layer(spec).nodes]
+        convs = [node for node in nodes if isinstance(node, Conv)]
+        windows = [node for node in nodes if isinstance(node, Conv | Pool)]
         return Expected(
-            convolutions=len(plain) + len(blocks) + expanding,
-            depthwise=len(blocks),
-            strided=sum(spec.stride > 1 and spec.kernel > 1 for spec in layers),
-            channels=inner + sum(spec.out_shape[2] for spec in layers),
+            convolutions=sum(not node.depthwise for node in convs),
+            depthwise=sum(node.depthwise for node in convs),
+            strided=sum(node.stride > 1 and node.kernel > 1 for node in windows),
+            channels=sum(node.out_channels for node in nodes if isinstance(node, Conv | Linear)),
             parameters=network_cost(layers).params,
             end_parameters=network_cost([layers[0], layers[-1]]).params,
         )

@@ -11,8 +11,8 @@ from latency.table import DeviceInfo, LatencyTable, Row, RuntimeInfo
 from proxyless.config import parse_yaml
 from proxyless.errors import InputError, shown
 from proxyless.files import MAX_JSON_BYTES
-from proxyless.space import LayerSpec, Shape
-from proxyless.space.spec import Activation
+from proxyless.ops import Activation, LayerSpec, Shape
+from proxyless.ops.cost import squeeze_channels
 
 _KEY = re.compile(
     r"(?P<kind>\w+)-input:(?P<in>\d+x\d+x\d+)-output:(?P<out>\d+(?:x\d+x\d+)?)"
@@ -78,6 +78,7 @@ def _spec(match: re.Match[str], squeeze: bool) -> LayerSpec:
             return LayerSpec("linear" if in_shape[0] == 1 else "classifier", in_shape, out_shape, act="none")
         case "expanded_conv" if match["expand"]:
             ratio = int(match["expand"]) // (in_shape[2] if squeeze else 1)
+            se = squeeze_channels(ratio * in_shape[2]) if match["se"] == "1" else 0
             act = ("h_swish" if match["hs"] == "1" else "relu") if squeeze else "relu6"
             kernel, stride = int(match["kernel"]), int(match["stride"])
             return LayerSpec(
@@ -89,6 +90,6 @@ def _spec(match: re.Match[str], squeeze: bool) -> LayerSpec:
                 stride,
                 match["idskip"] == "1",
                 act,
-                match["se"] == "1",
+                se,
             )
     raise InputError(f"the published table has a layer of an unknown kind: {shown(match[0])}")

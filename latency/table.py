@@ -6,14 +6,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from proxyless.addresses import Address
 from proxyless.errors import InputError
 from proxyless.files import read_model, write_json
+from proxyless.ops import Activation
 from proxyless.space import Anchor, LayerSpec, Space
 from proxyless.space.latency import LayerCosts
-from proxyless.space.spec import Activation, LayerKind
 
 _MOST = 1e9
 """In ms (11 days), per cent and the like: sums of such numbers stay finite."""
@@ -22,6 +22,8 @@ Positive = Annotated[float, Field(gt=0, le=_MOST)]
 NotNegative = Annotated[float, Field(ge=0, le=_MOST)]
 Finite = Annotated[float, Field(ge=-_MOST, le=_MOST)]
 Size = Annotated[int, Field(gt=0, lt=2**31)]
+Squeezed = Annotated[int, Field(strict=True, ge=0, lt=2**31), BeforeValidator(lambda value: value or 0)]
+"""Channels; older tables say false where there is no squeeze-and-excite."""
 MAX_ROWS = 20_000
 """A space needs hundreds; a file of twice so many, its fixed layers too, can still be read."""
 Rows = Annotated[list["Row"], Field(max_length=MAX_ROWS)]
@@ -34,15 +36,16 @@ class _Part(BaseModel):
 class Row(_Part):
     """Latency of one layer. measured_ms: before calibration."""
 
-    op: LayerKind
+    op: str = Field(max_length=100)
     kernel: Size
-    expand: Size
+    expand: Annotated[float, Field(gt=0, lt=2**31)]
     in_shape: tuple[Size, Size, Size] = Field(alias="in")
     out_shape: tuple[Size, Size, Size] = Field(alias="out")
     stride: Size
     residual: bool
     act: Activation
-    se: bool = False
+    se: Squeezed = 0
+    groups: Size = 1
     ms: NotNegative
     iqr: NotNegative | None = None
     n: Size | None = None
@@ -61,6 +64,7 @@ class Row(_Part):
             self.residual,
             self.act,
             self.se,
+            self.groups,
         )
 
     @staticmethod
@@ -76,6 +80,7 @@ class Row(_Part):
             residual=spec.residual,
             act=spec.act,
             se=spec.se,
+            groups=spec.groups,
             **values,
         )
 

@@ -27,6 +27,23 @@ MIXED_OPS = "k3e3 skip k5e6 k7e3 k3e6 k3e3 skip k3e3 k7e6"
 """A network of `tiny` with every kernel, both expansions, both strides and skips."""
 
 
+EVERY_OPERATOR = [
+    LayerSpec("conv", (16, 16, 3), (8, 8, 16), 3, stride=2, act="h_swish"),
+    LayerSpec("conv", (8, 8, 16), (8, 8, 16), 3, residual=True, act="relu6"),
+    LayerSpec("mbconv", (8, 8, 16), (8, 8, 16), 3, 3, residual=True, act="h_swish", se=16),
+    LayerSpec("mbconv", (8, 8, 16), (8, 8, 16), 5, 2.5, residual=True, act="swish", se=8),
+    LayerSpec("mbconv", (8, 8, 16), (4, 4, 24), 5, 3, stride=2, act="relu", se=16, groups=2),
+    LayerSpec("fused_mbconv", (4, 4, 24), (4, 4, 24), 3, 2, residual=True, act="swish"),
+    LayerSpec("fused_mbconv", (4, 4, 24), (4, 4, 32), 3, act="relu"),
+    LayerSpec("depthwise_separable", (4, 4, 32), (4, 4, 32), 3, residual=True, act="relu6", se=8),
+    LayerSpec("pool_mean", (4, 4, 32), (4, 4, 32), 3),
+    LayerSpec("relu_conv", (4, 4, 32), (4, 4, 32), 3, act="relu"),
+    LayerSpec("pool_max", (4, 4, 32), (2, 2, 32), 3, stride=2),
+    LayerSpec("wide_classifier", (2, 2, 32), (1, 1, 10), expand=2, act="h_swish"),
+]
+"""A network with every operator but other heads, every activation, with squeeze-and-excite, groups and a fraction."""
+
+
 def randomise(network: nn.Module) -> nn.Module:
     """Give every BatchNorm and classifier values that a test would notice if they were lost."""
     for module in network.modules():
@@ -65,11 +82,10 @@ def folded_weights(network: nn.Module) -> Weights:
 
 def _folded(network: nn.Module) -> Iterator[tuple[Array, Array]]:
     modules = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d | nn.Linear)]
-    for module, following in zip(modules, [*modules[1:], None], strict=True):
-        if isinstance(module, nn.Linear):
+    for module, norm in zip(modules, [*modules[1:], None], strict=True):
+        if isinstance(module, nn.Linear | nn.Conv2d) and module.bias is not None:
             yield module.weight.detach().numpy(), module.bias.detach().numpy()
         elif isinstance(module, nn.Conv2d):
-            norm = following
             assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None
             scale = norm.weight / (norm.running_var + norm.eps).sqrt()
             bias = norm.bias - norm.running_mean * scale

@@ -22,6 +22,7 @@ _SHARED = {
         "extras",
         "files",
         "host",
+        "ops",
         "processes",
         "progress",
         "seeds",
@@ -32,6 +33,7 @@ _TRAINING = {
     f"proxyless.{name}" for name in ("checkpoint", "estimate", "execution", "fabric", "optim", "scaling", "tuning")
 }
 _ALLOWED = {
+    "proxyless.ops": set(),
     "proxyless.report": set(),
     "proxyless.space": set(),
     "proxyless.data": set(),

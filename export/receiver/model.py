@@ -9,76 +9,100 @@ from __future__ import annotations
 
 import json
 import math
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, max_pool2d
 
-LAYERS: list[tuple[str, dict[str, Any]]] = []
+LAYERS: list[tuple[bool, list[dict[str, Any]]]] = []
 
 WEIGHTS = Path(__file__).resolve().with_name("weights.safetensors")
 
-ACTIVATIONS = {"relu6": nn.ReLU6, "relu": nn.ReLU, "h_swish": nn.Hardswish, "none": nn.Identity}
+ACTIVATIONS: dict[str, Any] = {
+    "none": nn.Identity,
+    "relu6": nn.ReLU6,
+    "relu": nn.ReLU,
+    "h_swish": nn.Hardswish,
+    "swish": nn.SiLU,
+    "h_sigmoid": nn.Hardsigmoid,
+    "sigmoid": nn.Sigmoid,
+}
 
 
-def convolution(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+class Layer(nn.Module):
+    """The input is added to the output where there is a residual."""
 
-
-class Conv(nn.Sequential):
-    """Convolution, normalisation, activation."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, act: str) -> None:
-        conv = convolution(inputs, outputs, kernel, stride)
-        super().__init__(OrderedDict(conv=conv, norm=nn.BatchNorm2d(outputs), act=ACTIVATIONS[act]()))
-
-
-class MBConv(nn.Module):
-    """Inverted bottleneck (MobileNetV2): expand 1x1 where `expand` is more than 1, depthwise, project 1x1."""
-
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int, expand: int, stride: int, residual: bool, act: str
-    ) -> None:
+    def __init__(self, residual: bool, nodes: list[dict[str, Any]]) -> None:
         super().__init__()
-        middle = inputs * expand
-        parts: OrderedDict[str, nn.Module] = OrderedDict()
-        if expand > 1:
-            parts["expand"] = convolution(inputs, middle)
-            parts["expand_norm"] = nn.BatchNorm2d(middle)
-            parts["expand_act"] = ACTIVATIONS[act]()
-        parts["depthwise"] = convolution(middle, middle, kernel, stride, groups=middle)
-        parts["depthwise_norm"] = nn.BatchNorm2d(middle)
-        parts["depthwise_act"] = ACTIVATIONS[act]()
-        parts["project"] = convolution(middle, outputs)
-        parts["project_norm"] = nn.BatchNorm2d(outputs)
-        self.branch = nn.Sequential(parts)
-        self.residual = residual
+        self.residual, self.branch = residual, Branch(nodes)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.branch(x)
         return x + out if self.residual else out
 
 
-class Classifier(nn.Module):
-    """Global average pooling and a linear layer."""
+class Branch(nn.Module):
+    """Nodes one after another. Each reads tensors by number: 0 is the input, node i makes i + 1."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, nodes: list[dict[str, Any]]) -> None:
         super().__init__()
-        self.linear = nn.Linear(inputs, outputs)
+        self.nodes = nodes
+        for node in nodes:
+            if node["op"] == "Conv":
+                self.add_module(node["name"], convolution(**node))
+                if node["norm"]:
+                    self.add_module(node["name"] + "_norm", nn.BatchNorm2d(node["out_channels"]))
+            elif node["op"] == "Linear":
+                self.add_module(node["name"], nn.Linear(node["in_channels"], node["out_channels"]))
+        self.acts = {act: made() for act, made in ACTIVATIONS.items()}
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.linear(x.mean((2, 3), keepdim=True).flatten(1))
-        return logits
+        tensors = [x]
+        for node in self.nodes:
+            tensors.append(self.compute(node, tensors[node["source"]], tensors[node.get("other", 0)]))
+        return tensors[-1]
+
+    def compute(self, node: dict[str, Any], x: Tensor, other: Tensor) -> Tensor:
+        if node["op"] in ("Conv", "Linear"):
+            x = self.get_submodule(node["name"])(x)
+            x = self.get_submodule(node["name"] + "_norm")(x) if node.get("norm") else x
+        elif node["op"] in OPERATIONS:
+            x = OPERATIONS[node["op"]](x, other)
+        elif node["op"] == "Shuffle":
+            x = x[:, torch.arange(x.shape[1]).reshape(node["groups"], -1).t().flatten()]
+        elif node["op"] == "Pool":
+            x = pool(x, node["kind"], node["kernel"], node["stride"])
+        out: Tensor = self.acts[node.get("act", "none")](x)
+        return out
 
 
-KINDS: dict[str, Any] = {"conv": Conv, "mbconv": MBConv, "classifier": Classifier}
+OPERATIONS: dict[str, Any] = {
+    "Act": lambda x, _: x,
+    "GlobalPool": lambda x, _: x.mean((2, 3), keepdim=True),
+    "Flatten": lambda x, _: x.flatten(1),
+    "Add": lambda x, other: x + other,
+    "Mul": lambda x, other: x * other,
+}
+
+
+def convolution(
+    in_channels: int, out_channels: int, kernel: int, stride: int, groups: int, norm: bool, **_: Any
+) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=not norm)
+
+
+def pool(x: Tensor, kind: str, kernel: int, stride: int) -> Tensor:
+    padding = (kernel - 1) // 2
+    if kind == "max":
+        return max_pool2d(x, kernel, stride, padding)
+    return avg_pool2d(x, kernel, stride, padding, count_include_pad=False)
 
 
 def build() -> nn.Sequential:
     """The network with random weights."""
-    return nn.Sequential(*(KINDS[kind](**arguments) for kind, arguments in LAYERS))
+    return nn.Sequential(*(Layer(residual, nodes) for residual, nodes in LAYERS))
 
 
 def load(path: str | Path = WEIGHTS) -> nn.Sequential:

@@ -1,18 +1,18 @@
 """Write what a receiver gets beside the models: programs that need nothing of this package."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from inspect import getsource
 from pathlib import Path
-from typing import Any
 
 from export.format import Format
 from proxyless.files import write_text
-from proxyless.space import Architecture, LayerSpec
+from proxyless.ops import LayerSpec, lower_layer
 
 _HERE = Path(__file__).parent
 _LOADERS = "LOADERS: dict[str, tuple[str, Callable[..., Network]]] = {}\n"
 """The line of classify.py that the formats' own functions replace."""
-_LAYERS = "LAYERS: list[tuple[str, dict[str, Any]]] = []\n"
+_LAYERS = "LAYERS: list[tuple[bool, list[dict[str, Any]]]] = []\n"
 """The line of model.py that the network's layers replace."""
 
 
@@ -32,24 +32,20 @@ def _loaders(formats: Sequence[Format]) -> str:
     return functions + _LOADERS.replace("{}\n", "{\n" + entries + "}\n")
 
 
-def write_model(folder: Path, architecture: Architecture) -> None:
+def write_model(folder: Path, layers: Sequence[LayerSpec]) -> None:
     """`model.py`, with the layers of this network; `weights.safetensors` of the training fits it."""
     source = (_HERE / "model.py").read_text(encoding="utf-8")
     assert source.count(_LAYERS) == 1
-    write_text(folder / "model.py", source.replace(_LAYERS, _layers(architecture)))
+    write_text(folder / "model.py", source.replace(_LAYERS, _layers(layers)))
 
 
-def _layers(architecture: Architecture) -> str:
-    lines = [f"    ({spec.op!r}, {_arguments(spec)!r}),\n" for spec in architecture.layers]
-    return _LAYERS.replace("[]\n", "[\n" + "".join(lines) + "]\n")
+def _layers(layers: Sequence[LayerSpec]) -> str:
+    lines = "".join(f"    ({spec.residual}, [\n{_nodes(spec)}    ]),\n" for spec in layers)
+    return _LAYERS.replace("[]\n", "[\n" + lines + "]\n")
 
 
-def _arguments(spec: LayerSpec) -> dict[str, Any]:
-    """What the class of this kind of layer in model.py is made of."""
-    channels = {"inputs": spec.in_shape[2], "outputs": spec.out_shape[2]}
-    if spec.op == "classifier":
-        return channels
-    convolution = {"kernel": spec.kernel, "stride": spec.stride, "act": spec.act}
-    if spec.op == "conv":
-        return {**channels, **convolution}
-    return {**channels, **convolution, "expand": spec.expand, "residual": spec.residual}
+def _nodes(spec: LayerSpec) -> str:
+    """Without the sum with the input, of which the layer knows."""
+    nodes = lower_layer(spec).nodes
+    plain = nodes[:-1] if spec.residual else nodes
+    return "".join(f"        { ({'op': type(node).__name__, **asdict(node)})!r},\n" for node in plain)

@@ -23,7 +23,7 @@ MIN_ROWS = 12
 MAX_REACH = 2.5
 """How far beyond the measured layers' memory traffic a prediction may go."""
 
-Attribute = Callable[[LayerSpec], int]
+Attribute = Callable[[LayerSpec], float]
 ATTRIBUTES: dict[str, Attribute] = {
     "kernel": lambda spec: spec.kernel,
     "expand": lambda spec: spec.expand,

@@ -9,7 +9,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-ACTS = {"none": lambda x: x, "relu": F.relu, "relu6": F.relu6, "h_swish": F.hardswish}
+ACTS: dict[str, Any] = {
+    "none": lambda x: x,
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "h_swish": F.hardswish,
+    "swish": F.silu,
+    "h_sigmoid": F.hardsigmoid,
+    "sigmoid": torch.sigmoid,
+}
 
 
 def version() -> str:
@@ -33,8 +41,8 @@ def load(path: str, threads: int, delegate: str, batch: int) -> Any:
     @torch.inference_mode()
     def run() -> None:
         tensors = [state["input"]]
-        for layer in layers:
-            tensors.append(layer(tensors))
+        for layer, node in zip(layers, graph["nodes"]):  # noqa: B905
+            tensors.append(layer(*(tensors[source] for source in node["sources"])))
         if delegate == "cuda":
             torch.cuda.synchronize()
         state["output"] = tensors[-1]
@@ -45,19 +53,33 @@ def load(path: str, threads: int, delegate: str, batch: int) -> Any:
     return run, feed, result, graph["input"], np.dtype("float32")
 
 
-Layer = Callable[["list[torch.Tensor]"], torch.Tensor]
+Layer = Callable[..., torch.Tensor]
 
 
 def _layer(node: dict[str, Any], index: int, archive: Any, device: str) -> Layer:
-    if node["op"] == "add":
-        return lambda tensors: tensors[node["other"]] + tensors[-1]
-    if node["op"] == "pool":
-        return lambda tensors: tensors[-1].mean((2, 3))
+    if node["op"] not in ("Conv", "Linear"):
+        return _without_weights(node)
     weight = torch.from_numpy(archive[f"w{index}"]).to(device)
     bias = torch.from_numpy(archive[f"b{index}"]).to(device)
-    if node["op"] == "linear":
-        return lambda tensors: F.linear(tensors[-1], weight, bias)
+    act = ACTS[node["act"]]
+    if node["op"] == "Linear":
+        return lambda x: act(F.linear(x, weight, bias))
     weight = weight.contiguous(memory_format=torch.channels_last)
-    act: Any = ACTS[node["act"]]
-    settings = {"stride": node["stride"], "padding": node["padding"], "groups": node["groups"]}
-    return lambda tensors: act(F.conv2d(tensors[-1], weight, bias, **settings))
+    settings = {"stride": node["stride"], "padding": node["kernel"] // 2, "groups": node["groups"]}
+    return lambda x: act(F.conv2d(x, weight, bias, **settings))
+
+
+def _without_weights(node: dict[str, Any]) -> Layer:
+    window: Any = {"kernel_size": node.get("kernel"), "stride": node.get("stride")}
+    window["padding"] = (node.get("kernel", 1) - 1) // 2
+    layers: dict[str, Layer] = {
+        "Act": lambda x: ACTS[node["act"]](x),
+        "GlobalPool": lambda x: x.mean((2, 3), keepdim=True),
+        "Flatten": lambda x: x.flatten(1),
+        "Shuffle": lambda x: x.unflatten(1, (node["groups"], -1)).transpose(1, 2).flatten(1, 2),
+        "Add": lambda x, other: x + other,
+        "Mul": lambda x, other: x * other,
+        "mean": lambda x: F.avg_pool2d(x, count_include_pad=False, **window),
+        "max": lambda x: F.max_pool2d(x, **window),
+    }
+    return layers[node["kind"] if node["op"] == "Pool" else node["op"]]

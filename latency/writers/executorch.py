@@ -1,6 +1,7 @@
 """Write a graph for ExecuTorch: through torch's exporter and XNNPACK's partitioner, one to three seconds per model."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -8,9 +9,9 @@ from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPar
 from executorch.exir import to_edge_transform_and_lower
 from torch import nn
 
-from latency.writers.graph import Add, Conv, Graph, Linear, Node, Pool
-
-_ACTIVATIONS = {"none": nn.Identity, "relu": nn.ReLU, "relu6": nn.ReLU6, "h_swish": nn.Hardswish}
+from latency.writers.graph import Graph
+from proxyless.nn.blocks import Branch
+from proxyless.ops import Conv, Linear, Node
 
 
 def write_executorch(graph: Graph, path: Path) -> None:
@@ -22,7 +23,7 @@ def write_executorch(graph: Graph, path: Path) -> None:
     images = torch.zeros(graph.batch, channels, *size).contiguous(memory_format=torch.channels_last)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of torch's own deprecations, hundreds of times
-        exported = torch.export.export(_Network(graph).eval(), (images,))
+        exported = torch.export.export(_network(graph), (images,))
         lowered = to_edge_transform_and_lower(
             exported, partitioner=[XnnpackPartitioner()], constant_methods={"channels_last": True}
         )
@@ -30,47 +31,17 @@ def write_executorch(graph: Graph, path: Path) -> None:
     path.write_bytes(program.buffer)
 
 
-class _Network(nn.Module):
-    """A graph as a module."""
-
-    def __init__(self, graph: Graph) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(_layer(node) for node in graph.nodes)
-        self.others = [node.other if isinstance(node, Add) else None for node in graph.nodes]
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        tensors = [images]
-        for layer, other in zip(self.layers, self.others, strict=True):
-            tensors.append(layer(tensors[-1]) if other is None else tensors[other] + tensors[-1])
-        return tensors[-1]
+def _network(graph: Graph) -> nn.Module:
+    """The graph as a module; a convolution has its bias, as a graph has it, and no BatchNorm."""
+    nodes = [_named(node, index) for index, node in enumerate(graph.nodes)]
+    network = Branch(nodes, lambda _: nn.Identity())
+    for index, (weight, bias) in graph.weights.items():
+        state = {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)}
+        network.get_submodule(f"n{index}").load_state_dict(state)
+    return network.eval()
 
 
-class _Pool(nn.Module):
-    """Global average. The order of the dimensions is what XNNPACK can flatten without leaving it."""
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return images.mean((2, 3), keepdim=True).permute(0, 2, 3, 1).flatten(1)
-
-
-def _layer(node: Node) -> nn.Module:
-    match node:
-        case Conv():
-            return _conv(node)
-        case Add():
-            return nn.Identity()
-        case Pool():
-            return _Pool()
-        case Linear():
-            return _with_weights(nn.Linear(node.weight.shape[1], node.weight.shape[0]), node)
-
-
-def _conv(node: Conv) -> nn.Module:
-    out_channels, per_group, kernel, _ = node.weight.shape
-    in_channels = per_group * node.groups
-    conv = nn.Conv2d(in_channels, out_channels, kernel, node.stride, kernel // 2, groups=node.groups)
-    return nn.Sequential(_with_weights(conv, node), _ACTIVATIONS[node.act]())
-
-
-def _with_weights(module: nn.Conv2d | nn.Linear, node: Conv | Linear) -> nn.Module:
-    module.load_state_dict({"weight": torch.from_numpy(node.weight), "bias": torch.from_numpy(node.bias)})
-    return module
+def _named(node: Node, index: int) -> Node:
+    if isinstance(node, Conv):
+        return replace(node, name=f"n{index}", norm=False)
+    return replace(node, name=f"n{index}") if isinstance(node, Linear) else node

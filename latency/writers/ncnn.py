@@ -6,15 +6,26 @@ from pathlib import Path
 
 import numpy as np
 
-from latency.writers.graph import Add, Conv, Graph, Linear, Node, Pool
+from latency.writers.graph import Graph
+from proxyless.ops import Act, Activation, Add, Conv, Flatten, GlobalPool, Linear, Mul, Pool, Shuffle
 
 _MAGIC = "7767517"
 _RAW_FLOAT32 = np.zeros(1, np.uint32).tobytes()
 """Says, in front of weights, how they are stored."""
-_ACTIVATIONS = {
+_ALONE: dict[Activation, tuple[str, str]] = {
+    "relu": ("ReLU", ""),
+    "relu6": ("Clip", "0=0.0 1=6.0"),
+    "swish": ("Swish", ""),
+    "sigmoid": ("Sigmoid", ""),
+    "h_swish": ("HardSwish", f"0={1 / 6:.8f} 1=0.5"),
+    "h_sigmoid": ("HardSigmoid", f"0={1 / 6:.8f} 1=0.5"),
+}
+"""Layers of their own: the kind, and its parameters."""
+_ACTIVATIONS: dict[Activation, str] = {
     "none": "9=0",
     "relu": "9=1",
     "relu6": "9=3 -23310=2,0.0,6.0",
+    "sigmoid": "9=4",
     "h_swish": f"9=6 -23310=2,{1 / 6:.8f},0.5",
 }
 """Fused into the convolution: its kind, and an array of two parameters."""
@@ -23,10 +34,12 @@ _ACTIVATIONS = {
 def write_ncnn(graph: Graph, path: Path) -> None:
     """Blob `in0` is (C, H, W), `out0` the result; the archive holds `model.param` and `model.bin`."""
     lines, weights = _Lines(graph), bytearray()
-    for index, node in enumerate(graph.nodes):
-        lines.add(node, index)
-        if isinstance(node, Conv | Linear):
-            weights += _RAW_FLOAT32 + node.weight.astype("<f4").tobytes() + node.bias.astype("<f4").tobytes()
+    for index in range(len(graph.nodes)):
+        lines.add(index)
+        for array in graph.weights.get(index, ())[:1]:
+            weights += _RAW_FLOAT32 + array.astype("<f4").tobytes()
+        for array in graph.weights.get(index, ())[1:]:
+            weights += array.astype("<f4").tobytes()
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("model.param", lines.text())
         archive.writestr("model.bin", bytes(weights))
@@ -36,29 +49,53 @@ class _Lines:
     """The layers as text. ncnn wants a Split wherever a tensor is read more than once."""
 
     def __init__(self, graph: Graph) -> None:
-        self.last = len(graph.nodes)
-        self.readers = Counter([*range(self.last), *(node.other for node in graph.nodes if isinstance(node, Add))])
+        self.graph, self.last = graph, len(graph.nodes)
+        self.readers = Counter(source for node in graph.nodes for source in node.sources)
         self.unread: dict[int, list[str]] = {}
         self.lines: list[str] = []
         self.blobs = 0
         height, width, channels = graph.shapes[0]
         self._layer("Input", [], 0, f"0={width} 1={height} 2={channels}")
 
-    def add(self, node: Node, index: int) -> None:
-        source = self.unread[index].pop()
+    def add(self, index: int) -> None:
+        node = self.graph.nodes[index]
+        inputs = [self.unread[source].pop() for source in node.sources]
         match node:
             case Conv():
                 kind = "ConvolutionDepthWise" if node.groups > 1 else "Convolution"
-                self._layer(kind, [source], index + 1, _conv(node))
-            case Add():
-                self._layer("BinaryOp", [self.unread[node.other].pop(), source], index + 1, "0=0")
-            case Pool():
-                self._layer("Pooling", [source], index + 1, "0=1 4=1")
+                self._activated(node.act, kind, inputs, index + 1, _conv(node))
             case Linear():
-                self._layer("InnerProduct", [source], index + 1, f"0={len(node.bias)} 1=1 2={node.weight.size}")
+                sizes = f"0={node.out_channels} 1=1 2={node.weights}"
+                self._activated(node.act, "InnerProduct", inputs, index + 1, sizes)
+            case Act():
+                self._layer(_ALONE[node.act][0], inputs, index + 1, _ALONE[node.act][1])
+            case GlobalPool():  # flat at once, or to one pixel
+                self._layer(
+                    "Pooling", inputs, index + 1, "0=1 4=1" if self.graph.is_flattened(index) else "0=1 7=1 8=1 18=1"
+                )
+            case Flatten():
+                self._layer("Noop" if self.graph.is_flattened(index - 1) else "Flatten", inputs, index + 1, "")
+            case Pool():
+                sizes = f"0={int(node.kind == 'mean')} 1={node.kernel} 2={node.stride} 3={node.padding} 5=1"
+                self._layer("Pooling", inputs, index + 1, sizes)
+            case Shuffle():
+                self._layer("ShuffleChannel", inputs, index + 1, f"0={node.groups}")
+            case Add():
+                self._layer("BinaryOp", inputs, index + 1, "0=0")
+            case Mul():
+                self._layer("BinaryOp", inputs, index + 1, "0=2")
 
     def text(self) -> str:
         return "\n".join([_MAGIC, f"{len(self.lines)} {self.blobs}", *self.lines, ""])
+
+    def _activated(self, act: Activation, kind: str, inputs: list[str], tensor: int, parameters: str) -> None:
+        """With an activation, as part of the layer where ncnn has it there."""
+        if act in _ACTIVATIONS:
+            self._layer(kind, inputs, tensor, f"{parameters} {_ACTIVATIONS[act]}")
+            return
+        linear = f"t{tensor}_linear"
+        self._line(kind, inputs, [linear], f"{parameters} {_ACTIVATIONS['none']}")
+        self._layer(_ALONE[act][0], [linear], tensor, _ALONE[act][1])
 
     def _layer(self, kind: str, inputs: list[str], tensor: int, parameters: str) -> None:
         blob = {0: "in0", self.last: "out0"}.get(tensor, f"t{tensor}")
@@ -75,7 +112,5 @@ class _Lines:
 
 
 def _conv(node: Conv) -> str:
-    out_channels, _, kernel, _ = node.weight.shape
-    sizes = f"0={out_channels} 1={kernel} 3={node.stride} 4={kernel // 2} 5=1 6={node.weight.size}"
-    groups = f" 7={node.groups}" if node.groups > 1 else ""
-    return f"{sizes}{groups} {_ACTIVATIONS[node.act]}"
+    sizes = f"0={node.out_channels} 1={node.kernel} 3={node.stride} 4={node.kernel // 2} 5=1 6={node.weights}"
+    return f"{sizes} 7={node.groups}" if node.groups > 1 else sizes

@@ -6,27 +6,28 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from latency.writers.graph import Add, Conv, Graph, Linear, Node, Pool
+from latency.writers.graph import Graph
+from proxyless.ops import Act, Activation, Add, Conv, Flatten, GlobalPool, Linear, Mul, Pool, Shuffle
 
 OPSET = 20
 IR_VERSION = 10
 _FLOAT = TensorProto.FLOAT
+_ACTIVATIONS = {"relu": "Relu", "h_swish": "HardSwish", "h_sigmoid": "HardSigmoid", "sigmoid": "Sigmoid"}
 
 
 def write_onnx(graph: Graph, path: Path) -> None:
-    """Input `images` is (N, C, H, W)."""
-    nodes: list[onnx.NodeProto] = []
-    constants: dict[str, np.ndarray] = {}
-    for index, node in enumerate(graph.nodes):
-        nodes += _nodes(node, index, constants)
+    """Input `t0` is (N, C, H, W)."""
+    writer = _Writer(graph)
+    for index in range(len(graph.nodes)):
+        writer.add(index)
     last = f"t{len(graph.nodes)}"
     model = helper.make_model(
         helper.make_graph(
-            nodes,
+            writer.nodes,
             "network",
             [helper.make_tensor_value_info("t0", _FLOAT, _nchw(graph, 0))],
             [helper.make_tensor_value_info(last, _FLOAT, _nchw(graph, len(graph.nodes)))],
-            [numpy_helper.from_array(value, name) for name, value in constants.items()],
+            [numpy_helper.from_array(value, name) for name, value in writer.constants.items()],
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
@@ -39,51 +40,89 @@ def _nchw(graph: Graph, tensor: int) -> list[int]:
     return [graph.batch, channels, *size]
 
 
-def _nodes(node: Node, index: int, constants: dict[str, np.ndarray]) -> list[onnx.NodeProto]:
-    source, target = f"t{index}", f"t{index + 1}"
-    match node:
-        case Conv():
-            return _conv(node, source, target, constants)
-        case Add():
-            return [helper.make_node("Add", [f"t{node.other}", source], [target])]
-        case Pool():
-            constants["pool_axes"] = np.array([2, 3], np.int64)
-            constants["flat_shape"] = np.array([0, -1], np.int64)
-            pooled = f"{target}_pooled"
-            return [
-                helper.make_node("ReduceMean", [source, "pool_axes"], [pooled], keepdims=1),
-                helper.make_node("Reshape", [pooled, "flat_shape"], [target]),
-            ]
-        case Linear():
-            names = _store(node, target, constants)
-            return [helper.make_node("Gemm", [source, *names], [target], transB=1)]
+class _Writer:
+    """Collects ONNX nodes, and constants by name."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, np.ndarray] = {}
+
+    def add(self, index: int) -> None:
+        node, target = self.graph.nodes[index], f"t{index + 1}"
+        sources = [f"t{source}" for source in node.sources]
+        match node:
+            case Conv():
+                sizes = {
+                    "kernel_shape": [node.kernel] * 2,
+                    "strides": [node.stride] * 2,
+                    "pads": [node.kernel // 2] * 4,
+                }
+                self._act(node.act, target, "Conv", [*sources, *self._weights(index)], group=node.groups, **sizes)
+            case Linear():
+                self._act(node.act, target, "Gemm", [*sources, *self._weights(index)], transB=1)
+            case Act():
+                self._activation(node.act, sources[0], target)
+            case GlobalPool():
+                axes = self._constant("pool_axes", np.array([2, 3], np.int64))
+                self._node("ReduceMean", [*sources, axes], target, keepdims=1)
+            case Flatten():
+                shape = self._constant("flat_shape", np.array([0, -1], np.int64))
+                self._node("Reshape", [*sources, shape], target)
+            case Pool():
+                self._pool(node, sources, target)
+            case Shuffle():
+                channels = self.graph.shapes[node.source][-1]
+                order = np.arange(channels).reshape(node.groups, -1).T.flatten()
+                self._node(
+                    "Gather", [*sources, self._constant(f"order{channels}_{node.groups}", order)], target, axis=1
+                )
+            case Add():
+                self._node("Add", sources, target)
+            case Mul():
+                self._node("Mul", sources, target)
+
+    def _node(self, kind: str, inputs: list[str], output: str, **attributes: object) -> None:
+        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+
+    def _constant(self, name: str, value: np.ndarray) -> str:
+        self.constants[name] = value
+        return name
+
+    def _weights(self, index: int) -> list[str]:
+        weight, bias = self.graph.weights[index]
+        return [self._constant(f"t{index + 1}_weight", weight), self._constant(f"t{index + 1}_bias", bias)]
+
+    def _act(self, act: Activation, target: str, kind: str, inputs: list[str], **attributes: object) -> None:
+        """An operator and the activation of its output."""
+        linear = target if act == "none" else f"{target}_linear"
+        self._node(kind, inputs, linear, **attributes)
+        if act != "none":
+            self._activation(act, linear, target)
+
+    def _activation(self, act: Activation, source: str, target: str) -> None:
+        match act:
+            case "relu6":
+                limits = [
+                    self._constant("zero", np.array(0, np.float32)),
+                    self._constant("six", np.array(6, np.float32)),
+                ]
+                self._node("Clip", [source, *limits], target)
+            case "swish":
+                self._node("Sigmoid", [source], f"{target}_share")
+                self._node("Mul", [source, f"{target}_share"], target)
+            case "h_sigmoid":
+                self._node("HardSigmoid", [source], target, alpha=1 / 6, beta=0.5)
+            case _:
+                self._node(_ACTIVATIONS[act], [source], target)
+
+    def _pool(self, node: Pool, sources: list[str], target: str) -> None:
+        window = _window(node.kernel, node.stride, node.padding)
+        if node.kind == "max":
+            self._node("MaxPool", sources, target, **window)
+        else:
+            self._node("AveragePool", sources, target, count_include_pad=0, **window)
 
 
-def _store(node: Conv | Linear, name: str, constants: dict[str, np.ndarray]) -> list[str]:
-    constants[f"{name}_weight"] = node.weight
-    constants[f"{name}_bias"] = node.bias
-    return [f"{name}_weight", f"{name}_bias"]
-
-
-def _conv(node: Conv, source: str, target: str, constants: dict[str, np.ndarray]) -> list[onnx.NodeProto]:
-    kernel = node.weight.shape[2]
-    out = target if node.act == "none" else f"{target}_linear"
-    conv = helper.make_node(
-        "Conv",
-        [source, *_store(node, target, constants)],
-        [out],
-        kernel_shape=[kernel, kernel],
-        strides=[node.stride] * 2,
-        pads=[kernel // 2] * 4,
-        group=node.groups,
-    )
-    match node.act:
-        case "none":
-            return [conv]
-        case "relu6":
-            constants["zero"], constants["six"] = np.array(0, np.float32), np.array(6, np.float32)
-            return [conv, helper.make_node("Clip", [out, "zero", "six"], [target])]
-        case "relu":
-            return [conv, helper.make_node("Relu", [out], [target])]
-        case _:
-            return [conv, helper.make_node("HardSwish", [out], [target])]
+def _window(kernel: int, stride: int, padding: int) -> dict[str, object]:
+    return {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [padding] * 4}

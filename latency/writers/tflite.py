@@ -7,7 +7,9 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from latency.writers.graph import Add, Conv, Graph, Linear, Node, Pool
+from latency.writers.graph import Graph
+from proxyless.errors import InputError
+from proxyless.ops import Act, Activation, Add, Conv, Flatten, GlobalPool, Linear, Mul, Pool, Shuffle
 
 SIGNATURE = "serving_default"
 
@@ -36,12 +38,10 @@ class _Writer:
         self.codes: dict[int, int] = {}
 
     def finish(self) -> bytes:
-        source = first = self._tensor((self.graph.batch, *self.graph.shapes[0]))
-        outputs = [first]
+        made = [self._tensor((self.graph.batch, *self.graph.shapes[0]))]
         for index, node in enumerate(self.graph.nodes):
-            source = self._node(node, source, outputs, (self.graph.batch, *self.graph.shapes[index + 1]))
-            outputs.append(source)
-        return self._pack(first, source)
+            made.append(self._node(index, [made[source] for source in node.sources]))
+        return self._pack(made[0], made[-1])
 
     def _pack(self, first: int, last: int) -> bytes:
         subgraph = schema.SubGraphT()
@@ -80,55 +80,125 @@ class _Writer:
         self.operators.append(operator)
         return len(self.tensors) - 1
 
-    def _node(self, node: Node, source: int, outputs: list[int], shape: tuple[int, ...]) -> int:
-        options = schema.BuiltinOptions
-        match node:
+    def _node(self, index: int, inputs: list[int]) -> int:
+        options, shape = schema.BuiltinOptions, (self.graph.batch, *self.graph.shapes[index + 1])
+        match node := self.graph.nodes[index]:
             case Conv():
-                return self._conv(node, source, shape)
-            case Add():
-                add = schema.AddOptionsT()
-                return self._operator(_Builtin.ADD, [outputs[node.other], source], shape, add, options.AddOptions)
-            case Pool():
-                axes = self._constant(np.array([1, 2], np.int32))
-                return self._operator(
-                    _Builtin.MEAN, [source, axes], shape, schema.ReducerOptionsT(), options.ReducerOptions
-                )
+                return self._conv(node, index, inputs[0], shape)
             case Linear():
-                inputs = [source, self._constant(node.weight), self._constant(node.bias)]
-                linear = schema.FullyConnectedOptionsT()
-                return self._operator(_Builtin.FULLY_CONNECTED, inputs, shape, linear, options.FullyConnectedOptions)
+                return self._linear(node, index, inputs[0], shape)
+            case Act():
+                return self._activation(node.act, inputs[0], shape)
+            case GlobalPool():
+                return self._mean(index, inputs[0], shape)
+            case Flatten():
+                return inputs[0] if self.graph.is_flattened(index - 1) else self._reshape(inputs[0], shape)
+            case Pool():
+                return self._pool(node, inputs[0], shape)
+            case Shuffle():
+                return self._shuffle(node, inputs[0], shape)
+            case Add():
+                return self._operator(_Builtin.ADD, inputs[::-1], shape, schema.AddOptionsT(), options.AddOptions)
+            case Mul():
+                return self._operator(_Builtin.MUL, inputs, shape, schema.MulOptionsT(), options.MulOptions)
 
-    def _conv(self, node: Conv, source: int, shape: tuple[int, ...]) -> int:
-        kernel = node.weight.shape[2]
-        padding = _SAME
-        if kernel == 1 or node.stride > 1:
-            padding = _VALID
+    def _mean(self, index: int, source: int, shape: tuple[int, ...]) -> int:
+        options = schema.ReducerOptionsT()
+        options.keepDims = not self.graph.is_flattened(index)
+        axes = self._constant(np.array([1, 2], np.int32))
+        shape = shape if options.keepDims else (shape[0], shape[-1])
+        return self._operator(_Builtin.MEAN, [source, axes], shape, options, schema.BuiltinOptions.ReducerOptions)
+
+    def _reshape(self, source: int, shape: tuple[int, ...]) -> int:
+        to = self._constant(np.array([-1, *shape[1:]], np.int32))
+        options = schema.ReshapeOptionsT()
+        return self._operator(_Builtin.RESHAPE, [source, to], shape, options, schema.BuiltinOptions.ReshapeOptions)
+
+    def _shuffle(self, node: Shuffle, source: int, shape: tuple[int, ...]) -> int:
+        order = self._constant(np.arange(shape[-1], dtype=np.int32).reshape(node.groups, -1).T.flatten())
+        options = schema.GatherOptionsT()
+        options.axis = 3
+        return self._operator(_Builtin.GATHER, [source, order], shape, options, schema.BuiltinOptions.GatherOptions)
+
+    def _pool(self, node: Pool, source: int, shape: tuple[int, ...]) -> int:
+        """TFLite's own padding is not counted; where a window moves by more than one it is in another place."""
+        options = schema.Pool2DOptionsT()
+        options.filterHeight = options.filterWidth = node.kernel
+        options.strideH = options.strideW = node.stride
+        options.padding = _SAME if node.padding and node.stride == 1 else _VALID
+        if node.padding and node.stride > 1:
+            source = self._pad(source, node.padding, float(np.finfo(np.float32).min))
+        code = _Builtin.MAX_POOL_2D if node.kind == "max" else _Builtin.AVERAGE_POOL_2D
+        return self._operator(code, [source], shape, options, schema.BuiltinOptions.Pool2DOptions)
+
+    def _linear(self, node: Linear, index: int, source: int, shape: tuple[int, ...]) -> int:
+        options = schema.FullyConnectedOptionsT()
+        options.fusedActivationFunction = _FUSED.get(node.act, _FUSED["none"])
+        inputs = [source, *map(self._constant, self.graph.weights[index])]
+        kind = schema.BuiltinOptions.FullyConnectedOptions
+        return self._unfused(node.act, self._operator(_Builtin.FULLY_CONNECTED, inputs, shape, options, kind), shape)
+
+    def _conv(self, node: Conv, index: int, source: int, shape: tuple[int, ...]) -> int:
+        weight, bias = self.graph.weights[index]
+        padding = _VALID if node.kernel == 1 or node.stride > 1 else _SAME
         # torch pads both sides alike; TFLite's SAME at stride 2 does not, so the padding is explicit.
-        if kernel > 1 and node.stride > 1:
-            source = self._pad(source, kernel // 2)
+        if node.kernel > 1 and node.stride > 1:
+            source = self._pad(source, node.kernel // 2)
         options: Any = schema.DepthwiseConv2DOptionsT() if node.depthwise else schema.Conv2DOptionsT()
         options.padding, options.strideH, options.strideW = padding, node.stride, node.stride
         options.dilationHFactor = options.dilationWFactor = 1
-        options.fusedActivationFunction = _FUSED.get(node.act, _FUSED["none"])
+        act = "relu6" if node.act == "h_sigmoid" else node.act
+        options.fusedActivationFunction = _FUSED.get(act, _FUSED["none"])
         if node.depthwise:
             options.depthMultiplier = 1
             code, kind = _Builtin.DEPTHWISE_CONV_2D, schema.BuiltinOptions.DepthwiseConv2DOptions
-            weight = node.weight.transpose(1, 2, 3, 0)
+            weight = weight.transpose(1, 2, 3, 0)
         else:
             code, kind = _Builtin.CONV_2D, schema.BuiltinOptions.Conv2DOptions
-            weight = node.weight.transpose(0, 2, 3, 1)
-        inputs = [source, self._constant(weight), self._constant(node.bias)]
-        out = self._operator(code, inputs, shape, options, kind)
-        return out if node.act in _FUSED else self._operator(_Builtin.HARD_SWISH, [out], shape, None)
+            weight = weight.transpose(0, 2, 3, 1)
+        if node.act == "h_sigmoid":  # as the converter writes relu6(x + 3) / 6
+            bias = bias + np.float32(3)
+        out = self._operator(code, [source, self._constant(weight), self._constant(bias)], shape, options, kind)
+        return self._sixth(out, shape) if node.act == "h_sigmoid" else self._unfused(node.act, out, shape)
 
-    def _pad(self, source: int, pixels: int) -> int:
+    def _sixth(self, source: int, shape: tuple[int, ...]) -> int:
+        share = self._constant(np.array(1 / 6, np.float32))
+        kind = schema.BuiltinOptions.MulOptions
+        return self._operator(_Builtin.MUL, [source, share], shape, schema.MulOptionsT(), kind)
+
+    def _unfused(self, act: Activation, source: int, shape: tuple[int, ...]) -> int:
+        return source if act in _FUSED else self._activation(act, source, shape)
+
+    def _activation(self, act: Activation, source: int, shape: tuple[int, ...]) -> int:
+        """By itself.
+
+        Raises:
+            InputError: one that is only known after a convolution.
+        """
+        match act:
+            case "h_swish":
+                return self._operator(_Builtin.HARD_SWISH, [source], shape, None)
+            case "sigmoid":
+                return self._operator(_Builtin.LOGISTIC, [source], shape, None)
+            case "swish":
+                share = self._operator(_Builtin.LOGISTIC, [source], shape, None)
+                kind = schema.BuiltinOptions.MulOptions
+                return self._operator(_Builtin.MUL, [source, share], shape, schema.MulOptionsT(), kind)
+            case "relu" | "relu6":
+                return self._operator(getattr(_Builtin, act.upper()), [source], shape, None)
+            case _:
+                raise InputError(f"the activation {act!r} is written only as part of a convolution")
+
+    def _pad(self, source: int, pixels: int, value: float | None = None) -> int:
+        """With zeros, or with a value."""
         batch, height, width, channels = self.tensors[source].shape
         amounts = np.array([[0, 0], [pixels, pixels], [pixels, pixels], [0, 0]], np.int32)
         shape = (batch, height + 2 * pixels, width + 2 * pixels, channels)
-        options = schema.PadOptionsT()
-        return self._operator(
-            _Builtin.PAD, [source, self._constant(amounts)], shape, options, schema.BuiltinOptions.PadOptions
-        )
+        inputs, kinds = [source, self._constant(amounts)], schema.BuiltinOptions
+        if value is None:
+            return self._operator(_Builtin.PAD, inputs, shape, schema.PadOptionsT(), kinds.PadOptions)
+        inputs.append(self._constant(np.array(value, np.float32)))
+        return self._operator(_Builtin.PADV2, inputs, shape, schema.PadV2OptionsT(), kinds.PadV2Options)
 
 
 def _operator_code(code: int) -> Any:

@@ -9,7 +9,7 @@ branches that start at zero.
 import torch
 from torch import nn
 
-from proxyless.nn.blocks import MBConv
+from proxyless.nn.blocks import Block
 from proxyless.nn.mixed import MixedLayer
 
 _EXTRA_SCALE = 0.1
@@ -23,7 +23,7 @@ def align_candidates(layer: MixedLayer) -> None:
     The last normalisation of residual branches starts at zero, so that a layer starts as the identity
     (Goyal et al., "Accurate, large minibatch SGD", 2017, section 5.1).
     """
-    blocks = [block for block in layer.candidates.values() if isinstance(block, MBConv)]
+    blocks = [block for block in layer.candidates.values() if isinstance(block, Block)]
     if not blocks:  # a limit on memory may leave the skip alone
         return
     smallest = min(blocks, key=lambda block: sum(p.numel() for p in block.parameters()))
@@ -31,13 +31,12 @@ def align_candidates(layer: MixedLayer) -> None:
         if block is not smallest:
             _copy(smallest, block)
         if block.residual:
-            nn.init.zeros_(_weight(block, "project_norm"))
+            nn.init.zeros_(_last_norm(block).weight)
 
 
-def _weight(block: MBConv, name: str) -> torch.Tensor:
-    weight = block.branch.get_submodule(name).weight
-    assert isinstance(weight, torch.Tensor)
-    return weight
+def _last_norm(block: Block) -> nn.BatchNorm2d:
+    *_, last = (part for part in block.branch.children() if isinstance(part, nn.BatchNorm2d))
+    return last
 
 
 def common_part(weight: torch.Tensor, other: torch.Tensor) -> tuple[slice, ...]:
@@ -47,15 +46,23 @@ def common_part(weight: torch.Tensor, other: torch.Tensor) -> tuple[slice, ...]:
     return tuple(slice(rim, rim + common) for rim, (_, common) in zip(rims, sizes, strict=True))
 
 
-def _copy(source: MBConv, target: MBConv) -> None:
-    """As much of the source as the target has room for."""
-    kernel, wide = (_weight(block, "depthwise") for block in (source, target))
-    channels = min(len(kernel), len(wide))
-    wide[:channels] = 0
-    wide[common_part(wide, kernel)] = kernel[common_part(kernel, wide)]
-    thin, project = (_weight(block, "project") for block in (source, target))
-    project[common_part(project, thin)] = thin[common_part(thin, project)]
-    project[:, channels:] *= _EXTRA_SCALE
-    if all("expand" in dict(block.branch.named_children()) for block in (source, target)):
-        few, expand = (_weight(block, "expand") for block in (source, target))
-        expand[common_part(expand, few)] = few[common_part(few, expand)]
+def _copy(source: Block, target: Block) -> None:
+    """As much of the source as the target has room for; what it has beyond, rims of kernels too, starts at zero or
+    small, so that both start alike."""
+    theirs = dict(source.branch.named_children())
+    for name, conv in target.branch.named_children():
+        small = theirs.get(name)
+        if isinstance(conv, nn.Conv2d) and isinstance(small, nn.Conv2d):
+            _copy_weight(small.weight, conv.weight)
+
+
+def _copy_weight(small: torch.Tensor, large: torch.Tensor) -> None:
+    channels, inputs = min(len(small), len(large)), min(small.shape[1], large.shape[1])
+    large[:channels, :inputs] *= _rim(large)
+    large[common_part(large, small)] = small[common_part(small, large)]
+    large[:, inputs:] *= _EXTRA_SCALE
+
+
+def _rim(weight: torch.Tensor) -> float:
+    """What remains of the rim of a kernel."""
+    return 0.0 if weight.shape[-1] > 1 else 1.0

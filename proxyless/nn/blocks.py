@@ -1,21 +1,40 @@
-"""Torch modules for layer specs. Activations are (N, C, H, W); a new layer kind is one line in `_BUILDERS`."""
+"""Torch modules of layers, made from their primitives. Activations are (N, C, H, W)."""
 
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, max_pool2d
 
-from proxyless.nn.depthwise import DepthwiseConv
-from proxyless.space.spec import LayerSpec
+from proxyless.nn.depthwise import CASES, DepthwiseConv
+from proxyless.ops import (
+    Act,
+    Activation,
+    Add,
+    Conv,
+    Flatten,
+    GlobalPool,
+    LayerSpec,
+    Linear,
+    Mul,
+    Node,
+    Pool,
+    Shuffle,
+    lower_layer,
+)
 
 Norm = Callable[[int], nn.Module]
 """Makes a normalisation layer for a number of channels."""
 
-_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu6": lambda: nn.ReLU6(inplace=True),
-    "relu": lambda: nn.ReLU(inplace=True),
-    "h_swish": lambda: nn.Hardswish(inplace=True),
-    "none": nn.Identity,
+_ACTIVATIONS: dict[Activation, Callable[[bool], nn.Module]] = {
+    "relu6": nn.ReLU6,
+    "relu": nn.ReLU,
+    "h_swish": nn.Hardswish,
+    "swish": nn.SiLU,
+    "h_sigmoid": nn.Hardsigmoid,
+    "sigmoid": lambda inplace: nn.Sigmoid(),
 }
 
 
@@ -33,90 +52,137 @@ def batch_norm(channels: int) -> nn.Module:
     return nn.BatchNorm2d(channels, track_running_stats=False)
 
 
-def _conv(in_c: int, out_c: int, kernel: int = 1, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(in_c, out_c, kernel, stride, kernel // 2, bias=False)
-
-
-class ConvBlock(nn.Sequential):
-    """Convolution, normalisation, activation."""
-
-    def __init__(self, spec: LayerSpec, norm: Norm) -> None:
-        conv = _conv(spec.in_shape[2], spec.out_shape[2], spec.kernel, spec.stride)
-        super().__init__(OrderedDict(conv=conv, norm=norm(spec.out_shape[2]), act=_ACTIVATIONS[spec.act]()))
-
-
-class Branch(nn.Sequential):
-    """A sequence that can be compiled as one: the compiler passes over the code of `nn.Sequential` itself."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        for part in self:
-            x = part(x)
-        return x
-
-
-class MBConv(nn.Module):
-    """Inverted bottleneck (Sandler et al., CVPR 2018): expand 1x1, depthwise KxK, project 1x1.
-
-    There is no expansion convolution when `spec.expand` is 1.
-    """
+class Block(nn.Module):
+    """One layer. branch: all of it but the sum with its input, where `residual` says that there is one."""
 
     def __init__(self, spec: LayerSpec, norm: Norm) -> None:
         super().__init__()
-        in_c, mid_c, out_c = spec.in_shape[2], spec.mid_channels, spec.out_shape[2]
-        parts: OrderedDict[str, nn.Module] = OrderedDict()
-        if spec.expand > 1:
-            parts["expand"] = _conv(in_c, mid_c)
-            parts["expand_norm"] = norm(mid_c)
-            parts["expand_act"] = _ACTIVATIONS[spec.act]()
-        parts["depthwise"] = DepthwiseConv(mid_c, spec.kernel, spec.stride)
-        parts["depthwise_norm"] = norm(mid_c)
-        parts["depthwise_act"] = _ACTIVATIONS[spec.act]()
-        parts["project"] = _conv(mid_c, out_c)
-        parts["project_norm"] = norm(out_c)
-        self.branch = Branch(parts)
+        nodes = lower_layer(spec).nodes
         self.residual = spec.residual
+        if self.residual:
+            *nodes, last = nodes  # type: ignore[assignment]
+            assert isinstance(last, Add) and last == Add(len(nodes), 0)
+        self.branch = Branch(nodes, norm)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.branch(x)
         return x + out if self.residual else out
 
 
-class Classifier(nn.Module):
-    """Global average pooling and a linear layer: (N, C, H, W) to logits (N, classes)."""
+class _Step(NamedTuple):
+    """parts: names of modules, one after another; computes: or a function, from the tensors with the numbers `sources`.
+    unused: tensors that nothing needs afterwards."""
 
-    def __init__(self, spec: LayerSpec, norm: Norm) -> None:
+    parts: tuple[str, ...]
+    computes: Callable[..., Tensor] | None
+    sources: tuple[int, ...]
+    unused: tuple[int, ...]
+
+
+class Branch(nn.Module):
+    """Nodes one after another. A convolution `x` has its weights in `x`, its BatchNorm in `x_norm`."""
+
+    def __init__(self, nodes: Sequence[Node], norm: Norm) -> None:
         super().__init__()
-        self.linear = nn.Linear(spec.in_shape[2], spec.out_shape[2])
+        last_use = {source: number for number, node in enumerate(nodes) for source in node.sources}
+        self._steps = []
+        for number, node in enumerate(nodes):
+            parts: list[tuple[str, nn.Module]] = []
+            if isinstance(node, Conv | Linear):
+                parts, computes = _parts(node, norm), None
+            else:
+                computes = _without_weights(node)
+            for name, part in parts:
+                self.add_module(name, part)
+            unused = tuple(tensor for tensor in node.sources if last_use[tensor] == number)
+            self._steps.append(_Step(tuple(name for name, _ in parts), computes, node.sources, unused))
 
     def forward(self, x: Tensor) -> Tensor:
-        # Kept dimensions let a channels-last runtime pool without transposing first.
-        logits: Tensor = self.linear(x.mean((2, 3), keepdim=True).flatten(1))
-        return logits
+        tensors: list[Tensor | None] = [x]
+        for step in self._steps:
+            made = self._computed(step, [tensors[source] for source in step.sources])
+            for tensor in step.unused:
+                tensors[tensor] = None
+            tensors.append(made)
+        out = tensors[-1]
+        assert out is not None
+        return out
+
+    def _computed(self, step: _Step, inputs: list[Tensor | None]) -> Tensor:
+        if step.computes:
+            return step.computes(*inputs)
+        x = inputs[0]
+        for name in step.parts:
+            x = getattr(self, name)(x)
+        assert x is not None
+        return x
 
 
-_BUILDERS: dict[str, Callable[[LayerSpec, Norm], nn.Module]] = {
-    "conv": ConvBlock,
-    "mbconv": MBConv,
-    "classifier": Classifier,
-}
+def _parts(node: Conv | Linear, norm: Norm) -> list[tuple[str, nn.Module]]:
+    """The modules of a node by name, in order. The activation is in place: what it acts on was made for it."""
+    if isinstance(node, Linear):
+        parts: list[tuple[str, nn.Module]] = [(node.name, nn.Linear(node.in_channels, node.out_channels))]
+    else:
+        parts = [(node.name, _convolution(node))]
+        parts += [(f"{node.name}_norm", norm(node.out_channels))] if node.norm else []
+    return parts if node.act == "none" else [*parts, (f"{node.name}_act", _ACTIVATIONS[node.act](True))]
 
 
-def build_layer(spec: LayerSpec, norm: Norm = running_norm) -> nn.Module:
+def _without_weights(node: Act | GlobalPool | Flatten | Pool | Shuffle | Add | Mul) -> Callable[..., Tensor]:
+    match node:
+        case Act():
+            return _ACTIVATIONS[node.act](False)
+        case GlobalPool():
+            # Kept dimensions let a channels-last runtime pool without transposing first.
+            return partial(torch.mean, dim=(2, 3), keepdim=True)
+        case Flatten():
+            return partial(torch.flatten, start_dim=1)
+        case Pool():
+            return partial(_pool, node)
+        case Shuffle():
+            return partial(_shuffle, node.groups)
+        case Add():
+            return torch.add
+        case Mul():
+            return torch.mul
+
+
+def _convolution(node: Conv) -> nn.Conv2d:
+    if node.depthwise and (node.kernel, node.stride) in CASES and node.norm:
+        return DepthwiseConv(node.in_channels, node.kernel, node.stride)
+    padding = node.kernel // 2
+    return nn.Conv2d(
+        node.in_channels, node.out_channels, node.kernel, node.stride, padding, groups=node.groups, bias=not node.norm
+    )
+
+
+def _pool(node: Pool, x: Tensor) -> Tensor:
+    if node.kind == "max":
+        return max_pool2d(x, node.kernel, node.stride, node.padding)
+    return avg_pool2d(x, node.kernel, node.stride, node.padding, count_include_pad=False)
+
+
+def _shuffle(groups: int, x: Tensor) -> Tensor:
+    """As one choice of channels: what turns and folds would fix the batch of exported files."""
+    order = torch.arange(x.shape[1], device=x.device).reshape(groups, -1).t().flatten()
+    return x.index_select(1, order)
+
+
+def build_layer(spec: LayerSpec, norm: Norm = running_norm) -> Block:
     """The module that computes `spec`.
 
     Raises:
-        NotImplementedError: a layer kind that only published tables know (squeeze-and-excite, avgpool).
+        InputError: no such operator, or shapes that it cannot have.
     """
-    if spec.op not in _BUILDERS or spec.se:
-        raise NotImplementedError(f"no torch module for the layer {spec}")
-    return _BUILDERS[spec.op](spec, norm)
+    return Block(spec, norm)
 
 
 def initialise(module: nn.Module) -> None:
-    """He initialisation for convolutions, small normal for the classifier (both as MobileNetV2)."""
+    """He initialisation for convolutions, small normal for linear layers (both as MobileNetV2)."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, mode="fan_out")
         elif isinstance(part, nn.Linear):
             nn.init.normal_(part.weight, std=0.01)
+        if isinstance(part, nn.Conv2d | nn.Linear) and part.bias is not None:
             nn.init.zeros_(part.bias)

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from proxyless.nn.blocks import MBConv
+from proxyless.nn.blocks import Block
 
 _VARIANTS = 4
 """Of a block's code: with gradients (a step), without (gates of others, an evaluation), for a last smaller batch."""
@@ -15,7 +15,7 @@ def compile_blocks(network: nn.Module, backend: str = "inductor") -> None:
     Which blocks a path has is decided outside of what is compiled, so that a new path compiles nothing once its
     blocks are. Blocks of equal shapes share what was compiled.
     """
-    branches = [block.branch for block in network.modules() if isinstance(block, MBConv)]
+    branches = [block.branch for block in network.modules() if isinstance(block, Block)]
     _allow(_VARIANTS * len(branches))
     for branch in branches:
         branch.compile(dynamic=False, backend=backend)

@@ -6,6 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+CASES = frozenset((kernel, stride) for kernel in (3, 5, 7) for stride in (1, 2))
+"""Kernels and strides that our own kernels compute."""
+
 Kernels = Literal["torch", "triton"]
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from proxyless.nn.blocks import MBConv, batch_norm, build_layer
+from proxyless.nn.blocks import Block, batch_norm, build_layer
 from proxyless.space.space import Layer
 
 
@@ -53,7 +53,7 @@ class MixedLayer(nn.Module):
     def branch(self, index: int, x: Tensor) -> Tensor:
         """What operation `index` adds to the identity, or its whole output where there is no identity."""
         block = self.candidates[str(index)]
-        assert isinstance(block, MBConv)
+        assert isinstance(block, Block)
         out: Tensor = block.branch(x)
         return out
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 from torch import nn
 
 from proxyless.nn.blocks import build_layer, initialise
-from proxyless.space.spec import LayerSpec
+from proxyless.ops import LayerSpec
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from proxyless.errors import one_line
-from proxyless.nn.blocks import MBConv
+from proxyless.nn.blocks import Block
 
 Capture = Callable[[nn.Module, tuple[Tensor, ...]], object]
 """Makes a module's `forward` replay what it computes on a sample; torch.cuda.make_graphed_callables."""
@@ -32,7 +32,7 @@ def replay_blocks(network: nn.Module, capture: Capture | None = None) -> None:
     memory must. For one process: what processes exchange is not captured.
     """
     for block in network.modules():
-        if isinstance(block, MBConv):
+        if isinstance(block, Block):
             branch = block.branch
             branch.forward = _Replayed(branch, capture or _capture)  # type: ignore[method-assign]
 

@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from proxyless.addresses import LOCAL, Address
 from proxyless.errors import InputError
 from proxyless.files import read_model, write_json
-from proxyless.space.cost import Cost, network_cost
+from proxyless.ops import LayerSpec
+from proxyless.ops.cost import Cost, network_cost
+from proxyless.space.op import Op
 from proxyless.space.registry import build_space
 from proxyless.space.space import Space
-from proxyless.space.spec import LayerSpec, Op
 
 Milliseconds = Annotated[float, Field(gt=0, le=1e9)]
 Names = Annotated[list[str], Field(max_length=10_000)]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from proxyless.errors import InputError
-from proxyless.space.cost import Cost, layer_cost, network_cost
+from proxyless.ops.cost import Cost, layer_cost, network_cost
 from proxyless.space.latency import LayerCosts
 from proxyless.space.space import Space
 

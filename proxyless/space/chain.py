@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxyless.errors import InputError, shown
-from proxyless.space.cost import divisible, layer_cost, network_cost
+from proxyless.ops import LayerSpec, Shape
+from proxyless.ops.cost import divisible, layer_cost, network_cost
+from proxyless.space.op import SKIP, Op
 from proxyless.space.space import Layer, Space
-from proxyless.space.spec import SKIP, LayerSpec, Op, Shape
 
 KERNELS = (3, 5, 7)
 EXPANDS = (3, 6)

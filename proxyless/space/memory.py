@@ -1,32 +1,16 @@
-"""Peak memory of activations while a network runs, and the part of a space that keeps within a limit.
+"""The part of a space that keeps the peak memory of its activations within a limit.
 
-A runtime that reuses buffers needs, at its worst moment, what the operator that is running reads and writes,
-and the input of the block where a shortcut still waits for it (Lin et al., "MCUNet", NeurIPS 2020). Weights
-are not counted, activations act in place. The peak of a network is the largest peak of its layers: a network
-keeps a limit exactly when every one of its operations does.
+The peak of a network is the largest peak of its layers: a network keeps a limit exactly when every one of its
+operations does.
 """
 
 from dataclasses import replace
-from math import prod
 
 from proxyless.errors import InputError
+from proxyless.ops import LayerSpec, peak_values
 from proxyless.space.space import Layer, Space
-from proxyless.space.spec import LayerSpec
 
 _FLOAT32_BYTES = 4
-
-
-def peak_values(spec: LayerSpec) -> int:
-    """Activation values that are alive at once while the layer computes one image."""
-    inputs, outputs = prod(spec.in_shape), prod(spec.out_shape)
-    if spec.op != "mbconv":
-        return inputs + outputs
-    waiting = inputs if spec.residual else 0
-    wide_in = spec.in_shape[0] * spec.in_shape[1] * spec.mid_channels
-    wide_out = spec.out_shape[0] * spec.out_shape[1] * spec.mid_channels
-    if spec.expand == 1:  # the depthwise convolution reads the block's input itself
-        return max(inputs + wide_out, waiting + wide_out + outputs)
-    return max(inputs + wide_in, waiting + wide_in + wide_out, waiting + wide_out + outputs)
 
 
 def peak_bytes(layers: list[LayerSpec]) -> int:

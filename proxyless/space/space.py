@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import Any
 
 from proxyless.errors import InputError
-from proxyless.space.spec import SKIP, Activation, LayerSpec, Op, Shape
+from proxyless.ops import Activation, LayerSpec, Shape
+from proxyless.space.op import SKIP, Op
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,9 @@ class Space:
     def fingerprint(self) -> str:
         """Changes when any network of the space would change; equal for equal spaces."""
         parts = {
-            "before": [asdict(spec) for spec in self.before],
+            "before": [_plain(spec) for spec in self.before],
             "layers": [asdict(layer) for layer in self.layers],
-            "after": [asdict(spec) for spec in self.after],
+            "after": [_plain(spec) for spec in self.after],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -118,3 +119,10 @@ class Space:
     def random_ops(self, rng: random.Random) -> tuple[Op, ...]:
         """Uniformly random operations."""
         return tuple(rng.choice(layer.ops) for layer in self.layers)
+
+
+def _plain(spec: LayerSpec) -> dict[str, Any]:
+    """Its fields; those that most layers do not use only where they are used, and `se` as older files have it."""
+    fields = asdict(spec)
+    groups = {"groups": spec.groups} if fields.pop("groups") > 1 else {}
+    return {**fields, "se": spec.se or False, **groups}

@@ -18,9 +18,9 @@ from latency.devices import Job, LocalDevice
 from latency.runtimes import RUNTIMES, Runtime
 from latency.timing import time_files
 from latency.writers.graph import Array, Graph, lower, random_weights
+from proxyless.ops import Activation
 from proxyless.space import LayerSpec
-from proxyless.space.spec import Activation
-from tests.helpers import MIXED_OPS, architecture, deployable, folded_weights, random_images
+from tests.helpers import EVERY_OPERATOR, MIXED_OPS, architecture, deployable, folded_weights, random_images
 
 _ALL = [
     pytest.param(
@@ -67,6 +67,13 @@ def test_every_activation_is_what_torch_computes(runtime: Runtime, act: Activati
     ]
     network = deployable(layers)
     path = _write(runtime, lower(layers, folded_weights(network)), tmp_path)
+    _check_results(runtime, path, network, random_images(1, 16))
+
+
+@pytest.mark.parametrize("runtime", _ALL)
+def test_every_operator_is_what_torch_computes(runtime: Runtime, tmp_path: Path) -> None:
+    network = deployable(EVERY_OPERATOR)
+    path = _write(runtime, lower(EVERY_OPERATOR, folded_weights(network)), tmp_path)
     _check_results(runtime, path, network, random_images(1, 16))
 
 

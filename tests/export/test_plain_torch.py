@@ -14,7 +14,7 @@ from export.receiver.model import read_safetensors
 from export.receiver.write import write_model
 from proxyless.nn import build_network, save_weights
 from proxyless.space import Architecture, Op, Space, mobile, tiny
-from tests.helpers import MIXED_OPS, architecture, randomise
+from tests.helpers import EVERY_OPERATOR, MIXED_OPS, architecture, deployable, randomise
 
 _ALONE = """
 import importlib.util, json, sys
@@ -58,6 +58,18 @@ def _trained(found: Architecture, seed: int) -> nn.Module:
     return network.eval()
 
 
+def test_every_operator_is_there(tmp_path: Path) -> None:
+    network, images = deployable(EVERY_OPERATOR), torch.randn(2, 3, 16, 16, dtype=torch.double)
+    save_weights(tmp_path / "weights.safetensors", network)
+    write_model(tmp_path, EVERY_OPERATOR)
+    torch.save(images, tmp_path / "images.pt")
+    subprocess.run([sys.executable, "-I", "-c", _ALONE, str(tmp_path)], check=True)
+    with torch.no_grad():
+        expected = network.double()(images)
+    found = torch.load(tmp_path / "logits.pt", weights_only=True)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+
+
 def test_its_logits_are_the_same_without_this_package(tmp_path: Path) -> None:
     expected = []
     for index, found in enumerate(_NETWORKS):
@@ -65,7 +77,7 @@ def test_its_logits_are_the_same_without_this_package(tmp_path: Path) -> None:
         network = _trained(found, index)
         save_weights(folder / "weights.safetensors", network)
         network.double()  # in which rounding, which depends on the number of threads, is far below any difference
-        write_model(folder, found)
+        write_model(folder, found.layers)
         images = torch.randn(2, 3, found.space.resolution, found.space.resolution, dtype=torch.double)
         torch.save(images, folder / "images.pt")
         with torch.no_grad():
@@ -79,9 +91,9 @@ def test_its_logits_are_the_same_without_this_package(tmp_path: Path) -> None:
 
 def test_the_file_shows_the_network(tmp_path: Path) -> None:
     found = architecture(MIXED_OPS)
-    write_model(tmp_path, found)
+    write_model(tmp_path, found.layers)
     source = (tmp_path / "model.py").read_text()
-    assert source.count("    ('mbconv', {") == 1 + sum(op != Op.parse("skip") for op in found.ops)
+    assert source.count("'name': 'depthwise'") == 1 + sum(op != Op.parse("skip") for op in found.ops)
     assert "'kernel': 7" in source
 
 

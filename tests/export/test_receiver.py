@@ -45,7 +45,7 @@ def test_a_program_for_the_receiver_imports_nothing_else_and_is_python_3_8(
     name: str, allowed: set[str], tmp_path: Path
 ) -> None:
     write_classify(tmp_path, list(FORMATS.values()))
-    write_model(tmp_path, architecture(MIXED_OPS))
+    write_model(tmp_path, architecture(MIXED_OPS).layers)
     tree = ast.parse((tmp_path / name).read_text(), feature_version=(3, 8))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
@@ -151,7 +151,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, torch.nn.Mod
 def _undecided(found: Architecture) -> torch.nn.Module:
     """A network that sees no class in the average image, so that what it sees depends on the image."""
     network = deployable(found.layers)
-    linear = network.get_submodule(f"{len(found.layers) - 1}.linear")
+    linear = network.get_submodule(f"{len(found.layers) - 1}.branch.linear")
     assert isinstance(linear, torch.nn.Linear)
     with torch.no_grad():
         linear.bias.sub_(network(torch.from_numpy(random_images(64, 32, seed=9))).mean(0))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from proxyless.nn import Choice, MixedLayer, SharedWeights
-from proxyless.nn.blocks import MBConv
+from proxyless.nn.blocks import Block
 from proxyless.progress import Silent
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
@@ -30,7 +30,7 @@ def _layer(*ops: str) -> MixedLayer:
 def _masked(layer: MixedLayer, op: str, x: Tensor) -> Tensor:
     """The largest candidate, its kernel zero around the centre, and no channels beyond those of `op` that count."""
     block = layer.candidates[str(_LARGEST)]
-    assert isinstance(block, MBConv)
+    assert isinstance(block, Block)
     kernel, channels = Op.parse(op).kernel, 8 * Op.parse(op).expand
     rim = (7 - kernel) // 2
     centre = torch.zeros(7, 7, dtype=torch.double)

@@ -4,7 +4,7 @@ from torch.nn.functional import cross_entropy
 
 from proxyless.nn import MixedLayer, SuperNet, plain_choices
 from proxyless.nn.align import align_candidates
-from proxyless.nn.blocks import MBConv
+from proxyless.nn.blocks import Block
 from proxyless.optim import make_sgd
 from proxyless.space import Layer, Op, tiny
 
@@ -47,7 +47,7 @@ def test_candidates_of_any_sizes_start_alike_as_far_as_they_can(ops: str) -> Non
     torch.manual_seed(0)
     layer = MixedLayer(Layer((8, 8, 16), (8, 8, 24), 1, tuple(map(Op.parse, ops.split()))))
     align_candidates(layer)
-    blocks = [block for block in layer.candidates.values() if isinstance(block, MBConv)]
+    blocks = [block for block in layer.candidates.values() if isinstance(block, Block)]
     weights = [dict(block.branch.named_parameters())["depthwise.weight"] for block in blocks]
     centres = [w[:16, 0, w.shape[2] // 2, w.shape[2] // 2] for w in weights]
     assert all(torch.equal(centre, centres[0]) for centre in centres)

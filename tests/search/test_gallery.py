@@ -249,7 +249,7 @@ def test_recalibrated_statistics_are_the_means_and_variances_of_the_images() -> 
     plain = inherit(supernet, _SPACE, [0] * len(_SPACE.layers))
     batches = [(torch.randn(16, 3, 16, 16) + shift, torch.zeros(16)) for shift in range(3)]
     recalibrate(plain, iter(batches))
-    conv, norm = plain[0].conv, plain[0].norm
+    conv, norm = (plain.get_submodule(f"0.branch.{name}") for name in ("conv", "conv_norm"))
     assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
     with torch.no_grad():
         outputs = [conv(images) for images, _ in batches]

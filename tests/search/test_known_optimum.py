@@ -13,7 +13,7 @@ import torch
 
 from proxyless.data import ImageData, Split, make_data
 from proxyless.nn import MixedLayer, SuperNet
-from proxyless.nn.blocks import ConvBlock, MBConv
+from proxyless.nn.blocks import Block
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
@@ -66,11 +66,11 @@ def _data() -> ImageData:
 def _plant(net: SuperNet) -> None:
     """Channel 0 carries the class, channel 1 collects it; the head reads channel 1."""
     stem, first = net.before
-    assert isinstance(stem, ConvBlock) and isinstance(first, MBConv)
-    stem_conv = stem.get_parameter("conv.weight")
+    assert isinstance(stem, Block) and isinstance(first, Block)
+    stem_conv = stem.get_parameter("branch.conv.weight")
     stem_conv.zero_()
     stem_conv[0, 0, 1, 1] = stem_conv[1, 1, 1, 1] = 1
-    stem.get_parameter("norm.bias").fill_(3)  # the middle of the rectifier's linear range
+    stem.get_parameter("branch.conv_norm.bias").fill_(3)  # the middle of the rectifier's linear range
     first.get_parameter("branch.project_norm.weight").zero_()
     for layer, mixed, gain in zip(_SPACE.layers, net.layers, _GAINS, strict=True):
         assert isinstance(mixed, MixedLayer)
@@ -78,11 +78,11 @@ def _plant(net: SuperNet) -> None:
             if not op.is_skip:
                 _plant_block(mixed.candidates[str(index)], gain if op.kernel == 7 else 0.0)
     mix, classifier = net.after
-    mix_conv = mix.get_parameter("conv.weight")
+    mix_conv = mix.get_parameter("branch.conv.weight")
     mix_conv.zero_()
     mix_conv[0, 1] = 1
-    mix.get_parameter("norm.bias").fill_(3)
-    linear, bias = classifier.get_parameter("linear.weight"), classifier.get_parameter("linear.bias")
+    mix.get_parameter("branch.conv_norm.bias").fill_(3)
+    linear, bias = classifier.get_parameter("branch.linear.weight"), classifier.get_parameter("branch.linear.bias")
     linear.zero_()
     linear[0, 0], linear[1, 0] = -1, 1
     bias[0], bias[1] = 3, -3

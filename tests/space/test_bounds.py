@@ -7,8 +7,9 @@ from math import prod
 
 import pytest
 
-from latency.writers.graph import Add, lower, random_weights
+from latency.writers.graph import lower, random_weights
 from proxyless.errors import InputError
+from proxyless.ops import Add
 from proxyless.space import Architecture, LayerSpec, Space, mobile, tiny
 from proxyless.space.bounds import macs_bound, params_bound
 from proxyless.space.memory import peak_bytes, within_memory
@@ -58,8 +59,7 @@ def test_memory_that_no_network_keeps_within() -> None:
 def _liveness_bytes(layers: list[LayerSpec]) -> int:
     """The peak by counting, node by node, the tensors that were written and are still to be read."""
     graph = lower(layers, random_weights())
-    last_read = {number: number for number in range(len(graph.nodes))}
-    last_read |= {node.other: index for index, node in enumerate(graph.nodes) if isinstance(node, Add)}
+    last_read = {source: index for index, node in enumerate(graph.nodes) for source in node.sources}
     peaks = []
     for index, node in enumerate(graph.nodes):
         alive = [number for number in range(index + 1) if last_read[number] >= index]

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from math import exp
 
 from latency.table import LatencyTable
+from proxyless.ops.cost import Cost
 from proxyless.report.content import Answer, LayerRow
 from proxyless.search.result import SearchResult
 from proxyless.space import Architecture, Layer, LayerSpec, Op, layer_cost
-from proxyless.space.cost import Cost
 from proxyless.space.memory import peak_bytes
 
 

@@ -1,0 +1,32 @@
+"""Operators: what a layer computes, as primitives that everything else follows from (no torch)."""
+
+from proxyless.ops.cost import Cost, divisible, layer_cost, network_cost
+from proxyless.ops.lowered import Lowered
+from proxyless.ops.memory import peak_values
+from proxyless.ops.primitives import Act, Add, Conv, Flatten, GlobalPool, Linear, Mul, Node, Pool, Shuffle
+from proxyless.ops.registry import OPERATORS, lower_layer
+from proxyless.ops.spec import Activation, LayerSpec, Shape
+
+__all__ = [
+    "OPERATORS",
+    "Act",
+    "Activation",
+    "Add",
+    "Conv",
+    "Cost",
+    "Flatten",
+    "GlobalPool",
+    "LayerSpec",
+    "Linear",
+    "Lowered",
+    "Mul",
+    "Node",
+    "Pool",
+    "Shape",
+    "Shuffle",
+    "divisible",
+    "layer_cost",
+    "lower_layer",
+    "network_cost",
+    "peak_values",
+]

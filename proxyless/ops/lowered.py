@@ -1,0 +1,99 @@
+"""A layer as primitives, and how operators write them down."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from proxyless.errors import InputError
+from proxyless.ops.primitives import Act, Add, Conv, Flatten, GlobalPool, Linear, Mul, Node, Pool, Shuffle
+from proxyless.ops.spec import Activation, Shape
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """nodes: in the order of computation. shapes: of all tensors, (H, W, C) or (C,); the last one is the output."""
+
+    nodes: tuple[Node, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+
+@dataclass
+class Chain:
+    """Collects the nodes of a layer. Every method returns the number of the tensor that it made.
+
+    Raises:
+        InputError: shapes that do not fit each other.
+    """
+
+    in_shape: Shape
+    nodes: list[Node] = field(default_factory=list)
+    shapes: list[tuple[int, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shapes = [self.in_shape]
+
+    def conv(
+        self,
+        name: str,
+        source: int,
+        channels: int,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        act: Activation = "none",
+        norm: bool = True,
+    ) -> int:
+        """A convolution to so many channels."""
+        height, width, inputs = self.shapes[source]
+        if inputs % groups or channels % groups or kernel % 2 == 0:
+            raise InputError(
+                f"there is no convolution of {inputs} to {channels} channels in {groups} groups with kernel {kernel}"
+            )
+        node = Conv(name, source, inputs, channels, kernel, stride, groups, act, norm)
+        return self._add(node, (-(-height // stride), -(-width // stride), channels))
+
+    def linear(self, name: str, source: int, channels: int, act: Activation = "none") -> int:
+        """A linear layer on (C,)."""
+        return self._add(Linear(name, source, self.shapes[source][-1], channels, act), (channels,))
+
+    def act(self, source: int, act: Activation) -> int:
+        return source if act == "none" else self._add(Act(source, act), self.shapes[source])
+
+    def global_pool(self, source: int) -> int:
+        return self._add(GlobalPool(source), (1, 1, self.shapes[source][-1]))
+
+    def flatten(self, source: int) -> int:
+        return self._add(Flatten(source), self.shapes[source][-1:])
+
+    def pool(self, source: int, kind: Literal["mean", "max"], kernel: int, stride: int) -> int:
+        """A mean that moves by more than one has an even kernel: formats pad the others in different places."""
+        height, width, channels = self.shapes[source]
+        node = Pool(source, kind, kernel, stride)
+        sides = [(side + 2 * node.padding - kernel) // stride + 1 for side in (height, width)]
+        if min(sides) < 1 or (kind == "mean" and stride > 1 and kernel % 2):
+            raise InputError(f"there is no {kind} over {kernel}x{kernel} with stride {stride} of {height}x{width}")
+        return self._add(node, (*sides, channels))
+
+    def shuffle(self, source: int, groups: int) -> int:
+        return source if groups == 1 else self._add(Shuffle(source, groups), self.shapes[source])
+
+    def add(self, source: int, other: int) -> int:
+        if self.shapes[source] != self.shapes[other]:
+            raise InputError(f"{self.shapes[source]} and {self.shapes[other]} cannot be added")
+        return self._add(Add(source, other), self.shapes[source])
+
+    def squeeze_excite(self, source: int, squeezed: int) -> int:
+        """Every channel times a number from 0 to 1 that all of them decide (Hu et al., CVPR 2018), with the activations
+        of MobileNetV3; the same tensor where `squeezed` is 0."""
+        if not squeezed:
+            return source
+        few = self.conv("squeeze", self.global_pool(source), squeezed, act="relu", norm=False)
+        share = self.conv("excite", few, self.shapes[source][-1], act="h_sigmoid", norm=False)
+        return self._add(Mul(source, share), self.shapes[source])
+
+    def finish(self) -> Lowered:
+        return Lowered(tuple(self.nodes), tuple(self.shapes))
+
+    def _add(self, node: Node, shape: tuple[int, ...]) -> int:
+        self.nodes.append(node)
+        self.shapes.append(shape)
+        return len(self.nodes)

@@ -1,0 +1,136 @@
+"""The few operations that every runtime has. A node reads tensors by number: 0 is the input, node i writes i + 1."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from proxyless.ops.spec import Activation
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A convolution, padded with kernel // 2 zeros on every side, and an activation.
+
+    name: of its weights. norm: BatchNorm follows, and there is no bias; it is folded in what is deployed.
+    """
+
+    name: str
+    source: int
+    in_channels: int
+    out_channels: int
+    kernel: int = 1
+    stride: int = 1
+    groups: int = 1
+    act: Activation = "none"
+    norm: bool = True
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        return (self.source,)
+
+    @property
+    def weights(self) -> int:
+        return self.in_channels // self.groups * self.out_channels * self.kernel**2
+
+    @property
+    def depthwise(self) -> bool:
+        """One filter per channel."""
+        return self.groups > 1 and self.groups == self.in_channels == self.out_channels
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A matrix and a bias on (C,), and an activation."""
+
+    name: str
+    source: int
+    in_channels: int
+    out_channels: int
+    act: Activation = "none"
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        return (self.source,)
+
+    @property
+    def weights(self) -> int:
+        return self.in_channels * self.out_channels
+
+
+@dataclass(frozen=True)
+class _OfOne:
+    source: int
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        return (self.source,)
+
+    @property
+    def weights(self) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class Act(_OfOne):
+    """An activation by itself."""
+
+    act: Activation
+
+
+@dataclass(frozen=True)
+class GlobalPool(_OfOne):
+    """The mean over height and width: (1, 1, C)."""
+
+
+@dataclass(frozen=True)
+class Flatten(_OfOne):
+    """(1, 1, C) to (C,)."""
+
+
+@dataclass(frozen=True)
+class Pool(_OfOne):
+    """Over a window; a mean does not count the padding."""
+
+    kind: Literal["mean", "max"]
+    kernel: int
+    stride: int
+
+    @property
+    def padding(self) -> int:
+        """On every side."""
+        return (self.kernel - 1) // 2
+
+
+@dataclass(frozen=True)
+class Shuffle(_OfOne):
+    """The channels of `groups` groups one after another: the first of each, the second of each, ..."""
+
+    groups: int
+
+
+@dataclass(frozen=True)
+class _OfTwo:
+    source: int
+    other: int
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        return (self.source, self.other)
+
+    @property
+    def weights(self) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class Add(_OfTwo):
+    """The sum of two tensors of one shape."""
+
+
+@dataclass(frozen=True)
+class Mul(_OfTwo):
+    """A tensor times one of (1, 1, C)."""
+
+
+Node = Conv | Linear | Act | GlobalPool | Flatten | Pool | Shuffle | Add | Mul
+IN_PLACE = (Act, Add, Mul)
+"""What may write where its first source was."""
