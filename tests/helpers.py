@@ -39,7 +39,9 @@ EVERY_OPERATOR = [
     LayerSpec("pool_mean", (4, 4, 32), (4, 4, 32), 3),
     LayerSpec("relu_conv", (4, 4, 32), (4, 4, 32), 3, act="relu"),
     LayerSpec("pool_max", (4, 4, 32), (2, 2, 32), 3, stride=2),
-    LayerSpec("wide_classifier", (2, 2, 32), (1, 1, 10), expand=2, act="h_swish"),
+    LayerSpec("mbconv_expanded", (2, 2, 32), (2, 2, 32), 3, 1, residual=True),
+    LayerSpec("mbconv_projected", (2, 2, 32), (2, 2, 24), 3, 2),
+    LayerSpec("wide_classifier", (2, 2, 24), (1, 1, 10), expand=2, act="h_swish"),
 ]
 """A network with every operator but other heads, every activation, with squeeze-and-excite, groups and a fraction."""
 
@@ -83,8 +85,9 @@ def folded_weights(network: nn.Module) -> Weights:
 def _folded(network: nn.Module) -> Iterator[tuple[Array, Array]]:
     modules = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d | nn.Linear)]
     for module, norm in zip(modules, [*modules[1:], None], strict=True):
-        if isinstance(module, nn.Linear | nn.Conv2d) and module.bias is not None:
-            yield module.weight.detach().numpy(), module.bias.detach().numpy()
+        if isinstance(module, nn.Linear | nn.Conv2d) and not isinstance(norm, nn.BatchNorm2d):
+            bias = torch.zeros(len(module.weight)) if module.bias is None else module.bias.detach()
+            yield module.weight.detach().numpy(), bias.numpy()
         elif isinstance(module, nn.Conv2d):
             assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None
             scale = norm.weight / (norm.running_var + norm.eps).sqrt()

@@ -88,9 +88,9 @@ OPERATIONS: dict[str, Any] = {
 
 
 def convolution(
-    in_channels: int, out_channels: int, kernel: int, stride: int, groups: int, norm: bool, **_: Any
+    in_channels: int, out_channels: int, kernel: int, stride: int, groups: int, bias: bool, **_: Any
 ) -> nn.Conv2d:
-    return nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=not norm)
+    return nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=bias)
 
 
 def pool(x: Tensor, kind: str, kernel: int, stride: int) -> Tensor:

@@ -43,5 +43,5 @@ def _network(graph: Graph) -> nn.Module:
 
 def _named(node: Node, index: int) -> Node:
     if isinstance(node, Conv):
-        return replace(node, name=f"n{index}", norm=False)
+        return replace(node, name=f"n{index}", norm=False, bias=True)
     return replace(node, name=f"n{index}") if isinstance(node, Linear) else node

@@ -148,11 +148,11 @@ def _without_weights(node: Act | GlobalPool | Flatten | Pool | Shuffle | Add | M
 
 
 def _convolution(node: Conv) -> nn.Conv2d:
-    if node.depthwise and (node.kernel, node.stride) in CASES and node.norm:
+    if node.depthwise and (node.kernel, node.stride) in CASES and not node.bias:
         return DepthwiseConv(node.in_channels, node.kernel, node.stride)
     padding = node.kernel // 2
     return nn.Conv2d(
-        node.in_channels, node.out_channels, node.kernel, node.stride, padding, groups=node.groups, bias=not node.norm
+        node.in_channels, node.out_channels, node.kernel, node.stride, padding, groups=node.groups, bias=node.bias
     )
 
 

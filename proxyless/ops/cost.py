@@ -47,7 +47,7 @@ def layer_cost(spec: LayerSpec) -> Cost:
 def _node_cost(node: Node, shape: tuple[int, ...]) -> Cost:
     if not isinstance(node, Conv | Linear):
         return Cost()
-    offsets = 2 if isinstance(node, Conv) and node.norm else 1
+    offsets = 2 * node.norm + node.bias if isinstance(node, Conv) else 1
     return Cost(node.weights + offsets * node.out_channels, node.weights * prod(shape[:-1]))
 
 

@@ -18,3 +18,9 @@ def lower_wide_classifier(spec: LayerSpec, chain: Chain) -> None:
     """Pooling, a wide linear layer with its activation after it, and the classifier (MobileNetV3)."""
     wide = chain.linear("wide", chain.flatten(chain.global_pool(0)), spec.mid_channels, spec.act)
     chain.linear("linear", wide, spec.out_shape[2])
+
+
+def lower_mixed_classifier(spec: LayerSpec, chain: Chain) -> None:
+    """The same with a wide 1x1 convolution without a bias or BatchNorm (Once-for-All's MobileNetV3)."""
+    wide = chain.conv("wide", chain.global_pool(0), spec.mid_channels, act=spec.act, norm=False)
+    chain.linear("linear", chain.flatten(wide), spec.out_shape[2])

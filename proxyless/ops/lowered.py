@@ -41,6 +41,7 @@ class Chain:
         groups: int = 1,
         act: Activation = "none",
         norm: bool = True,
+        bias: bool = False,
     ) -> int:
         """A convolution to so many channels."""
         height, width, inputs = self.shapes[source]
@@ -48,7 +49,7 @@ class Chain:
             raise InputError(
                 f"there is no convolution of {inputs} to {channels} channels in {groups} groups with kernel {kernel}"
             )
-        node = Conv(name, source, inputs, channels, kernel, stride, groups, act, norm)
+        node = Conv(name, source, inputs, channels, kernel, stride, groups, act, norm, bias)
         return self._add(node, (-(-height // stride), -(-width // stride), channels))
 
     def linear(self, name: str, source: int, channels: int, act: Activation = "none") -> int:
@@ -86,8 +87,8 @@ class Chain:
         of MobileNetV3; the same tensor where `squeezed` is 0."""
         if not squeezed:
             return source
-        few = self.conv("squeeze", self.global_pool(source), squeezed, act="relu", norm=False)
-        share = self.conv("excite", few, self.shapes[source][-1], act="h_sigmoid", norm=False)
+        few = self.conv("squeeze", self.global_pool(source), squeezed, act="relu", norm=False, bias=True)
+        share = self.conv("excite", few, self.shapes[source][-1], act="h_sigmoid", norm=False, bias=True)
         return self._add(Mul(source, share), self.shapes[source])
 
     def finish(self) -> Lowered:

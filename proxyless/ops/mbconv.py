@@ -10,8 +10,24 @@ from proxyless.ops.spec import LayerSpec
 
 def lower(spec: LayerSpec, chain: Chain) -> None:
     """There is no expansion convolution where the block is no wider than its input."""
+    _block(spec, chain, expands=spec.mid_channels != spec.in_shape[2])
+
+
+def lower_expanded(spec: LayerSpec, chain: Chain) -> None:
+    """With an expansion convolution at any width (FBNet)."""
+    _block(spec, chain, expands=True)
+
+
+def lower_projected(spec: LayerSpec, chain: Chain) -> None:
+    """The same, and a 1x1 convolution as its shortcut, so that channels may change (kuangliu's MobileNetV2)."""
+    _block(spec, chain, expands=True)
+    out = len(chain.nodes)
+    chain.add(chain.conv("shortcut", 0, spec.out_shape[2], stride=spec.stride), out)
+
+
+def _block(spec: LayerSpec, chain: Chain, expands: bool) -> None:
     mid, out = spec.mid_channels, 0
-    if mid != spec.in_shape[2]:
+    if expands:
         out = chain.conv("expand", out, mid, groups=spec.groups, act=spec.act)
         out = chain.shuffle(out, spec.groups)
     out = chain.conv("depthwise", out, mid, spec.kernel, spec.stride, groups=mid, act=spec.act)

@@ -10,7 +10,7 @@ from proxyless.ops.spec import Activation
 class Conv:
     """A convolution, padded with kernel // 2 zeros on every side, and an activation.
 
-    name: of its weights. norm: BatchNorm follows, and there is no bias; it is folded in what is deployed.
+    name: of its weights. norm: BatchNorm follows; it is folded in what is deployed. bias: where nothing follows.
     """
 
     name: str
@@ -22,6 +22,7 @@ class Conv:
     groups: int = 1
     act: Activation = "none"
     norm: bool = True
+    bias: bool = False
 
     @property
     def sources(self) -> tuple[int, ...]:

@@ -14,6 +14,8 @@ Operator = Callable[[LayerSpec, Chain], None]
 OPERATORS: dict[str, Operator] = {
     "conv": conv.lower,
     "mbconv": mbconv.lower,
+    "mbconv_expanded": mbconv.lower_expanded,
+    "mbconv_projected": mbconv.lower_projected,
     "fused_mbconv": fused_mbconv.lower,
     "depthwise_separable": depthwise_separable.lower,
     "avgpool": pooling.lower_global,
@@ -22,6 +24,7 @@ OPERATORS: dict[str, Operator] = {
     "linear": heads.lower_linear,
     "classifier": heads.lower_classifier,
     "wide_classifier": heads.lower_wide_classifier,
+    "mixed_classifier": heads.lower_mixed_classifier,
     "relu_conv": cell.lower_relu_conv,
 }
 
