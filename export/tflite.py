@@ -84,15 +84,27 @@ def load(path: Path) -> Model:
     (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
 
     def run(images: np.ndarray) -> np.ndarray:
-        if interpreter.get_input_details()[0]["shape"][0] != len(images):
-            interpreter.resize_tensor_input(source["index"], [len(images), *source["shape"][1:]])
-            interpreter.allocate_tensors()
+        if not _resize(interpreter, source, len(images)):
+            return np.concatenate([run(image[None]) for image in images])
         pixels = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
         interpreter.set_tensor(source["index"], _quantized(pixels, source))
         interpreter.invoke()
         return _dequantized(interpreter.get_tensor(target["index"]), target)
 
     return run
+
+
+def _resize(interpreter: Interpreter, source: dict[str, Any], batch: int) -> bool:
+    """Whether a file can be run on so many images at once: reshapes, as in a channel shuffle, may be for one."""
+    try:
+        if interpreter.get_input_details()[0]["shape"][0] != batch:
+            interpreter.resize_tensor_input(source["index"], [batch, *source["shape"][1:]])
+            interpreter.allocate_tensors()
+    except RuntimeError:
+        interpreter.resize_tensor_input(source["index"], source["shape"])
+        interpreter.allocate_tensors()
+        return False
+    return True
 
 
 def _quantized(values: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:

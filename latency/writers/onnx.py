@@ -72,11 +72,7 @@ class _Writer:
             case Pool():
                 self._pool(node, sources, target)
             case Shuffle():
-                channels = self.graph.shapes[node.source][-1]
-                order = np.arange(channels).reshape(node.groups, -1).T.flatten()
-                self._node(
-                    "Gather", [*sources, self._constant(f"order{channels}_{node.groups}", order)], target, axis=1
-                )
+                self._shuffle(node, sources[0], target)
             case Add():
                 self._node("Add", sources, target)
             case Mul():
@@ -115,6 +111,17 @@ class _Writer:
                 self._node("HardSigmoid", [source], target, alpha=1 / 6, beta=0.5)
             case _:
                 self._node(_ACTIVATIONS[act], [source], target)
+
+    def _shuffle(self, node: Shuffle, source: str, target: str) -> None:
+        height, width, channels = self.graph.shapes[node.source]
+        apart = [-1, height, width, node.groups, channels // node.groups]
+        shapes = [np.array(shape, np.int64) for shape in (apart, [-1, height, width, channels])]
+        names = [f"{target}_{step}" for step in ("last", "apart", "turned", "together")]
+        self._node("Transpose", [source], names[0], perm=[0, 2, 3, 1])
+        self._node("Reshape", [names[0], self._constant(f"{target}_groups", shapes[0])], names[1])
+        self._node("Transpose", [names[1]], names[2], perm=[0, 1, 2, 4, 3])
+        self._node("Reshape", [names[2], self._constant(f"{target}_channels", shapes[1])], names[3])
+        self._node("Transpose", [names[3]], target, perm=[0, 3, 1, 2])
 
     def _pool(self, node: Pool, sources: list[str], target: str) -> None:
         window = _window(node.kernel, node.stride, node.padding)

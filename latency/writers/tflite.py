@@ -115,10 +115,13 @@ class _Writer:
         return self._operator(_Builtin.RESHAPE, [source, to], shape, options, schema.BuiltinOptions.ReshapeOptions)
 
     def _shuffle(self, node: Shuffle, source: int, shape: tuple[int, ...]) -> int:
-        order = self._constant(np.arange(shape[-1], dtype=np.int32).reshape(node.groups, -1).T.flatten())
-        options = schema.GatherOptionsT()
-        options.axis = 3
-        return self._operator(_Builtin.GATHER, [source, order], shape, options, schema.BuiltinOptions.GatherOptions)
+        apart = (*shape[:3], node.groups, shape[3] // node.groups)
+        turned = (*apart[:3], apart[4], apart[3])
+        order = self._constant(np.array([0, 1, 2, 4, 3], np.int32))
+        inputs, kind = [self._reshape(source, apart), order], schema.BuiltinOptions.TransposeOptions
+        return self._reshape(
+            self._operator(_Builtin.TRANSPOSE, inputs, turned, schema.TransposeOptionsT(), kind), shape
+        )
 
     def _pool(self, node: Pool, source: int, shape: tuple[int, ...]) -> int:
         """TFLite's own padding is not counted; where a window moves by more than one it is in another place."""

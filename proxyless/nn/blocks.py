@@ -163,9 +163,9 @@ def _pool(node: Pool, x: Tensor) -> Tensor:
 
 
 def _shuffle(groups: int, x: Tensor) -> Tensor:
-    """As one choice of channels: what turns and folds would fix the batch of exported files."""
-    order = torch.arange(x.shape[1], device=x.device).reshape(groups, -1).t().flatten()
-    return x.index_select(1, order)
+    """With the channels last, as mobile runtimes have them: the turns around it vanish in their files."""
+    parts = x.permute(0, 2, 3, 1).reshape(x.shape[0], *x.shape[2:], groups, x.shape[1] // groups)
+    return parts.transpose(3, 4).flatten(3).permute(0, 3, 1, 2)
 
 
 def build_layer(spec: LayerSpec, norm: Norm = running_norm) -> Block:

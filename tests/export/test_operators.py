@@ -1,0 +1,43 @@
+"""A network of every operator, exported in every format and dtype, does what PyTorch does and no other work."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from export.checks import Expected, failed
+from export.dtypes import Dtype
+from export.format import ModelFile
+from export.formats import FORMATS
+from export.verify import Reference, verify
+from proxyless.ops import LayerSpec
+from tests.helpers import EVERY_OPERATOR, deployable, random_images
+
+_FAST = [spec for spec in EVERY_OPERATOR if spec.op != "pool_max" and spec.groups == 1]
+"""XNNPACK computes all of it; a layer that changes shapes takes the place of those that are left out."""
+_FAST[4:4] = [LayerSpec("mbconv", (8, 8, 16), (4, 4, 24), 5, 3, stride=2, act="relu", se=16)]
+_FAST[10:10] = [LayerSpec("conv", (4, 4, 32), (2, 2, 32), 3, stride=2, act="relu")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layers", [EVERY_OPERATOR, _FAST], ids=["every", "fast"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_operator_is_exported(name: str, layers: list[LayerSpec], tmp_path: Path) -> None:
+    network, images = deployable(layers), random_images(64, 16, seed=7)
+    with torch.no_grad():
+        logits = network(torch.from_numpy(images)).numpy()
+    reference, expected = Reference(lambda: iter([images]), logits.argmax(1), logits), Expected.of(layers)
+    format_ = FORMATS[name]
+    source = tmp_path / ModelFile(format_).file_name
+    format_.tools.convert(network, 16, source)
+    report = verify(ModelFile(format_), source, reference, expected)
+    assert not failed(report.checks), failed(report.checks)
+    assert expected.fast == (layers is _FAST)
+    dtypes: list[Dtype] = ["int8", "float16"]
+    for dtype in dtypes:
+        for recipe in format_.tools.recipes.get(dtype, ())[:1]:
+            file = ModelFile(format_, dtype)
+            recipe.make(source, tmp_path / file.file_name, images)
+            found = verify(file, tmp_path / file.file_name, reference, expected)
+            assert np.isfinite(found.max_abs_error) and found.top1_agreement > 0.5, (dtype, failed(found.checks))
