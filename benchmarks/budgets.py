@@ -86,7 +86,7 @@ def evaluate(space: Space, table: LatencyTable, run: Path, arguments: argparse.N
                 "derived_ms": target.measured_ms,
                 "mmacs": architecture.cost.macs / 1e6,
                 "largest_share": max(shares),
-                "ops": " ".join(architecture.op_names),
+                "ops": " ".join(architecture.ops),
             }
         )
         files[str(number)] = folder / f"{number}.{_FORMATS[arguments.runtime]}"
@@ -107,7 +107,7 @@ def uniform(space: Space, table: LatencyTable) -> list[tuple[float, int, str]]:
         for step in range(WIDTH_STEPS[0], _WIDEST + 1):
             network = scaled(space, op, step)
             if all(network.layers != other.layers for other in networks.values()):
-                networks[f"{op.name} x{step / 20:g}"] = network
+                networks[f"{op} x{step / 20:g}"] = network
     measured_ms = measure_networks(table, space, networks, find_device("local"))
     return [(measured_ms[name], network.cost.macs, name) for name, network in networks.items()]
 

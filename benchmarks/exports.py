@@ -29,7 +29,7 @@ from latency.runtimes import find_runtime
 from latency.writers.graph import lower, random_weights
 from proxyless.errors import CheckError
 from proxyless.nn import build_network
-from proxyless.space import Architecture, Op, Space, build_space
+from proxyless.space import Architecture, Space, build_space
 
 _IMAGES = 16
 _NETWORKS = Path(__file__).parents[1] / "tests" / "fixtures" / "published_networks.json"
@@ -66,8 +66,8 @@ def hostile_networks() -> Iterator[tuple[str, Architecture]]:
     for name, values in arguments:
         space = build_space(name, values)
         title = f"{name} " + " ".join(f"{key}={value}" for key, value in values.items())
-        skips = tuple(Op.parse("skip") if Op.parse("skip") in layer.ops else layer.ops[0] for layer in space.layers)
-        none = tuple(next(op for op in layer.ops if op.name != "skip") for layer in space.layers)
+        skips = tuple("skip" if "skip" in layer.ops else layer.ops[0] for layer in space.layers)
+        none = tuple(next(op for op in layer.ops if op != "skip") for layer in space.layers)
         chosen = {"random": space.random_ops(rng), "every skip": skips, "no skip": none}
         for kind, ops in chosen.items():
             yield f"{title}, {kind}", Architecture(space, ops)
@@ -77,7 +77,7 @@ def published_networks() -> Iterator[tuple[str, Architecture]]:
     for entry in json.loads(_NETWORKS.read_text())["networks"]:
         if entry["name"] in _PUBLISHED:
             space = build_space("mobile", entry["space_args"])
-            yield entry["name"], Architecture(space, tuple(Op.parse(name) for name in entry["ops"]))
+            yield entry["name"], Architecture(space, tuple(name for name in entry["ops"]))
 
 
 def random_network(architecture: Architecture) -> nn.Module:

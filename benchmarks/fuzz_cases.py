@@ -22,7 +22,7 @@ from proxyless.config import read_yaml
 from proxyless.nn import build_network, save_weights
 from proxyless.search.result import SearchResult, load_result
 from proxyless.search.run import RunConfig, load_config
-from proxyless.space import Anchor, Architecture, Op, Target, build_space, layer_cost, tiny
+from proxyless.space import Anchor, Architecture, Target, build_space, layer_cost, tiny
 from proxyless.space.bounds import params_bound
 from proxyless.train.run import TrainConfig
 from proxyless.train.trained import ARCHITECTURE, DESCRIPTION, WEIGHTS, TrainedInfo, load_trained
@@ -31,7 +31,7 @@ Files = Mapping[str, bytes]
 """Content by name."""
 
 _SPACE = tiny(resolution=16, num_classes=3)
-_OPS = [layer.ops[index % len(layer.ops)].name for index, layer in enumerate(_SPACE.layers)]
+_OPS = [layer.ops[index % len(layer.ops)] for index, layer in enumerate(_SPACE.layers)]
 _DEEP, _LONG, _NUMBER = "@deep@", "@long@", "@number@"
 _RAW = {
     f'"{_DEEP}"': "[" * 50_000 + "]" * 50_000,
@@ -198,7 +198,7 @@ def _search_folder() -> SearchStrategy[Files]:
         space=_SPACE.name,
         space_args=dict(_SPACE.args),
         budget_ms=3.0,
-        ops=[[op.name for op in layer.ops] for layer in _SPACE.layers],
+        ops=[list(layer.ops) for layer in _SPACE.layers],
         log_probs=[[-1.0 - index for index in range(len(layer.ops))] for layer in _SPACE.layers],
         evaluated=[_OPS],
     ).model_dump()
@@ -255,7 +255,7 @@ def _architecture() -> Architecture:
         runtime="litert", threads=1, batch=1, delegate="xnnpack", budget_ms=3.0, predicted_ms=2.5,
         anchors=[Anchor(ops=_OPS, ms=2.0)],
     )  # fmt: skip
-    return Architecture(_SPACE, tuple(map(Op.parse, _OPS)), target)
+    return Architecture(_SPACE, tuple(_OPS), target)
 
 
 def _table() -> Any:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from proxyless.api.train import train
 from proxyless.execution import load_choice
 from proxyless.progress import Record, Silent
-from proxyless.space import Architecture, Op, tiny
+from proxyless.space import Architecture, tiny
 from proxyless.train.config import TrainSettings
 from proxyless.train.trained import LAST_WEIGHTS
 
@@ -31,7 +31,7 @@ class _Stops(Silent):
 
 
 def main() -> None:
-    network = Architecture(tiny(resolution=16), tuple(Op.parse(name) for name in _OPS.split()))
+    network = Architecture(tiny(resolution=16), tuple(name for name in _OPS.split()))
     settings = TrainSettings(epochs=3, warmup_epochs=1, batch_size=32)
     with tempfile.TemporaryDirectory() as folder:
         straight, stopped = Path(folder) / "straight", Path(folder) / "stopped"

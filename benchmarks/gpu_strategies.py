@@ -57,7 +57,7 @@ def _search(folder: Path, strategy: str, epochs: int, more: dict[str, Any]) -> d
     choice = load_choice(folder)
     return {
         "execution": str(choice.chosen) if choice else None,
-        "operations": network.op_names,
+        "operations": network.ops,
         "shared_loss": best.worth.loss if best.worth else None,
     }
 

@@ -28,9 +28,9 @@ from latency.profile import profile
 from latency.runtimes import find_runtime
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable
-from proxyless.space import Op, Space, build_space
+from proxyless.space import Space, build_space
 
-Networks = dict[str, tuple[Op, ...]]
+Networks = dict[str, tuple[str, ...]]
 
 
 def measure(networks: Networks, space: Space, table: LatencyTable) -> dict[str, DeployedLatency]:
@@ -50,7 +50,7 @@ def choose(space: Space, table: LatencyTable, count: int, seed: int) -> dict[str
     uniform = [space.random_ops(rng) for _ in range(count)]
     sets = {"uniform": uniform, "spanning": spanning_networks(space, count + 2, seed)[2:]}
     return {
-        name: {f"{name} {i}": ops for i, ops in enumerate(chosen) if tuple(op.name for op in ops) not in fitted}
+        name: {f"{name} {i}": ops for i, ops in enumerate(chosen) if tuple(ops) not in fitted}
         for name, chosen in sets.items()
     }
 

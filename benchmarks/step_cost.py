@@ -31,7 +31,7 @@ from proxyless.search.domain import BoundedDomain
 from proxyless.search.objectives.constrained import Constrained
 from proxyless.search.strategies import Setting, StepInputs
 from proxyless.search.strategies.gradient import GradientStrategy
-from proxyless.space import Op, Space, build_space
+from proxyless.space import Space, build_space
 from proxyless.space.bounds import Bound
 
 Step = Callable[[], object]
@@ -117,7 +117,7 @@ class Contenders:
         self.images = self.plain_images.contiguous(memory_format=torch.channels_last)
         self.labels = torch.arange(batch) % space.num_classes
 
-    def steps(self, ops: tuple[Op, ...]) -> dict[str, Step]:
+    def steps(self, ops: tuple[str, ...]) -> dict[str, Step]:
         """On the path of the operations."""
         path, plain = self.space.ops_path(ops), Execution().prepare(build_network(self.space.network(ops)))
         self.paper.path = path

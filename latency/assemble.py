@@ -90,7 +90,7 @@ def _row(plan: Plan, item: str, measurement: Measurement) -> Row:
 
 def _timing(plan: Plan, item: str, measurement: Measurement) -> NetworkTiming:
     ops = plan.networks[item]
-    return NetworkTiming(tuple(op.name for op in ops), tuple(plan.space.network(ops)), measurement.ms)
+    return NetworkTiming(tuple(ops), tuple(plan.space.network(ops)), measurement.ms)
 
 
 def _anchors(timings: Sequence[NetworkTiming]) -> list[Anchor]:

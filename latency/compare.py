@@ -9,7 +9,7 @@ import numpy as np
 from latency.fit.accuracy import rank_correlations
 from latency.table import LatencyTable
 from proxyless.errors import InputError
-from proxyless.space import LayerSpec, Op, Space
+from proxyless.space import LayerSpec, Space
 
 NETWORKS = 1000
 
@@ -73,5 +73,5 @@ def _rank_networks(first: LatencyTable, second: LatencyTable, space: Space) -> N
     return NetworkRanks(NETWORKS, *rank_correlations(a, b), len(shared) / tenth)
 
 
-def _latencies_ms(table: LatencyTable, space: Space, networks: Sequence[tuple[Op, ...]]) -> np.ndarray:
+def _latencies_ms(table: LatencyTable, space: Space, networks: Sequence[tuple[str, ...]]) -> np.ndarray:
     return np.array([table.predict(space.network(ops)) for ops in networks])

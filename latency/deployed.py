@@ -15,7 +15,7 @@ from latency.runtimes import RUNTIMES, Runtime, find_runtime
 from latency.timing import time_files
 from latency.writers.graph import lower, random_weights
 from proxyless.errors import InputError
-from proxyless.space import Anchor, Op, Space
+from proxyless.space import Anchor, Space
 
 ROUNDS = 40
 
@@ -152,7 +152,7 @@ def _time(items: Mapping[str, Path], device: Device, conditions: Conditions, rou
     return _Session(measured, tuple(slowness))
 
 
-def write_networks(networks: Mapping[str, tuple[Op, ...]], conditions: Conditions, folder: Path) -> dict[str, Path]:
+def write_networks(networks: Mapping[str, tuple[str, ...]], conditions: Conditions, folder: Path) -> dict[str, Path]:
     """Write untrained networks as model files; returns them by name."""
     write, suffix = conditions.runtime.writer_of(conditions.dtype), conditions.runtime.suffix
     files = {name: folder / f"network-{index}{suffix}" for index, name in enumerate(networks)}

@@ -8,15 +8,15 @@ from latency.devices import Visit
 from latency.runtimes import Runtime
 from latency.timing import make_schedule
 from latency.writers.graph import lower, random_weights
-from proxyless.space import LayerSpec, Op, Space, layer_cost
+from proxyless.space import LayerSpec, Space, layer_cost
 
 
-def _macs(space: Space, layer: int, op: Op) -> int:
+def _macs(space: Space, layer: int, op: str) -> int:
     spec = space.layers[layer].spec(op)
     return layer_cost(spec).macs if spec else 0
 
 
-def spanning_networks(space: Space, count: int, seed: int) -> list[tuple[Op, ...]]:
+def spanning_networks(space: Space, count: int, seed: int) -> list[tuple[str, ...]]:
     """Distinct networks: the smallest, the largest and random ones of all sizes between.
 
     Uniformly random networks all have about the same latency; a fit needs a spread.
@@ -30,7 +30,7 @@ def spanning_networks(space: Space, count: int, seed: int) -> list[tuple[Op, ...
     return list(networks)[:count]
 
 
-def _pick(ranked: list[Op], level: float, rng: random.Random) -> Op:
+def _pick(ranked: list[str], level: float, rng: random.Random) -> str:
     return rng.choice(ranked) if rng.random() < 0.5 else ranked[round(level * (len(ranked) - 1))]
 
 
@@ -43,7 +43,7 @@ class Plan:
 
     space: Space
     layers: dict[str, LayerSpec]
-    networks: dict[str, tuple[Op, ...]]
+    networks: dict[str, tuple[str, ...]]
     rounds: int
     seed: int
 
@@ -67,5 +67,5 @@ def make_plan(space: Space, calibrate: int, rounds: int, seed: int, *, networks_
     """Plan a profile with `calibrate` whole networks, each item measured once per round."""
     layers = {} if networks_only else {str(spec): spec for spec in space.specs()}
     chosen = spanning_networks(space, calibrate, seed) if calibrate else []
-    networks = {"network " + " ".join(op.name for op in ops): ops for ops in chosen}
+    networks = {"network " + " ".join(ops): ops for ops in chosen}
     return Plan(space, layers, networks, rounds, seed)

@@ -64,12 +64,12 @@ def _accuracy(axes: Axes, table: LatencyTable) -> None:
 
 def _layers(axes: Axes, table: LatencyTable, space: Space) -> None:
     """Bars per searched layer, one per operation."""
-    names = list(dict.fromkeys(op.name for layer in space.layers for op in layer.ops if not op.is_skip))
+    names = list(dict.fromkeys(op for layer in space.layers for op in layer.ops if layer.spec(op)))
     thickness = 0.8 / len(names)
     for number, name in enumerate(names):
         places, costs_ms = [], []
         for index, layer in enumerate(space.layers):
-            specs = [layer.spec(op) for op in layer.ops if op.name == name]
+            specs = [layer.spec(op) for op in layer.ops if op == name]
             places += [index + (number - len(names) / 2 + 0.5) * thickness for spec in specs if spec]
             costs_ms += [table.lookup(spec) for spec in specs if spec]
         axes.barh(places, costs_ms, thickness, label=name)

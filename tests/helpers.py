@@ -1,6 +1,7 @@
 """What several tests need."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from latency.tables import load_table
 from latency.writers.graph import Array, Weights
 from proxyless.data import ImageData, Split, make_data
 from proxyless.nn import build_network
-from proxyless.space import Architecture, LayerSpec, Op, Space, layer_cost, tiny
+from proxyless.space import Architecture, Layer, LayerSpec, Shape, Space, layer_cost, tiny
 from proxyless.space.bounds import Bound, latency_bound
 from proxyless.space.chain import Stage, chain
 
@@ -20,7 +21,7 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
 def architecture(ops: str, space: Space | None = None) -> Architecture:
-    return Architecture(space or tiny(), tuple(Op.parse(name) for name in ops.split()))
+    return Architecture(space or tiny(), tuple(name for name in ops.split()))
 
 
 MIXED_OPS = "k3e3 skip k5e6 k7e3 k3e6 k3e3 skip k3e3 k7e6"
@@ -44,6 +45,19 @@ EVERY_OPERATOR = [
     LayerSpec("wide_classifier", (2, 2, 24), (1, 1, 10), expand=2, act="h_swish"),
 ]
 """A network with every operator but other heads, every activation, with squeeze-and-excite, groups and a fraction."""
+
+
+def kernel_and_expand(op: str) -> tuple[int, int]:
+    """Of `kKeE`; of the skip, zeros."""
+    match = re.fullmatch(r"k(\d+)e(\d+)", op)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def mbconv_layer(in_shape: Shape, out_shape: Shape, ops: Iterable[str]) -> Layer:
+    """A searched layer of inverted bottlenecks by their names."""
+    return Layer.of(
+        in_shape, out_shape, {op: LayerSpec("mbconv", in_shape, out_shape, *kernel_and_expand(op)) for op in ops}
+    )
 
 
 def randomise(network: nn.Module) -> nn.Module:

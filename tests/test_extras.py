@@ -202,7 +202,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
 def _table() -> LatencyTable:
     """A table as if it had been measured here: nothing but missing packages is in the way of measuring again."""
     space = tiny(num_classes=10)
-    anchor = Anchor(ops=[layer.ops[0].name for layer in space.layers], ms=1.0)
+    anchor = Anchor(ops=[layer.ops[0] for layer in space.layers], ms=1.0)
     runtime = RuntimeInfo(name="litert", version="ai-edge-litert 2.3.0", threads=1, delegate="xnnpack")
     return table_by_macs(space).changed(device={"name": "local"}, runtime=runtime, anchors=[anchor])
 

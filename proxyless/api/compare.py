@@ -86,8 +86,8 @@ def compare(
     if settings.limit is None:
         settings = settings.model_copy(update={"limit": searched.search.limit})
     config = CompareConfig(
-        found=contest.found.op_names,
-        others=[other.found.op_names for other in contest.others],
+        found=contest.found.ops,
+        others=[other.found.ops for other in contest.others],
         table=f"{contest.table.target}, table of {contest.table.created}",
         budget_ms=contest.budget_ms,
         nets=nets,
@@ -190,10 +190,10 @@ def _document(
     return {
         "format": "compare/1",
         **config.model_dump(mode="json"),
-        "found": found[0].architecture.op_names,
-        "others": [each.architecture.op_names for each in found[1:]],
+        "found": found[0].architecture.ops,
+        "others": [each.architecture.ops for each in found[1:]],
         "uniform": "scaled in width, measured" if measured else "scaled in depth, by the table's prediction",
-        "left_out": [row for row in (*(f"uniform-{op.name}" for op in OPS), "random") if row not in rows],
+        "left_out": [row for row in (*(f"uniform-{op}" for op in OPS), "random") if row not in rows],
         "rows": [
             {
                 "row": row,

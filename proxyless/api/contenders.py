@@ -55,7 +55,7 @@ class Contender:
             "name": self.name,
             "group": self.group,
             "width_mult": float(self.architecture.space.args.get("width_mult", 1.0)),
-            "ops": self.architecture.op_names,
+            "ops": self.architecture.ops,
             "predicted_ms": target.predicted_ms if target else None,
             "measured_ms": self.measured_ms,
             "params": cost.params,
@@ -110,9 +110,7 @@ class Contest:
 
     def _shallower(self) -> list[Contender]:
         paths = {op: shallower(self.result.build_space(), op, self.bounds) for op in OPS}
-        return [
-            Contender(f"uniform-{op.name}", "uniform", self._architecture(path)) for op, path in paths.items() if path
-        ]
+        return [Contender(f"uniform-{op}", "uniform", self._architecture(path)) for op, path in paths.items() if path]
 
     def random(self, count: int, seed: int, bounds: Sequence[Bound]) -> list[Architecture]:
         """Up to `count` distinct random networks near one of the bounds, as predicted."""

@@ -11,7 +11,7 @@ from proxyless.api.measure import measure_networks
 from proxyless.api.refine import MOST, measured_architecture
 from proxyless.api.uniform import OPS, WIDTH_STEPS, scaled
 from proxyless.errors import InputError
-from proxyless.space import Architecture, Op
+from proxyless.space import Architecture
 
 _DOUBLED = (*(WIDTH_STEPS[0] * 2**power for power in range(6)), WIDTH_STEPS[-1])
 
@@ -39,7 +39,7 @@ def measured_contenders(contest: Contest, device: Device, nets: int, seed: int) 
     found = [_found(each, device) for each in (contest, *contest.others)]
     contenders = [
         *(numbered_contenders("found", found) if contest.others else [Contender("found", "found", found[0])]),
-        *(Contender(f"uniform-{op.name}", "uniform", network) for op, network in _widest(stopwatch).items()),
+        *(Contender(f"uniform-{op}", "uniform", network) for op, network in _widest(stopwatch).items()),
         *numbered_contenders("random", _random(stopwatch, nets, seed)),
     ]
     measured_ms = stopwatch.measure({each.name: each.architecture for each in contenders})
@@ -71,15 +71,15 @@ def _found(contest: Contest, device: Device) -> Architecture:
     return measured_architecture(contest.result, contest.table, contest.budget_ms, contest.bounds, device)
 
 
-def _widest(stopwatch: _Stopwatch) -> dict[Op, Architecture]:
+def _widest(stopwatch: _Stopwatch) -> dict[str, Architecture]:
     """Per operation that all layers have, the widest network that keeps the budget and the limits, where there is one.
 
     Widths are doubled until one does not fit; between the last two, some are measured, then all near the widest of
     those that fits: latency may leap.
     """
     space = stopwatch.contest.found.space
-    fits: dict[Op, int] = {}
-    beyond: dict[Op, int] = {}
+    fits: dict[str, int] = {}
+    beyond: dict[str, int] = {}
     for step in _DOUBLED:
         open_ops = [op for op in OPS if op not in beyond and all(op in layer.ops for layer in space.layers)]
         fitting = _fitting(stopwatch, [(op, step) for op in open_ops])
@@ -94,7 +94,7 @@ def _widest(stopwatch: _Stopwatch) -> dict[Op, Architecture]:
     return {op: scaled(space, op, fits[op]) for op in OPS if op in fits}
 
 
-def _fitting(stopwatch: _Stopwatch, widths: Iterable[tuple[Op, int]]) -> set[tuple[Op, int]]:
+def _fitting(stopwatch: _Stopwatch, widths: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:
     """Which operations at which widths keep the budget and the limits."""
     contest = stopwatch.contest
     networks = {(op, step): scaled(contest.found.space, op, step) for op, step in widths}
@@ -109,7 +109,7 @@ def _random(stopwatch: _Stopwatch, nets: int, seed: int) -> list[Architecture]:
     """The slowest that keep the budget, of twice as many that are predicted to take about that long."""
     error, limit_ms = 1.0, stopwatch.limit_ms
     latency, *others = stopwatch.contest.bounds
-    within: dict[tuple[Op, ...], tuple[float, Architecture]] = {}
+    within: dict[tuple[str, ...], tuple[float, Architecture]] = {}
     for attempt in range(_TRIES):
         around = [replace(latency, limit=max(limit_ms / error, latency.min_cost)), *others]
         networks = stopwatch.contest.random(2 * nets, seed + attempt, around)

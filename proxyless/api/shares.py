@@ -30,11 +30,11 @@ def layer_latencies(architecture: Architecture, table: LatencyTable) -> list[Lay
     space, total_ms = architecture.space, table.predict(architecture.layers)
     layers = []
     for number, (layer, op) in enumerate(zip(space.layers, architecture.ops, strict=True), 1):
-        costs_ms = {each.name: table.lookup(spec) for each in layer.ops if (spec := layer.spec(each)) is not None}
-        ms = costs_ms.get(op.name, 0.0)
-        others_ms = {name: other_ms for name, other_ms in costs_ms.items() if name != op.name and other_ms < ms}
+        costs_ms = {each: table.lookup(spec) for each in layer.ops if (spec := layer.spec(each)) is not None}
+        ms = costs_ms.get(op, 0.0)
+        others_ms = {name: other_ms for name, other_ms in costs_ms.items() if name != op and other_ms < ms}
         cheapest = min(others_ms.items(), key=lambda each: each[1], default=None)
-        layers.append(LayerLatency(number, op.name, ms, ms / total_ms, cheapest))
+        layers.append(LayerLatency(number, op, ms, ms / total_ms, cheapest))
     return layers
 
 

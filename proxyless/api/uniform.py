@@ -4,18 +4,18 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, groupby, zip_longest
 
 from proxyless.search.derive import keeps
-from proxyless.space import SKIP, Architecture, Op, Space, build_space
+from proxyless.space import SKIP, Architecture, Space, build_space
 from proxyless.space.bounds import Bound
 from proxyless.space.chain import MAX_WIDTH_MULT, MIN_WIDTH_MULT
 
-OPS = tuple(map(Op.parse, ("k3e3", "k3e6", "k5e6", "k7e6")))
+OPS = ("k3e3", "k3e6", "k5e6", "k7e6")
 """`k3e6` is MobileNetV2's."""
 
 WIDTH_STEPS = range(5, 201)
 """Twentieths of the space's own widths: 0.25 to 10 of them."""
 
 
-def scaled(space: Space, op: Op, step: int) -> Architecture:
+def scaled(space: Space, op: str, step: int) -> Architecture:
     """The operation in every layer, at `step` of `WIDTH_STEPS`, as far as the space can be scaled."""
     own = float(space.args.get("width_mult", 1.0))
     scale = min(max(round(own * step / 20, 6), MIN_WIDTH_MULT), MAX_WIDTH_MULT)
@@ -23,7 +23,7 @@ def scaled(space: Space, op: Op, step: int) -> Architecture:
     return Architecture(wide, (op,) * len(wide.layers))
 
 
-def shallower(space: Space, op: Op, bounds: Sequence[Bound]) -> list[int] | None:
+def shallower(space: Space, op: str, bounds: Sequence[Bound]) -> list[int] | None:
     """The operation in every layer, but for the fewest skips that keep the bounds: the last blocks of each stage first.
 
     Returns the index of the operation in each layer; None where it is no operation of some layer, or skips are not

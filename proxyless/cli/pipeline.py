@@ -185,7 +185,7 @@ class Pipeline:
             {
                 "target": name,
                 "budget_ms": network.target.budget_ms if network.target else None,
-                "ops": network.op_names,
+                "ops": network.ops,
                 "ms": {target: by_network[name] for target, by_network in measured.items()},
             }
             for name, network in zip(tables, networks, strict=True)

@@ -6,7 +6,7 @@ import typer
 
 from proxyless.cli.console import command, print_json, print_table
 from proxyless.cli.options import Json, NumClasses, Resolution
-from proxyless.space import SKIP, SPACES, Layer, Op, Space, build_space, layer_cost, network_cost
+from proxyless.space import SKIP, SPACES, Layer, Space, build_space, layer_cost, network_cost
 
 
 @command
@@ -32,8 +32,8 @@ def spaces(
         _print_layers(chosen[0])
 
 
-def _extreme(layer: Layer, smallest: bool) -> Op:
-    def macs(op: Op) -> int:
+def _extreme(layer: Layer, smallest: bool) -> str:
+    def macs(op: str) -> int:
         return 0 if (spec := layer.spec(op)) is None else layer_cost(spec).macs
 
     return min(layer.ops, key=macs) if smallest else max(layer.ops, key=macs)
@@ -48,7 +48,7 @@ def _summary(space: Space) -> dict[str, Any]:
         "args": dict(space.args),
         "resolution": space.resolution,
         "num_classes": space.num_classes,
-        "layers": [[op.name for op in layer.ops] for layer in space.layers],
+        "layers": [list(layer.ops) for layer in space.layers],
         "networks": space.size,
         "min_params": low.params,
         "max_params": high.params,
@@ -76,7 +76,7 @@ def _print_layers(space: Space) -> None:
             "x".join(map(str, layer.in_shape)),
             "x".join(map(str, layer.out_shape)),
             str(layer.stride),
-            " ".join(op.name for op in layer.ops if op != SKIP) + (" skip" if SKIP in layer.ops else ""),
+            " ".join(op for op in layer.ops if op != SKIP) + (" skip" if SKIP in layer.ops else ""),
         ]
         for index, layer in enumerate(space.layers)
     ]

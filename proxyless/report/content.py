@@ -68,7 +68,7 @@ class LayerRow(Part):
     name: str
     choice: str | None
     kernel: int
-    expand: int
+    expand: float
     in_shape: Shape
     out_shape: Shape
     stride: int

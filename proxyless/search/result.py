@@ -54,7 +54,7 @@ MAX_NAMES = 1_000_000
 def best_evaluated(space: Space, best_first: Sequence[Sequence[int]]) -> list[list[str]]:
     """The evaluated networks that a result holds, by their operations; all of them are in `EVALUATIONS`."""
     count = MAX_NAMES // max(1, len(space.layers))
-    return [[op.name for op in space.path_ops(path)] for path in best_first[:count]]
+    return [list(space.path_ops(path)) for path in best_first[:count]]
 
 
 class SearchResult(BaseModel):
@@ -100,11 +100,11 @@ class SearchResult(BaseModel):
         return replace(space, layers=layers)
 
     def _searched(self, layer: Layer, names: Sequence[str]) -> Layer:
-        ops = tuple(op for op in layer.ops if op.name in names)
-        left_out = len(ops) < len(layer.ops) and self.limits.max_memory_bytes is None
-        if not ops or [op.name for op in ops] != names or left_out:
+        kept = layer.keeping(names)
+        left_out = len(kept.ops) < len(layer.ops) and self.limits.max_memory_bytes is None
+        if not kept.ops or list(kept.ops) != names or left_out:
             raise InputError(self._other_version())
-        return replace(layer, ops=ops)
+        return kept
 
     def _other_version(self) -> str:
         return f"the search was made with another version of the space {shown(self.space)}; search again"
@@ -143,7 +143,7 @@ class SearchResult(BaseModel):
 
     def path(self, architecture: Architecture) -> list[int]:
         """The index of the operation in each layer."""
-        return self._path(architecture.op_names)
+        return self._path(architecture.ops)
 
     def _evaluated_paths(self) -> list[list[int]]:
         return [self._path(op_names) for op_names in self.evaluated]

@@ -35,7 +35,7 @@ def evaluation_records(problem: Problem, strategy: Strategy) -> list[Record]:
     return [
         {
             "number": number,
-            "ops": [op.name for op in problem.space.path_ops(evaluation.path)],
+            "ops": list(problem.space.path_ops(evaluation.path)),
             "held_out_loss": evaluation.loss,
             "held_out_accuracy": evaluation.accuracy,
             "score": evaluation.score,

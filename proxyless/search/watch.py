@@ -46,7 +46,7 @@ def architecture_record(space: Space, strategy: Strategy, bounds: Sequence[Bound
         "layer_entropy": entropy,
         "skip_share": _skip_share(space, probabilities),
         "probabilities": probabilities,
-        "most_probable": [op.name for op in space.path_ops(likeliest)],
+        "most_probable": list(space.path_ops(likeliest)),
     }
 
 
@@ -56,7 +56,7 @@ def _skip_share(space: Space, probabilities: Sequence[Sequence[float]]) -> float
         row[index]
         for layer, row in zip(space.layers, probabilities, strict=True)
         for index, op in enumerate(layer.ops)
-        if op.is_skip
+        if layer.spec(op) is None
     ]
     return sum(probs) / len(probs) if probs else None
 

@@ -3,9 +3,8 @@
 from proxyless.ops import Cost, LayerSpec, Shape, layer_cost, network_cost
 from proxyless.space.architecture import Anchor, Architecture, Target
 from proxyless.space.mobile import mobile
-from proxyless.space.op import SKIP, Op
 from proxyless.space.registry import SPACES, build_space, check_registered
-from proxyless.space.space import Layer, Space
+from proxyless.space.space import SKIP, Layer, Space
 from proxyless.space.tiny import tiny
 
 __all__ = [

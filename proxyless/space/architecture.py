@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from proxyless.addresses import LOCAL, Address
 from proxyless.errors import InputError
 from proxyless.files import read_model, write_json
 from proxyless.ops import LayerSpec
 from proxyless.ops.cost import Cost, network_cost
-from proxyless.space.op import Op
 from proxyless.space.registry import build_space
 from proxyless.space.space import Space
 
@@ -27,16 +26,9 @@ class Anchor(BaseModel):
     ops: Names
     ms: Milliseconds
 
-    @field_validator("ops")
-    @classmethod
-    def _known(cls, ops: list[str]) -> list[str]:
-        for name in ops:
-            Op.parse(name)
-        return ops
-
-    def network(self) -> tuple[Op, ...]:
+    def network(self) -> tuple[str, ...]:
         """Its operations."""
-        return tuple(map(Op.parse, self.ops))
+        return tuple(self.ops)
 
     def check(self, space: Space) -> None:
         """Raise InputError unless it is a network of the space."""
@@ -87,7 +79,7 @@ class Architecture:
     """
 
     space: Space
-    ops: tuple[Op, ...]
+    ops: tuple[str, ...]
     target: Target | None = None
 
     def __post_init__(self) -> None:
@@ -97,10 +89,6 @@ class Architecture:
     def layers(self) -> list[LayerSpec]:
         """The network's layers in order, without the skipped ones."""
         return self.space.network(self.ops)
-
-    @property
-    def op_names(self) -> list[str]:
-        return [op.name for op in self.ops]
 
     @property
     def cost(self) -> Cost:
@@ -113,7 +101,7 @@ class Architecture:
             "format": "architecture/1",
             "space": self.space.name,
             "space_args": dict(self.space.args),
-            "ops": self.op_names,
+            "ops": list(self.ops),
             "fingerprint": self.space.fingerprint,
             **target,
         }
@@ -135,6 +123,6 @@ class Architecture:
                 raise InputError(f"it was made for another version of the space {space.name!r}; search again")
             for anchor in document.target.anchors if document.target else ():
                 anchor.check(space)
-            return Architecture(space, tuple(Op.parse(name) for name in document.ops), document.target)
+            return Architecture(space, tuple(document.ops), document.target)
         except InputError as error:
             raise InputError(f"architecture {path} is not valid: {error}") from None

@@ -7,12 +7,11 @@ from typing import Any
 from proxyless.errors import InputError, shown
 from proxyless.ops import LayerSpec, Shape
 from proxyless.ops.cost import divisible, layer_cost, network_cost
-from proxyless.space.op import SKIP, Op
-from proxyless.space.space import Layer, Space
+from proxyless.space.space import SKIP, Layer, Space
 
 KERNELS = (3, 5, 7)
 EXPANDS = (3, 6)
-MBCONVS = tuple(Op(kernel, expand) for expand in EXPANDS for kernel in KERNELS)
+MBCONVS = {f"k{kernel}e{expand}": (kernel, expand) for expand in EXPANDS for kernel in KERNELS}
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,12 @@ def _after_stride(shape: Shape, stride: int, channels: int) -> Shape:
 
 def _layer(in_shape: Shape, width: int, stride: int) -> Layer:
     out_shape = _after_stride(in_shape, stride, width)
-    ops = (*MBCONVS, SKIP) if stride == 1 and in_shape == out_shape else MBCONVS
-    return Layer(in_shape, out_shape, stride, ops)
+    residual = stride == 1 and in_shape == out_shape
+    choices: dict[str, LayerSpec | None] = {
+        name: LayerSpec("mbconv", in_shape, out_shape, kernel, expand, stride, residual)
+        for name, (kernel, expand) in MBCONVS.items()
+    }
+    return Layer.of(in_shape, out_shape, {**choices, SKIP: None} if residual else choices)
 
 
 def _check(name: str, low: int, high: int, **values: int) -> None:

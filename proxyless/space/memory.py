@@ -41,8 +41,7 @@ def _peak(layer: Layer, index: int) -> int:
 
 
 def _within(layer: Layer, values: float) -> Layer:
-    kept = tuple(op for index, op in enumerate(layer.ops) if _peak(layer, index) <= values)
-    return replace(layer, ops=kept)
+    return layer.keeping([op for index, op in enumerate(layer.ops) if _peak(layer, index) <= values])
 
 
 def _least(layer: Layer) -> int:

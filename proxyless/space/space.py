@@ -4,40 +4,65 @@ import hashlib
 import json
 import math
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from proxyless.errors import InputError
-from proxyless.ops import Activation, LayerSpec, Shape
-from proxyless.space.op import SKIP, Op
+from proxyless.errors import InputError, shown
+from proxyless.ops import LayerSpec, Shape
+
+SKIP = "skip"
+"""The operation that is no layer: its output is its input."""
+
+Choices = tuple[tuple[str, LayerSpec | None], ...]
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A searched position: its shapes, and the operations that it chooses from.
+    """A searched position: the operations that it chooses from by name, and the layer that each of them makes here.
 
-    `SKIP` may be among `ops` only where the layer's output has the shape of its input.
+    `SKIP`, which makes none, may be among them only where the output has the shape of the input.
     """
 
     in_shape: Shape
     out_shape: Shape
-    stride: int
-    ops: tuple[Op, ...]
-    act: Activation = "relu6"
+    choices: Choices
+
+    @staticmethod
+    def of(in_shape: Shape, out_shape: Shape, choices: Mapping[str, LayerSpec | None]) -> "Layer":
+        """With choices in the order of the mapping.
+
+        Raises:
+            InputError: an operation that is of other shapes than the position.
+        """
+        for name, spec in choices.items():
+            shapes = (in_shape, in_shape) if spec is None else (spec.in_shape, spec.out_shape)
+            if shapes != (in_shape, out_shape):
+                sizes = " to ".join("x".join(map(str, shape)) for shape in (in_shape, out_shape))
+                raise InputError(f"operation {name!r} does not lead from {sizes}")
+        return Layer(in_shape, out_shape, tuple(choices.items()))
+
+    @cached_property
+    def ops(self) -> tuple[str, ...]:
+        """The names of the operations, in order."""
+        return tuple(name for name, _ in self.choices)
+
+    @cached_property
+    def _specs(self) -> dict[str, LayerSpec | None]:
+        return dict(self.choices)
 
     @property
-    def residual(self) -> bool:
-        return self.stride == 1 and self.in_shape == self.out_shape
+    def stride(self) -> int:
+        return max((spec.stride for _, spec in self.choices if spec), default=1)
 
-    def spec(self, op: Op) -> LayerSpec | None:
+    def spec(self, op: str) -> LayerSpec | None:
         """The layer that `op` makes here; None for the identity, which is no layer at all."""
-        if op == SKIP:
-            return None
-        return LayerSpec(
-            "mbconv", self.in_shape, self.out_shape, op.kernel, op.expand, self.stride, self.residual, self.act
-        )
+        return self._specs[op]
+
+    def keeping(self, ops: Container[str]) -> "Layer":
+        """With these operations only."""
+        return replace(self, choices=tuple(choice for choice in self.choices if choice[0] in ops))
 
 
 @dataclass(frozen=True)
@@ -75,9 +100,9 @@ class Space:
     def fingerprint(self) -> str:
         """Changes when any network of the space would change; equal for equal spaces."""
         parts = {
-            "before": [_plain(spec) for spec in self.before],
+            "before": [asdict(spec) for spec in self.before],
             "layers": [asdict(layer) for layer in self.layers],
-            "after": [_plain(spec) for spec in self.after],
+            "after": [asdict(spec) for spec in self.after],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -86,28 +111,28 @@ class Space:
         searched = [spec for layer in self.layers for op in layer.ops if (spec := layer.spec(op))]
         return list(dict.fromkeys([*self.before, *searched, *self.after]))
 
-    def check(self, ops: Sequence[Op]) -> None:
+    def check(self, ops: Sequence[str]) -> None:
         """Raise InputError unless `ops` is one legal operation per layer."""
         if len(ops) != len(self.layers):
             raise InputError(f"space {self.name!r} has {len(self.layers)} searched layers, got {len(ops)} operations")
         for index, (layer, op) in enumerate(zip(self.layers, ops, strict=True)):
             if op not in layer.ops:
-                legal = ", ".join(choice.name for choice in layer.ops)
+                legal = ", ".join(layer.ops)
                 raise InputError(
-                    f"layer {index} of space {self.name!r} has no operation {op.name!r}; choose of {legal}"
+                    f"layer {index} of space {self.name!r} has no operation {shown(op)}; choose of {legal}"
                 )
 
-    def network(self, ops: Sequence[Op]) -> list[LayerSpec]:
+    def network(self, ops: Sequence[str]) -> list[LayerSpec]:
         """The layers of the network that `ops` chooses, without the skipped ones."""
         self.check(ops)
         chosen = [spec for layer, op in zip(self.layers, ops, strict=True) if (spec := layer.spec(op))]
         return [*self.before, *chosen, *self.after]
 
-    def path_ops(self, path: Sequence[int]) -> tuple[Op, ...]:
+    def path_ops(self, path: Sequence[int]) -> tuple[str, ...]:
         """The operations that a path names: the index of one in each layer."""
         return tuple(layer.ops[index] for layer, index in zip(self.layers, path, strict=True))
 
-    def ops_path(self, ops: Sequence[Op]) -> list[int]:
+    def ops_path(self, ops: Sequence[str]) -> list[int]:
         """The index of the operation in each layer.
 
         Raises:
@@ -116,13 +141,6 @@ class Space:
         self.check(ops)
         return [layer.ops.index(op) for layer, op in zip(self.layers, ops, strict=True)]
 
-    def random_ops(self, rng: random.Random) -> tuple[Op, ...]:
+    def random_ops(self, rng: random.Random) -> tuple[str, ...]:
         """Uniformly random operations."""
         return tuple(rng.choice(layer.ops) for layer in self.layers)
-
-
-def _plain(spec: LayerSpec) -> dict[str, Any]:
-    """Its fields; those that most layers do not use only where they are used, and `se` as older files have it."""
-    fields = asdict(spec)
-    groups = {"groups": spec.groups} if fields.pop("groups") > 1 else {}
-    return {**fields, "se": spec.se or False, **groups}

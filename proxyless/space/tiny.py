@@ -18,13 +18,12 @@ def tiny(resolution: int = 32, num_classes: int = 10, stem_stride: int = 2, widt
         InputError: an argument out of range.
     """
     check_width_mult("tiny", width_mult)
-    args: dict[str, int | float] = {
+    args = {
         "resolution": resolution,
         "num_classes": num_classes,
         "stem_stride": stem_stride,
+        "width_mult": width_mult,
     }
-    if width_mult != 1.0:  # runs and tables from before there were widths have no such argument, and stay the same
-        args["width_mult"] = width_mult
     shapes = zip(_WIDTHS, _DEPTHS, _STRIDES, strict=True)
     return chain(
         "tiny",

@@ -39,7 +39,7 @@ def run_training(
         data=data.source,
         space=architecture.space.name,
         space_args=dict(architecture.space.args),
-        ops=architecture.op_names,
+        ops=architecture.ops,
         train=training.settings,
     )
     if open_on_first(training.fabric, folder, config, resume):

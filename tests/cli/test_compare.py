@@ -24,7 +24,7 @@ from proxyless.cli.main import app
 from proxyless.errors import InputError
 from proxyless.search.config import SearchSettings
 from proxyless.search.result import Limits
-from proxyless.space import SKIP, Anchor, Architecture, Op, Space, mobile, tiny
+from proxyless.space import SKIP, Anchor, Architecture, Space, mobile, tiny
 from proxyless.space.bounds import params_bound
 from tests.helpers import bound_at, table_by_macs
 
@@ -70,7 +70,7 @@ def test_all_are_trained_alike_and_nothing_is_trained_twice(run: Path, tmp_path:
     assert [network["name"] for network in rows["random"]["networks"]] == ["random-1", "random-2"]
     for row in rows.values():
         for network in row["networks"]:
-            made = Architecture(_SPACE, tuple(map(Op.parse, network["ops"])))
+            made = Architecture(_SPACE, tuple(network["ops"]))
             assert network["predicted_ms"] == pytest.approx(made.cost.macs / 1e6) and network["measured_ms"] is None
             assert network["predicted_ms"] <= document["budget_ms"] and made.cost.params <= 250_000
         assert row["trainings"] == 2 == sum(len(network["trainings"]) for network in row["networks"])
@@ -93,7 +93,7 @@ def test_the_networks_of_several_searches_are_one_row(run: Path, again: Path, tm
     assert code == 0, stderr
     found, *others = json.loads(stdout)["rows"]
     assert [network["name"] for network in found["networks"]] == ["found-1", "found-2"]
-    networks = [Architecture.load(folder / "architecture.json").op_names for folder in (run, again)]
+    networks = [Architecture.load(folder / "architecture.json").ops for folder in (run, again)]
     assert [network["ops"] for network in found["networks"]] == networks and networks[0] != networks[1]
     accuracies = [network["trainings"][0]["test_accuracy"] for network in found["networks"]]
     assert found["mean"] == np.mean(accuracies) and found["standard_deviation"] == np.std(accuracies, ddof=1)
@@ -171,7 +171,7 @@ def test_the_widest_network_within_budget_and_limits_is_taken(run: Path, monkeyp
     assert [contender.group for contender in made] == ["found", *["uniform"] * 4, "random", "random"]
     for contender in made[1:5]:
         op, cost = contender.architecture.ops[0], contender.architecture.cost
-        assert contender.name == f"uniform-{op.name}" and contender.measured_ms == cost.macs / 1e6
+        assert contender.name == f"uniform-{op}" and contender.measured_ms == cost.macs / 1e6
         fitting = [
             wide.macs
             for step in range(5, 60)
@@ -211,7 +211,7 @@ def test_every_contender_may_use_the_budget_by_the_stopwatch(run: Path, monkeypa
     monkeypatch.setattr("proxyless.api.measured_contest.measure_networks", measure)
     monkeypatch.setattr("proxyless.api.refine.measure_networks", measure)
     contest = open_contest([run], None, None)
-    anchors = [Anchor(ops=contest.found.op_names, ms=1.0)]
+    anchors = [Anchor(ops=contest.found.ops, ms=1.0)]
     free = contest.result.model_copy(update={"limits": Limits()})
     contest = replace(
         contest, result=free, table=_local(contest.table).changed(anchors=anchors), bounds=contest.bounds[:1]

@@ -122,7 +122,7 @@ def test_mixed_precision(strategy: str, more: dict[str, Any], tmp_path: Path) ->
 def test_a_layer_with_one_operation_and_two_bounds(strategy: str, more: dict[str, Any], tmp_path: Path) -> None:
 
     first, *others = _SPACE.layers
-    space = replace(_SPACE, layers=(replace(first, ops=first.ops[2:3]), *others))
+    space = replace(_SPACE, layers=(first.keeping(first.ops[2:3]), *others))
     bounds = (bound_at(space, 0.6), params_bound(space, 5_000))
     settings = SearchSettings.make(
         "test",
@@ -173,7 +173,7 @@ def test_what_keeps_its_budget_is_worth_its_loss_alone(strategy: str, tmp_path: 
 
 def test_layers_that_a_limit_on_memory_leaves_only_the_skip(tmp_path: Path) -> None:
     index = next(i for i, layer in enumerate(_SPACE.layers) if SKIP in layer.ops)
-    layers = tuple(replace(layer, ops=(SKIP,)) if i == index else layer for i, layer in enumerate(_SPACE.layers))
+    layers = tuple(layer.keeping([SKIP]) if i == index else layer for i, layer in enumerate(_SPACE.layers))
     space = replace(_SPACE, layers=layers)
     settings = SearchSettings.make("test", warmup_epochs=0, epochs=1, batch_size=8, device="cpu")
     search = Search(Problem(space, toy_data(resolution=8), (bound_at(space, 0.8),)), settings)

@@ -24,7 +24,7 @@ def _timings(truth: Truth, call_ms: float, count: int, seed: int = 0, noise: flo
     for ops in spanning_networks(_SPACE, count, seed):
         layers = tuple(_SPACE.network(ops))
         ms = call_ms + sum(truth(spec) - call_ms for spec in layers)
-        timings.append(NetworkTiming(tuple(op.name for op in ops), layers, ms * float(rng.normal(1, noise))))
+        timings.append(NetworkTiming(tuple(ops), layers, ms * float(rng.normal(1, noise))))
     return timings
 
 

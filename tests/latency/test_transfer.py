@@ -30,7 +30,7 @@ def _timings(truth: LatencyTable, count: int, seed: int, noise: float = 0.01) ->
     rng = np.random.default_rng(seed)
     return [
         NetworkTiming(
-            tuple(op.name for op in ops),
+            tuple(ops),
             tuple(_SPACE.network(ops)),
             truth.predict(_SPACE.network(ops)) * float(rng.normal(1, noise)),
         )

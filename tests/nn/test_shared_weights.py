@@ -12,8 +12,7 @@ from proxyless.progress import Silent
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
-from proxyless.space import Layer, Op
-from tests.helpers import bound_at, randomise, toy_data, toy_space
+from tests.helpers import bound_at, kernel_and_expand, mbconv_layer, randomise, toy_data, toy_space
 
 _OPS = ("k3e3", "k5e3", "k7e3", "k3e6", "k5e6", "k7e6")
 _LARGEST = 5
@@ -22,7 +21,7 @@ _SPACE = toy_space()
 
 def _layer(*ops: str) -> MixedLayer:
     torch.manual_seed(0)
-    layer = MixedLayer(Layer((6, 6, 8), (6, 6, 12), 1, tuple(map(Op.parse, ops))))
+    layer = MixedLayer(mbconv_layer((6, 6, 8), (6, 6, 12), ops))
     randomise(layer)
     return layer.double()
 
@@ -31,7 +30,8 @@ def _masked(layer: MixedLayer, op: str, x: Tensor) -> Tensor:
     """The largest candidate, its kernel zero around the centre, and no channels beyond those of `op` that count."""
     block = layer.candidates[str(_LARGEST)]
     assert isinstance(block, Block)
-    kernel, channels = Op.parse(op).kernel, 8 * Op.parse(op).expand
+    kernel, expand = kernel_and_expand(op)
+    channels = 8 * expand
     rim = (7 - kernel) // 2
     centre = torch.zeros(7, 7, dtype=torch.double)
     centre[rim : rim + kernel, rim : rim + kernel] = 1

@@ -6,7 +6,8 @@ from proxyless.nn import MixedLayer, SuperNet, plain_choices
 from proxyless.nn.align import align_candidates
 from proxyless.nn.blocks import Block
 from proxyless.optim import make_sgd
-from proxyless.space import Layer, Op, tiny
+from proxyless.space import tiny
+from tests.helpers import mbconv_layer
 
 
 def test_unsampled_operations_get_neither_momentum_nor_decay() -> None:
@@ -45,7 +46,7 @@ def test_candidates_of_a_layer_start_alike() -> None:
 @pytest.mark.parametrize("ops", ["k5e3 k3e6", "k7e3 k3e6", "k7e1 k3e3", "k3e1 k5e4", "k5e3 k3e4 k7e6"])
 def test_candidates_of_any_sizes_start_alike_as_far_as_they_can(ops: str) -> None:
     torch.manual_seed(0)
-    layer = MixedLayer(Layer((8, 8, 16), (8, 8, 24), 1, tuple(map(Op.parse, ops.split()))))
+    layer = MixedLayer(mbconv_layer((8, 8, 16), (8, 8, 24), ops.split()))
     align_candidates(layer)
     blocks = [block for block in layer.candidates.values() if isinstance(block, Block)]
     weights = [dict(block.branch.named_parameters())["depthwise.weight"] for block in blocks]

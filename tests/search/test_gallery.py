@@ -28,7 +28,7 @@ from proxyless.search.derive import keeps
 from proxyless.search.result import Limits, load_result
 from proxyless.search.run import load_config, load_evaluator
 from proxyless.search.shared import Worth, _calibration_rows, inherit, recalibrate
-from proxyless.space import Architecture, Op, tiny
+from proxyless.space import Architecture, tiny
 from tests.helpers import MIXED_OPS, architecture, randomise, table_by_macs
 
 _SPACE = tiny(resolution=16)
@@ -117,10 +117,10 @@ def test_what_the_search_evaluated_is_among_the_candidates(tmp_path: Path) -> No
     folder = _run(tmp_path / "run", strategy="evolution", evaluations=12)
     result = load_result(folder)
     ((_, bounds),) = budget_bounds(result, _TABLE, [])
-    paths = [_SPACE.ops_path(list(map(Op.parse, names))) for names in result.evaluated]
+    paths = [_SPACE.ops_path(list(names)) for names in result.evaluated]
     best = next(ops for ops, path in zip(result.evaluated, paths, strict=True) if keeps(path, bounds))
     networks = derive_gallery(folder, candidates=4)
-    assert best in [network.architecture.op_names for network in networks]
+    assert tuple(best) in [network.architecture.ops for network in networks]
     assert len({network.architecture.ops for network in networks}) == 4
     evaluator = load_evaluator(folder, load_result(folder))
     trials = load_checkpoint(folder / "checkpoint.pt")["strategy"]["evaluations"]
@@ -186,7 +186,7 @@ def test_the_command_writes_networks_gallery_and_picture(run: Path, tmp_path: Pa
     assert gallery["format"] == "gallery/1" and len(gallery["networks"]) == len(printed) == 4
     for entry, line in zip(gallery["networks"], printed, strict=True):
         loaded = Architecture.load(tmp_path / "out" / entry["file"])
-        assert loaded.op_names == line["ops"] and loaded.cost.params == entry["params"]
+        assert list(loaded.ops) == line["ops"] and loaded.cost.params == entry["params"]
         assert entry.items() >= {key: line[key] for key in ("rank", "held_out_accuracy", "on_front")}.items()
     assert (tmp_path / "out" / "pareto.png").read_bytes().startswith(b"\x89PNG")
     assert len(list((tmp_path / "out").iterdir())) == 6

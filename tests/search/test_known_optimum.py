@@ -42,8 +42,8 @@ _SHARES: dict[str, tuple[dict[str, Any], float]] = {
 
 def _bound() -> Bound:
     """A kernel of 7 costs 1, with expansion 6 it costs 2; all else is nearly free."""
-    costs = {(7, 3): 1.0, (7, 6): 2.0}
-    layers = tuple(tuple(costs.get((op.kernel, op.expand), 0.01) for op in layer.ops) for layer in _SPACE.layers)
+    costs = {"k7e3": 1.0, "k7e6": 2.0}
+    layers = tuple(tuple(costs.get(op, 0.01) for op in layer.ops) for layer in _SPACE.layers)
     return Bound("latency", "ms", 0.5, layers, 0.5 + _GAINS.count(_STRONG) + 0.1)
 
 
@@ -75,8 +75,8 @@ def _plant(net: SuperNet) -> None:
     for layer, mixed, gain in zip(_SPACE.layers, net.layers, _GAINS, strict=True):
         assert isinstance(mixed, MixedLayer)
         for index, op in enumerate(layer.ops):
-            if not op.is_skip:
-                _plant_block(mixed.candidates[str(index)], gain if op.kernel == 7 else 0.0)
+            if op != "skip":
+                _plant_block(mixed.candidates[str(index)], gain if op.startswith("k7") else 0.0)
     mix, classifier = net.after
     mix_conv = mix.get_parameter("branch.conv.weight")
     mix_conv.zero_()
@@ -104,7 +104,7 @@ def _plant_block(block: torch.nn.Module, gain: float) -> None:
 
 
 def _signal(path: list[int]) -> float:
-    return sum(gain for op, gain in zip(_SPACE.path_ops(path), _GAINS, strict=True) if op.kernel == 7)
+    return sum(gain for op, gain in zip(_SPACE.path_ops(path), _GAINS, strict=True) if op.startswith("k7"))
 
 
 def _search(name: str, folder: Path, bound: Bound) -> Search:

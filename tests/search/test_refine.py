@@ -15,9 +15,9 @@ from proxyless.api import refine
 from proxyless.cli.main import app
 from proxyless.errors import CheckError, InputError
 from proxyless.search.result import SearchResult
-from proxyless.space import Architecture, Op, Space, tiny
+from proxyless.space import Architecture, Space, tiny
 from proxyless.space.bounds import latency_bound
-from tests.helpers import table_by_macs
+from tests.helpers import kernel_and_expand, table_by_macs
 
 _SPACE = tiny()
 _TABLE = table_by_macs(_SPACE)
@@ -31,14 +31,15 @@ def _result(seed: int = 0, alpha: float = 20.0) -> SearchResult:
         space="tiny",
         space_args=dict(_SPACE.args),
         budget_ms=7.0,
-        ops=[[op.name for op in layer.ops] for layer in _SPACE.layers],
+        ops=[list(layer.ops) for layer in _SPACE.layers],
         log_probs=[np.log(rng.dirichlet(alpha * np.ones(len(layer.ops)))).tolist() for layer in _SPACE.layers],
     )
 
 
-def _real_ms(ops: tuple[Op, ...], slower: float) -> float:
+def _real_ms(ops: tuple[str, ...], slower: float) -> float:
     """What the network takes: what is predicted, times a factor, and a few per cent that depend on the network."""
-    wobble = 1 + 0.03 * np.sin(sum(1000 * op.kernel * (i + 1) + op.expand for i, op in enumerate(ops)))
+    sizes = enumerate(map(kernel_and_expand, ops))
+    wobble = 1 + 0.03 * np.sin(sum(1000 * kernel * (i + 1) + expand for i, (kernel, expand) in sizes))
     return float(slower * wobble * _TABLE.predict(_SPACE.network(ops)))
 
 
@@ -119,7 +120,7 @@ def test_the_command_measures_on_this_machine(tmp_path: Path) -> None:
     budget_ms = 0.8 * table.costs(space).max_ms
     assert network["budget_ms"] == pytest.approx(budget_ms)
     assert 0.3 * budget_ms < network["measured_ms"] <= budget_ms
-    assert Architecture.load(Path(network["path"])).op_names == network["ops"]
+    assert Architecture.load(Path(network["path"])).ops == network["ops"]
 
 
 def test_a_published_table_cannot_be_measured() -> None:

@@ -13,7 +13,7 @@ from proxyless.search.result import SearchResult, best_evaluated, load_result
 from proxyless.space import Architecture, mobile, tiny
 from tests.helpers import MIXED_OPS
 
-_OPS = [[op.name for op in layer.ops] for layer in tiny().layers]
+_OPS = [list(layer.ops) for layer in tiny().layers]
 _GOOD: dict[str, Any] = {
     "space": "tiny",
     "space_args": dict(tiny().args),
@@ -77,7 +77,7 @@ def test_a_good_one_is_read(tmp_path: Path) -> None:
 
 def test_the_result_of_the_largest_search_can_be_read_again(tmp_path: Path) -> None:
     space = mobile()
-    ops = [[op.name for op in layer.ops] for layer in space.layers]
+    ops = [list(layer.ops) for layer in space.layers]
     best = [1] * len(ops)  # of a long name, as in all networks here
     evaluated = best_evaluated(space, [best] * MAX_COUNT)
     result = SearchResult(

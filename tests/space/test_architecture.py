@@ -31,7 +31,7 @@ def test_round_trip(tmp_path: Path, name: str) -> None:
 def test_the_contract_alone_is_enough(tmp_path: Path) -> None:
     minimal = {"format": "architecture/1", "space": "tiny", "space_args": {}, "ops": MIXED_OPS.split()}
     (tmp_path / "a.json").write_text(json.dumps(minimal))
-    assert Architecture.load(tmp_path / "a.json").op_names == MIXED_OPS.split()
+    assert Architecture.load(tmp_path / "a.json").ops == tuple(MIXED_OPS.split())
 
 
 @pytest.mark.parametrize(

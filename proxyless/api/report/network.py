@@ -7,7 +7,7 @@ from latency.table import LatencyTable
 from proxyless.ops.cost import Cost
 from proxyless.report.content import Answer, LayerRow
 from proxyless.search.result import SearchResult
-from proxyless.space import Architecture, Layer, LayerSpec, Op, layer_cost
+from proxyless.space import Architecture, Layer, LayerSpec, layer_cost
 from proxyless.space.memory import peak_bytes
 
 
@@ -23,7 +23,7 @@ def describe_network(
     total_ms = table.predict(layers) if table and known else None
     return Answer(
         source=source,
-        ops=architecture.op_names,
+        ops=architecture.ops,
         params=cost.params,
         macs=cost.macs,
         peak_memory_bytes=peak_bytes(layers),
@@ -51,7 +51,7 @@ def _rows(
         if spec is None:
             yield _skip(layer, op, probability)
         else:
-            yield _row(spec, op.name, op.name, table, total_ms, probability)
+            yield _row(spec, op, op, table, total_ms, probability)
     yield from map(fixed, space.after)
 
 
@@ -81,14 +81,14 @@ def _row(
     )
 
 
-def _skip(layer: Layer, op: Op, probability: float | None) -> LayerRow:
+def _skip(layer: Layer, op: str, probability: float | None) -> LayerRow:
     """The identity: it costs nothing, in no file is there anything of it."""
     cost = Cost()
     return LayerRow(
-        name=op.name,
-        choice=op.name,
-        kernel=op.kernel,
-        expand=op.expand,
+        name=op,
+        choice=op,
+        kernel=0,
+        expand=0,
         in_shape=layer.in_shape,
         out_shape=layer.out_shape,
         stride=layer.stride,
@@ -110,5 +110,5 @@ def _probabilities(architecture: Architecture, result: SearchResult | None) -> l
     """Of the chosen operations; None for what was not searched."""
     if result is None or result.space != architecture.space.name or len(result.ops) != len(architecture.ops):
         return [None] * len(architecture.ops)
-    rows = zip(result.ops, result.log_probs, architecture.op_names, strict=True)
+    rows = zip(result.ops, result.log_probs, architecture.ops, strict=True)
     return [exp(values[names.index(op)]) if op in names else None for names, values, op in rows]
