@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from proxyless.cli.main import app
 from proxyless.search.config import SearchSettings
 from proxyless.train.config import TrainSettings
+from tests.helpers import NO_BUDGET
 
 _ROOT = Path(__file__).parents[1]
 _README = (_ROOT / "README.md").read_text()
@@ -46,14 +47,14 @@ def test_the_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert (tmp_path / "run" / "model" / name).stat().st_size > 0
 
 
-@pytest.mark.timing
-@pytest.mark.usefixtures("short_waits")
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_milliseconds")
 def test_the_program_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     (program,) = re.findall(r"```python\n(.+?)```", _README, re.DOTALL)
     quick, longer = "epochs=1, warmup_epochs=15", "epochs=15"
     both = ", limit=300, device='cpu'"
-    shorter = program.replace("threads=1", "rounds=2, calibrate=5")
+    shorter = program.replace("threads=1", "rounds=2, calibrate=5").replace("60%", NO_BUDGET)
     shorter = shorter.replace('output="run"', f'output="run", settings=SearchSettings({quick}{both})')
     shorter = shorter.replace('output="trained"', f'output="trained", settings=TrainSettings({longer}{both})')
     shorter = shorter.replace('output="model"', 'output="model", formats=["tflite"]')  # the commands write both

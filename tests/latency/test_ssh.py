@@ -28,6 +28,7 @@ from proxyless.addresses import address_of
 from proxyless.cli.main import app
 from proxyless.errors import CheckError, InputError
 from proxyless.space import tiny
+from tests.helpers import NO_BUDGET
 from tests.latency.processes import left_in
 from tests.latency.sshd import Server, problem, running
 
@@ -294,14 +295,13 @@ def _program(path: Path, script: str) -> Path:
     return path
 
 
-@pytest.mark.timing
-@pytest.mark.usefixtures("short_waits", "few_rounds")
+@pytest.mark.usefixtures("no_milliseconds")
 def test_everything_for_a_device_is_measured_on_it(server: Server, tmp_path: Path) -> None:
     target = {"runtime": "onnxruntime", "device": server.device(), "rounds": 3, "calibrate": 5}
     config = {
         "output": str(tmp_path / "out"),
         "space_args": {"resolution": 16},
-        "budget": "90%",
+        "budget": NO_BUDGET,
         "target": target,
         "compare": [{**target, "device": "local"}],
         "search": {"warmup_epochs": 20, "epochs": 1, "limit": 200, "device": "cpu"},
