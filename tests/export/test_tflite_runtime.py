@@ -75,6 +75,7 @@ def test_a_written_network_computes_there_what_torch_computes(tmp_path: Path) ->
     _assert_same(_logits(tmp_path / "model.tflite", images), network, images)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("litert_torch") is None, reason="litert-torch is not installed")
 def test_an_exported_network_runs_there(server: Server, converted: Converted, tmp_path: Path) -> None:
     model = Path(shutil.copy(converted.folder / "model.tflite", tmp_path))
