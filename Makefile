@@ -31,7 +31,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[all,dev]"
 	touch $@
 
-# What an old device may have, for tests/latency/test_tflite_runtime.py; there are wheels up to Python 3.11.
+# What an old device may have, for tests/export/test_tflite_runtime.py; there are wheels up to Python 3.11.
 build/tflite-runtime/installed:
 	$(PYTHON) -m venv build/tflite-runtime
 	build/tflite-runtime/bin/python -m pip install --quiet tflite-runtime==2.14.0 numpy==1.26.4

@@ -19,6 +19,9 @@ from proxyless.space.chain import Stage, chain
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
+NO_BUDGET = "10000ms"
+"""Every network keeps it, however busy the machine is."""
+
 
 def architecture(ops: str, space: Space | None = None) -> Architecture:
     return Architecture(space or tiny(), tuple(name for name in ops.split()))

@@ -8,12 +8,13 @@ import yaml
 from typer.testing import CliRunner
 
 from proxyless.cli.main import app
+from tests.helpers import NO_BUDGET
 
 _CONFIG = {
     "space": "tiny",
     "space_args": {"resolution": 16},
     "data": "digits",
-    "budget": "90%",
+    "budget": NO_BUDGET,
     "target": {"runtime": "onnxruntime", "rounds": 6, "calibrate": 8},
     "compare": [{"runtime": "onnxruntime", "threads": 2, "rounds": 6, "calibrate": 8}],
     "search": {"warmup_epochs": 20, "epochs": 1, "limit": 200, "device": "cpu"},
@@ -22,12 +23,9 @@ _CONFIG = {
 }
 
 
-@pytest.mark.timing
-@pytest.mark.usefixtures("short_waits", "few_rounds")
-def test_everything_from_one_file_and_nothing_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A network of a tenth of a millisecond, timed in few rounds: more to spare than a person would give away.
-    monkeypatch.setattr("proxyless.api.refine.MOST", 0.85)
-    monkeypatch.setattr("proxyless.api.refine._LEAST", 0.8)
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_milliseconds")
+def test_everything_from_one_file_and_nothing_twice(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump({"output": str(tmp_path / "out"), **_CONFIG}))
     result = CliRunner().invoke(app, ["run", str(config), "--json"])

@@ -38,7 +38,7 @@ def _search(strategy: str, share: float, folder: Path, epochs: int = 2, **more: 
             **more,
         },
     )
-    count = 60 if settings.unrolled else 120  # PyTorch differentiates convolutions twice, and slowly on a CPU
+    count = 60 if strategy in ("darts", "gumbel") else 120  # these compute every operation, and slowly on a CPU
     search = Search(Problem(_SPACE, toy_data(count, resolution=8), (bound_at(_SPACE, share),)), settings)
     search.run(folder / "checkpoint.pt")
     return search
@@ -88,16 +88,7 @@ def test_an_architecture_step_moves_no_weight(strategy: str, more: dict[str, Any
 
 
 @every_strategy
-def test_same_seed_same_result(strategy: str, more: dict[str, Any], tmp_path: Path) -> None:
-    first, second = (_search(strategy, 0.5, tmp_path, epochs=2, **more) for _ in range(2))
-    assert first.log_probs() == second.log_probs()
-    assert first.strategy.trials == second.strategy.trials
-    for a, b in zip(first.supernet.parameters(), second.supernet.parameters(), strict=True):
-        assert torch.equal(a, b)
-
-
-@every_strategy
-def test_what_was_saved_in_the_middle_ends_the_same(strategy: str, more: dict[str, Any], tmp_path: Path) -> None:
+def test_same_seed_same_result_though_saved_in_the_middle(strategy: str, more: dict[str, Any], tmp_path: Path) -> None:
     whole = _search(strategy, 0.5, tmp_path, epochs=2, **more)
     stopped = Search(whole.problem, whole.settings)
     stopped.history.append(stopped._run_epoch(Silent()))
@@ -109,6 +100,8 @@ def test_what_was_saved_in_the_middle_ends_the_same(strategy: str, more: dict[st
     assert resumed.log_probs() == whole.log_probs()
     assert resumed.strategy.trials == whole.strategy.trials
     assert resumed.history == whole.history
+    for a, b in zip(resumed.supernet.parameters(), whole.supernet.parameters(), strict=True):
+        assert torch.equal(a, b)
 
 
 @every_strategy

@@ -7,18 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from proxyless.api.train import train
 from proxyless.cli.main import app
-from proxyless.train.config import TrainSettings
-from tests.helpers import architecture
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained")
-    network = architecture("k3e3 skip k3e3 skip skip k3e3 skip skip k3e3")
-    train(network, "synthetic:100", folder, TrainSettings(epochs=16, batch_size=16, device="cpu"))
-    return folder
 
 
 @pytest.fixture
@@ -39,20 +28,20 @@ def _export(trained: Path, output: Path) -> tuple[int, str]:
 
 
 @pytest.mark.slow
-def test_a_full_disk(trained: Path, small_disk: Path) -> None:
-    code, errors = _export(trained, small_disk / "model")
+def test_a_full_disk(small: Path, small_disk: Path) -> None:
+    code, errors = _export(small, small_disk / "model")
     assert code == 1 and "No space left on device" in errors and errors.count("\n") == 1
     assert list(small_disk.iterdir()) == []
 
 
 @pytest.mark.parametrize("place", ["/proc/model", "/dev/null/model"])
-def test_a_folder_that_cannot_be_written_to(trained: Path, place: str) -> None:
-    code, errors = _export(trained, Path(place))
+def test_a_folder_that_cannot_be_written_to(small: Path, place: str) -> None:
+    code, errors = _export(small, Path(place))
     assert code == 2 and "choose another output" in errors and errors.count("\n") == 1
 
 
-def test_a_place_that_is_taken(trained: Path, tmp_path: Path) -> None:
+def test_a_place_that_is_taken(small: Path, tmp_path: Path) -> None:
     taken = tmp_path / "model"
     taken.write_text("a file")
-    code, errors = _export(trained, taken)
+    code, errors = _export(small, taken)
     assert code == 2 and "is a file; choose a folder" in errors and taken.read_text() == "a file"

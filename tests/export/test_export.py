@@ -2,25 +2,23 @@
 
 import importlib.util
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from export.bundle import staged
 from export.checks import Expected, failed
-from export.convert import convert_all
 from export.format import Format, ModelFile
 from export.formats import FORMATS, find_formats
-from export.verify import Reference, verify
+from export.verify import verify
 from latency.runtimes import find_runtime
 from latency.writers.graph import lower
 from proxyless.errors import InputError
 from proxyless.files import write_json
-from proxyless.nn import save_weights
-from tests.helpers import MIXED_OPS, architecture, deployable, folded_weights, random_images
+from tests.export.converted import IMAGES, NETWORK, Converted
+from tests.helpers import folded_weights
 
 _INSTALLED = [
     pytest.param(
@@ -33,82 +31,54 @@ _INSTALLED = [
     )
     for name, format_ in FORMATS.items()
 ]
-_NETWORK = architecture(MIXED_OPS)
-_EXPECTED = Expected.of(_NETWORK.layers)
-_IMAGES = random_images(40, 32)
-
-
-@dataclass(frozen=True)
-class Exported:
-    """A folder with exported files, the network that they are of, and what it makes of `_IMAGES`."""
-
-    folder: Path
-    network: torch.nn.Module
-    reference: Reference
-
-    def path(self, file: ModelFile) -> Path:
-        return self.folder / file.file_name
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    folder = tmp_path_factory.mktemp("export")
-    network = deployable(_NETWORK.layers)
-    save_weights(folder / "weights.safetensors", network)
-    have_tflite = importlib.util.find_spec("litert_torch") is not None
-    convert_all(
-        find_formats(["onnx", "tflite"] if have_tflite else ["onnx"]), _NETWORK, folder / "weights.safetensors", folder
-    )
-    with torch.no_grad():
-        logits = network(torch.from_numpy(_IMAGES)).numpy()
-    return Exported(folder, network, Reference(lambda: iter([_IMAGES[:30], _IMAGES[30:]]), logits.argmax(1), logits))
+_EXPECTED = Expected.of(NETWORK.layers)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format_", _INSTALLED)
-def test_a_file_does_what_pytorch_does(format_: Format, exported: Exported) -> None:
+def test_a_file_does_what_pytorch_does(format_: Format, converted: Converted) -> None:
     file = ModelFile(format_)
-    report = verify(file, exported.path(file), exported.reference, _EXPECTED)
+    report = verify(file, converted.path(file), converted.reference, _EXPECTED)
     assert failed(report.checks) == []
-    assert report.max_abs_error < 1e-5 * np.abs(exported.reference.logits).max()
+    assert report.max_abs_error < 1e-5 * np.abs(converted.reference.logits).max()
     assert report.top1_agreement == report.accuracy == 1.0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format_", _INSTALLED)
-def test_a_directly_written_model_is_the_exported_one(format_: Format, exported: Exported, tmp_path: Path) -> None:
+def test_a_directly_written_model_is_the_exported_one(format_: Format, converted: Converted, tmp_path: Path) -> None:
     runtime = find_runtime(format_.runtime)
-    direct, path = tmp_path / f"direct{runtime.suffix}", exported.path(ModelFile(format_))
-    runtime.writer_of("float32")(lower(_NETWORK.layers, folded_weights(exported.network), batch=1), direct)
+    direct, path = tmp_path / f"direct{runtime.suffix}", converted.path(ModelFile(format_))
+    runtime.writer_of("float32")(lower(NETWORK.layers, folded_weights(converted.network), batch=1), direct)
     assert format_.tools.structure(direct) == format_.tools.structure(path)
     by_export, by_hand = format_.tools.load(path), format_.tools.load(direct)
-    for image in _IMAGES[:8]:
+    for image in IMAGES[:8]:
         expected = by_export(image[None])
         np.testing.assert_allclose(by_hand(image[None]), expected, atol=2e-6 * np.abs(expected).max())
 
 
 @pytest.mark.slow
-def test_onnx_has_a_dynamic_batch_and_no_notes_of_the_machine(exported: Exported) -> None:
+def test_onnx_has_a_dynamic_batch_and_no_notes_of_the_machine(converted: Converted) -> None:
     import onnx
 
-    model = onnx.load(exported.folder / "model.onnx")
+    model = onnx.load(converted.folder / "model.onnx")
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
     assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
-    assert str(Path(__file__).parents[2]).encode() not in (exported.folder / "model.onnx").read_bytes()
+    assert str(Path(__file__).parents[2]).encode() not in (converted.folder / "model.onnx").read_bytes()
     assert "BatchNormalization" not in Counter(node.op_type for node in model.graph.node)
 
 
 @pytest.mark.slow
-def test_a_wrong_file_fails_its_checks_by_name(exported: Exported) -> None:
+def test_a_wrong_file_fails_its_checks_by_name(converted: Converted) -> None:
     file = ModelFile(FORMATS["onnx"])
-    wrong = replace(exported.reference, logits=-exported.reference.logits)
-    report = verify(file, exported.path(file), wrong, _EXPECTED)
+    wrong = replace(converted.reference, logits=-converted.reference.logits)
+    report = verify(file, converted.path(file), wrong, _EXPECTED)
     assert [check.name for check in failed(report.checks)] == [
         "model.onnx: largest error of a logit",
         "model.onnx: same top class as PyTorch",
     ]
     expected = replace(_EXPECTED, depthwise=_EXPECTED.depthwise + 1, parameters=10)
-    report = verify(file, exported.path(file), exported.reference, expected)
+    report = verify(file, converted.path(file), converted.reference, expected)
     assert [check.name for check in failed(report.checks)] == [
         "model.onnx: depthwise convolutions",
         "model.onnx: size",

@@ -9,10 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxyless.api.train import train
-from proxyless.train.config import TrainSettings
 from tests.data.images import png
-from tests.helpers import architecture
 
 _ROOT = Path(__file__).parents[2]
 
@@ -134,11 +131,9 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_a_third_format_goes_the_whole_path(package: Path, tmp_path: Path) -> None:
-    network = architecture("k3e3 skip k3e3 skip skip k3e3 skip skip k3e3")
-    train(network, "synthetic:100", tmp_path / "trained", TrainSettings(epochs=16, batch_size=16, device="cpu"))
+def test_a_third_format_goes_the_whole_path(package: Path, small: Path, tmp_path: Path) -> None:
     (tmp_path / "image.png").write_bytes(png(99))
-    places = [tmp_path / "trained", tmp_path / "model", package / "runner.py", tmp_path / "image.png"]
+    places = [small, tmp_path / "model", package / "runner.py", tmp_path / "image.png"]
     command = [sys.executable, "-c", _PROGRAM, *map(str, places)]
     environment = {**os.environ, "PYTHONPATH": str(package)}
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)

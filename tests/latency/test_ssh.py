@@ -28,6 +28,7 @@ from proxyless.addresses import address_of
 from proxyless.cli.main import app
 from proxyless.errors import CheckError, InputError
 from proxyless.space import tiny
+from tests.helpers import NO_BUDGET
 from tests.latency.processes import left_in
 from tests.latency.sshd import Server, problem, running
 
@@ -294,14 +295,13 @@ def _program(path: Path, script: str) -> Path:
     return path
 
 
-@pytest.mark.timing
-@pytest.mark.usefixtures("short_waits", "few_rounds")
+@pytest.mark.usefixtures("no_milliseconds")
 def test_everything_for_a_device_is_measured_on_it(server: Server, tmp_path: Path) -> None:
     target = {"runtime": "onnxruntime", "device": server.device(), "rounds": 3, "calibrate": 5}
     config = {
         "output": str(tmp_path / "out"),
         "space_args": {"resolution": 16},
-        "budget": "90%",
+        "budget": NO_BUDGET,
         "target": target,
         "compare": [{**target, "device": "local"}],
         "search": {"warmup_epochs": 20, "epochs": 1, "limit": 200, "device": "cpu"},
@@ -322,7 +322,7 @@ def test_everything_for_a_device_is_measured_on_it(server: Server, tmp_path: Pat
     assert len(tables) == 2 and tables[0].startswith("onnxruntime-ssh-127.0.0.1-") and tables[1] == "onnxruntime.json"
     per_job = 6  # Python, folder, twice what is there, files, program; and the removal
     jobs, rest = divmod(server.logins() - before, per_job + 1)
-    assert rest == 0 and jobs >= 5  # profile, candidates at least twice, export, comparison
+    assert rest == 0 and jobs >= 5  # profile, looks for the device, candidates, export, comparison
 
 
 @pytest.mark.parametrize("name", ["ssh://", "ssh://-oProxyCommand=x", "ssh://a b", "ssh://u:p@h", "ssh://h/path"])

@@ -58,6 +58,7 @@ def _compiled_graphs() -> int:
     return int(torch._dynamo.utils.counters["stats"]["unique_graphs"])
 
 
+@pytest.mark.slow
 def test_after_every_candidate_has_run_new_paths_compile_nothing_and_give_what_eager_gives() -> None:
     space = toy_space()
     torch.manual_seed(0)

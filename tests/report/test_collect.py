@@ -17,7 +17,7 @@ from proxyless.cli.main import app
 from proxyless.errors import InputError
 from proxyless.space import network_cost
 from tests.helpers import architecture, table_by_macs
-from tests.report.conftest import QUICK, SPACE, invoke
+from tests.report.conftest import SPACE, invoke
 
 pytestmark = pytest.mark.slow
 
@@ -88,7 +88,8 @@ def test_the_command_to_search_again_finds_the_same(tmp_path: Path) -> None:
     table_by_macs(SPACE, ms_per_mmac=2).save(tmp_path / "b.json")
     targets = f"--table {tmp_path}/a.json --budget 60% --table {tmp_path}/b.json --budget 4ms"
     limits = "--max-params 1M --max-memory 60kB --strategy reinforce --seed 3 --lr 0.1"
-    invoke(f"search --space tiny --data synthetic:160 {targets} {limits} {QUICK['search']} -o {tmp_path}/run")
+    quick = "--warmup-epochs 1 --epochs 1 --batch-size 16 --device cpu"
+    invoke(f"search --space tiny --data synthetic:160 {targets} {limits} {quick} -o {tmp_path}/run")
     content = collect(tmp_path / "run")
     assert [target.budget_ms for target in content.question.targets] == [pytest.approx(1.78, abs=0.01), 4]
     first, second = (target.predicted_ms or 0 for target in content.question.targets)

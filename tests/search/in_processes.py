@@ -1,15 +1,23 @@
 """Small searches and a training, in this process or, started by torchrun, in several: for test_processes.py.
 
-python -m tests.search.in_processes FOLDER
+torchrun -m tests.search.in_processes FOLDER
+
+There the commands follow, with the table in the folder: one start of the processes is enough for everything that ends
+well.
 """
 
+import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
+from typer.testing import CliRunner
 
 from proxyless.checkpoint import load_checkpoint, save_checkpoint
+from proxyless.cli import main as cli
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
@@ -32,9 +40,9 @@ _SPACE = toy_space()
 
 
 def search(name: str, folder: Path) -> None:
-    common: dict[str, Any] = {"warmup_epochs": 1, "epochs": 1, "batch_size": 16, "lr": 0.02, "device": "cpu"}
+    common: dict[str, Any] = {"warmup_epochs": 1, "epochs": 1, "batch_size": 8, "lr": 0.02, "device": "cpu"}
     settings = SearchSettings.make("test", **{**common, **CASES[name]})
-    run = Search(Problem(_SPACE, toy_data(resolution=8), (bound_at(_SPACE, 0.5),)), settings)
+    run = Search(Problem(_SPACE, toy_data(60, resolution=8), (bound_at(_SPACE, 0.5),)), settings)
     # Blocks that start as the identity have next to no gradients, and Adam would magnify what is rounding there.
     torch.manual_seed(0)
     randomise(run.supernet)
@@ -60,5 +68,20 @@ def main(folder: Path) -> None:
     train(folder)
 
 
+def commands(folder: Path) -> None:
+    """Search, resume and train; of the first two, each process tells how they ended for it. The last one ends it."""
+    flags = "--space tiny --data synthetic:240 --budget 60% --warmup-epochs 1 --epochs 1 --batch-size 16 --device cpu"
+    search = ["search", *flags.split(), "--table", str(folder / "table.json"), "-o", str(folder / "run"), "--json"]
+    for name, arguments in (("search", search), ("resume", [*search, "--resume"])):
+        result = CliRunner().invoke(cli.app, arguments)
+        ended = {"code": result.exit_code, "stdout": result.stdout, "stderr": result.stderr}
+        (folder / f"{name}-{os.environ['RANK']}.json").write_text(json.dumps(ended))
+    flags = "--data synthetic:240 --epochs 2 --batch-size 16 --device cpu --json"
+    train = ["train", str(folder / "run"), *flags.split(), "-o", str(folder / "trained")]
+    with patch.object(sys, "argv", ["proxyless", *train]):
+        cli.main()
+
+
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
+    commands(Path(sys.argv[1]))

@@ -14,5 +14,10 @@ STRATEGY_CASES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 every_strategy = pytest.mark.parametrize(
-    ("strategy", "more"), STRATEGY_CASES, ids=[f"{name}-{more}" if more else name for name, more in STRATEGY_CASES]
+    ("strategy", "more"),
+    [
+        # PyTorch differentiates convolutions twice for it, and slowly on a CPU.
+        pytest.param(name, more, id=f"{name}-{more}" if more else name, marks=[pytest.mark.slow] * ("unrolled" in more))
+        for name, more in STRATEGY_CASES
+    ],
 )

@@ -39,6 +39,12 @@ _SHARES: dict[str, tuple[dict[str, Any], float]] = {
 }
 """Settings, and the share of the best network's signal that is found with them."""
 
+_GATES = ("gradient", "gradient, all gates")
+"""Of these two, how far they decide is compared too."""
+
+_SLOW = ("gumbel", "darts", "darts, unrolled")
+"""These compute every operation in every step."""
+
 
 def _bound() -> Bound:
     """A kernel of 7 costs 1, with expansion 6 it costs 2; all else is nearly free."""
@@ -47,7 +53,7 @@ def _bound() -> Bound:
     return Bound("latency", "ms", 0.5, layers, 0.5 + _GAINS.count(_STRONG) + 0.1)
 
 
-def _data() -> ImageData:
+def _data(images: int = 320) -> ImageData:
     """The class is the sign of the red channel; the green one is noise, one value for each image."""
     generator = torch.Generator().manual_seed(0)
 
@@ -59,7 +65,7 @@ def _data() -> ImageData:
         images[:, 1] += noise[:, None, None]
         return Split(images.to(torch.uint8), labels)
 
-    return make_data("synthetic:planted", split(320), split(64), ["0", "1"], "none")
+    return make_data("synthetic:planted", split(images), split(64), ["0", "1"], "none")
 
 
 @torch.no_grad()
@@ -107,14 +113,14 @@ def _signal(path: list[int]) -> float:
     return sum(gain for op, gain in zip(_SPACE.path_ops(path), _GAINS, strict=True) if op.startswith("k7"))
 
 
-def _search(name: str, folder: Path, bound: Bound) -> Search:
+def _search(name: str, folder: Path) -> Search:
     settings = SearchSettings.make(
         "test",
         **{
             "strategy": name.split(",")[0],
             "warmup_epochs": 0,
             "epochs": 10,
-            "batch_size": 32,
+            "batch_size": 16,
             "lr": 1e-9,  # what was planted stays
             "weight_decay": 0,
             "warmup_weights": "own",
@@ -123,7 +129,7 @@ def _search(name: str, folder: Path, bound: Bound) -> Search:
             **_SHARES[name][0],
         },
     )
-    search = Search(Problem(_SPACE, _data(), (bound,)), settings)
+    search = Search(Problem(_SPACE, _data(160), (_bound(),)), settings)
     _plant(search.supernet)
     search.run(folder / "checkpoint.pt")
     return search
@@ -141,9 +147,33 @@ def test_the_planted_weights_do_what_they_should() -> None:
     assert search.evaluator.evaluate(strong).loss < search.evaluator.evaluate(weak).loss - 0.1
 
 
-@pytest.mark.parametrize("name", _SHARES)
+@pytest.mark.parametrize("name", [name for name in _SHARES if name not in (*_GATES, *_SLOW)])
 def test_the_known_optimum_is_found(name: str, tmp_path: Path) -> None:
-    search = _search(name, tmp_path, _bound())
+    _assert_found(_search(name, tmp_path), name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _SLOW)
+def test_the_known_optimum_is_found_slowly(name: str, tmp_path: Path) -> None:
+    _assert_found(_search(name, tmp_path), name)
+
+
+@pytest.fixture(scope="module")
+def by_gates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Search]:
+    return {name: _search(name, tmp_path_factory.mktemp("gates")) for name in _GATES}
+
+
+@pytest.mark.parametrize("name", _GATES)
+def test_the_known_optimum_is_found_by_gates(name: str, by_gates: dict[str, Search]) -> None:
+    _assert_found(by_gates[name], name)
+
+
+def test_two_gates_decide_about_as_much_as_all(by_gates: dict[str, Search]) -> None:
+    two, every = (search.history[-1]["entropy"] for search in by_gates.values())
+    assert two == pytest.approx(every, abs=0.2)
+
+
+def _assert_found(search: Search, name: str) -> None:
     path = search.derive()
     assert search.problem.bounds[0].cost(path) <= search.problem.bounds[0].limit
     best = _STRONG * _GAINS.count(_STRONG)
@@ -168,8 +198,3 @@ def test_a_logit_that_is_always_pushed_moves_by_15_at_the_default_learning_rate(
             strategy.steps.step(logits, push, strategy._mask())
         way += float(logits.detach()[0, 0])
     assert way == pytest.approx(15, rel=0.1)
-
-
-def test_two_gates_decide_about_as_much_as_all(tmp_path: Path) -> None:
-    two, every = (_search(name, tmp_path, _bound()).history[-1]["entropy"] for name in list(_SHARES)[:2])
-    assert two == pytest.approx(every, abs=0.2)

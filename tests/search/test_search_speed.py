@@ -1,7 +1,6 @@
 """The benchmark of speed runs, and what it compares with computes the gradient of the gates."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,13 +10,14 @@ import torch
 _BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-@pytest.mark.slow
-def test_it_prints_both_speeds() -> None:
+def test_it_prints_both_speeds(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.syspath_prepend(str(_BENCHMARKS))
+    import search_speed
+
     arguments = ["--space", "tiny", "--device", "cpu", "--batch", "4", "--resolution", "16", "--cycles", "1"]
-    command = [sys.executable, "search_speed.py", *arguments]
-    done = subprocess.run(command, cwd=_BENCHMARKS, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
+    monkeypatch.setattr(sys, "argv", ["search_speed.py", *arguments])
+    search_speed.main()
+    document = json.loads(capsys.readouterr().out)
     speeds = [document[name]["images_per_s"] for name in ("search", "paper")]
     assert min(speeds) > 0 and document["ratio"] == pytest.approx(speeds[0] / speeds[1], rel=0.05)
 

@@ -5,6 +5,7 @@ PROXYLESS_TFLITE_RUNTIME_PYTHON names the Python of such an environment; `.ci/ru
 
 import importlib.util
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from latency.settings import ProfileSettings
 from latency.timing import time_files
 from latency.writers.graph import lower
 from proxyless.space import tiny
+from tests.export.converted import IMAGES, Converted
 from tests.helpers import MIXED_OPS, architecture, deployable, folded_weights, random_images
 from tests.latency.sshd import Server, problem, running
 
@@ -73,14 +75,12 @@ def test_a_written_network_computes_there_what_torch_computes(tmp_path: Path) ->
     _assert_same(_logits(tmp_path / "model.tflite", images), network, images)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("litert_torch") is None, reason="litert-torch is not installed")
-def test_an_exported_network_runs_there(server: Server, tmp_path: Path) -> None:
-    from export.tflite import convert
-
-    network, images = deployable(architecture(MIXED_OPS).layers), random_images(1, 32)
-    convert(network, 32, tmp_path / "model.tflite")
-    _assert_same(_logits(tmp_path / "model.tflite", images), network, images)
-    job = Job(find_runtime("litert").runner, {"model": tmp_path / "model.tflite"}, (), delegate="xnnpack")
+def test_an_exported_network_runs_there(server: Server, converted: Converted, tmp_path: Path) -> None:
+    model = Path(shutil.copy(converted.folder / "model.tflite", tmp_path))
+    _assert_same(_logits(model, IMAGES[:1]), converted.network, IMAGES[:1])
+    job = Job(find_runtime("litert").runner, {"model": model}, (), delegate="xnnpack")
     measured, environment = time_files(find_device(server.device(python=_PYTHON)), job, rounds=2)
     assert measured["model"].ms > 0 and environment["runtime"] == "tflite-runtime 2.14.0"
 
