@@ -15,7 +15,8 @@ from proxyless.data import ImageData, Split, make_data
 from proxyless.nn import build_network
 from proxyless.space import Architecture, Layer, LayerSpec, Shape, Space, layer_cost, tiny
 from proxyless.space.bounds import Bound, latency_bound
-from proxyless.space.chain import Stage, chain
+from proxyless.space.definition import Definition, Fixed, Head, Stage, Stem
+from proxyless.space.mbconvs import mbconvs
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -116,16 +117,17 @@ def toy_space(
     stages: Sequence[tuple[int, int, int]] = ((8, 1, 1), (12, 2, 2)), width: int = 8, num_classes: int = 2
 ) -> Space:
     """A space for images of 8x8 pixels. stages: width, depth and stride of each. width: of what comes before them."""
-    return chain(
-        "toy",
-        {},
+    definition = Definition(
+        name="toy",
         resolution=8,
         num_classes=num_classes,
-        stem=(width, 1),
-        first_width=width,
-        stages=[Stage(*stage) for stage in stages],
-        head_width=2 * width,
+        stem=Stem(width=width, stride=1),
+        fixed=[Fixed(width=width)],
+        ops=mbconvs((3, 5, 7), (3, 6)),
+        stages=[Stage(width=width, depth=depth, stride=stride) for width, depth, stride in stages],
+        head=Head(width=2 * width),
     )
+    return definition.build({})
 
 
 def bound_at(space: Space, share: float) -> Bound:

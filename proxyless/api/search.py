@@ -17,6 +17,7 @@ from proxyless.search.result import Limits, SearchResult
 from proxyless.search.run import RunConfig, TargetConfig, check_free, run_search
 from proxyless.space import Architecture, Space, build_space, check_registered
 from proxyless.space.bounds import Bound, latency_bound
+from proxyless.space.declared import DEFINITION, is_file
 from proxyless.space.latency import LayerCosts
 from proxyless.space.memory import within_memory
 
@@ -37,12 +38,19 @@ def table_space(name: str, table: LatencyTable) -> Space:
     """
     if table.space is None:
         return build_space(name)
-    if table.space.name != name:
+    space = build_space(table.space.name, table.space.args)
+    asked = build_space(name) if is_file(name) else None
+    if (asked.name if asked else name) != table.space.name:
         raise InputError(
             f"the latency table was made for the space {table.space.name!r}, not {name!r}; "
             "profile this space, or search that one"
         )
-    return build_space(table.space.name, table.space.args)
+    if asked and asked.args[DEFINITION] != table.space.args.get(DEFINITION):
+        raise InputError(
+            f"the latency table was made for another definition of the space {table.space.name!r} than {name} has now; "
+            "profile it again"
+        )
+    return space
 
 
 def search(

@@ -11,7 +11,9 @@ from proxyless.errors import InputError
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Where to write.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run in the same folder.")]
-SpaceName = Annotated[str, typer.Option("--space", help="Search space; 'proxyless spaces' lists them.")]
+SpaceName = Annotated[
+    str, typer.Option("--space", help="Search space: one that 'proxyless spaces' lists, or a YAML file.")
+]
 Resolution = Annotated[int | None, typer.Option(help="Side of the input image in pixels. Default: the space's own.")]
 NumClasses = Annotated[int | None, typer.Option(help="Number of classes. Default: the space's own.")]
 Data = Annotated[str, typer.Option(help="digits, imagefolder:PATH, parquet:PATH, hf:NAME or synthetic.")]

@@ -6,22 +6,39 @@ import typer
 
 from proxyless.cli.console import command, print_json, print_table
 from proxyless.cli.options import Json, NumClasses, Resolution
-from proxyless.space import SKIP, SPACES, Layer, Space, build_space, layer_cost, network_cost
+from proxyless.space import SKIP, Layer, Space, build_space, layer_cost, network_cost
+from proxyless.space.declared import TEMPLATE
+from proxyless.space.definition import Definition
+from proxyless.space.registry import known_spaces
 
 
 @command
 def spaces(
-    name: Annotated[str | None, typer.Argument(help="Describe this space; without it, list all.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Describe this space, by its name or its YAML file; without it, list all.")
+    ] = None,
     resolution: Resolution = None,
     num_classes: NumClasses = None,
+    template: Annotated[
+        bool, typer.Option("--template", help="Print a definition with comments, to begin a space of your own with.")
+    ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of definitions, for editors.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """List the search spaces, or describe one.
 
-    Examples: `proxyless spaces`, `proxyless spaces mobile --resolution 160`
+    Examples: `proxyless spaces`, `proxyless spaces mobile --resolution 160`, `proxyless spaces --template > mine.yaml`
     """
+    if template:
+        typer.echo(TEMPLATE, nl=False)
+        return
+    if schema:
+        print_json(Definition.model_json_schema())
+        return
     args = {"resolution": resolution, "num_classes": num_classes}
-    chosen = [build_space(key, args) for key in ([name] if name else SPACES)]
+    chosen = [build_space(key, args) for key in ([name] if name else known_spaces())]
     summaries = [_summary(space) for space in chosen]
     if json:
         print_json(summaries[0] if name else summaries)

@@ -2,6 +2,7 @@
 
 from proxyless.ops import Cost, LayerSpec, Shape, layer_cost, network_cost
 from proxyless.space.architecture import Anchor, Architecture, Target
+from proxyless.space.declared import declared_space
 from proxyless.space.mobile import mobile
 from proxyless.space.registry import SPACES, build_space, check_registered
 from proxyless.space.space import SKIP, Layer, Space
@@ -21,6 +22,7 @@ __all__ = [
     "Target",
     "build_space",
     "check_registered",
+    "declared_space",
     "layer_cost",
     "mobile",
     "network_cost",

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from proxyless.errors import InputError
-from proxyless.space.chain import Stage, chain, check_width_mult, scaled
+from proxyless.space.definition import Definition, Fixed, Head, Stage, Stem
+from proxyless.space.mbconvs import mbconvs
 from proxyless.space.space import Space
 
 _DEPTHS = (4, 4, 4, 4, 4, 1)
@@ -31,7 +32,6 @@ def mobile(
     """
     if len(stage_widths) != len(_DEPTHS):
         raise InputError(f"stage_widths of space 'mobile' needs {len(_DEPTHS)} widths, got {list(stage_widths)}")
-    check_width_mult("mobile", width_mult)
     args = {
         "resolution": resolution,
         "num_classes": num_classes,
@@ -41,15 +41,15 @@ def mobile(
         "stage_widths": list(stage_widths),
         "head_width": head_width,
     }
-
     shapes = zip(stage_widths, _DEPTHS, _STRIDES, strict=True)
-    return chain(
-        "mobile",
-        args,
+    definition = Definition(
+        name="mobile",
         resolution=resolution,
         num_classes=num_classes,
-        stem=(scaled(stem_width, width_mult), 2),
-        first_width=scaled(first_width, width_mult),
-        stages=[Stage(scaled(width, width_mult), depth, stride) for width, depth, stride in shapes],
-        head_width=scaled(head_width, max(1.0, width_mult)),
+        stem=Stem(width=stem_width),
+        fixed=[Fixed(width=first_width)],
+        ops=mbconvs((3, 5, 7), (3, 6)),
+        stages=[Stage(width=width, depth=depth, stride=stride) for width, depth, stride in shapes],
+        head=Head(width=head_width),
     )
+    return definition.build(args, width_mult)

@@ -2,29 +2,70 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
-from proxyless.errors import InputError, find_by_name, shown
+from proxyless.errors import InputError, find_by_name, one_line, shown
+from proxyless.space.declared import DEFINITION, declared_space, is_file, load_definition
+from proxyless.space.fbnet import fbnet
 from proxyless.space.mobile import mobile
+from proxyless.space.mobilenetv3 import mobilenetv3
 from proxyless.space.space import Space
 from proxyless.space.tiny import tiny
 
-SPACES: dict[str, Callable[..., Space]] = {"mobile": mobile, "tiny": tiny}
+SPACES: dict[str, Callable[..., Space]] = {
+    "mobile": mobile,
+    "tiny": tiny,
+    "mobilenetv3": mobilenetv3,
+    "fbnet": fbnet,
+}
+_GROUP = "proxyless.spaces"
+"""Entry points of other packages: a function as those of `SPACES`, by the name of its space."""
+
+
+def known_spaces() -> dict[str, Callable[..., Space]]:
+    """Ours, and those that installed packages announce.
+
+    Raises:
+        InputError: one of them cannot be imported.
+    """
+    return {**SPACES, **{point.name: _load(point) for point in entry_points(group=_GROUP)}}
+
+
+def _load(point: EntryPoint) -> Callable[..., Space]:
+    try:
+        build: Callable[..., Space] = point.load()
+    except Exception as error:  # whatever another package does when it is imported
+        reason = one_line(str(error)) or type(error).__name__
+        raise InputError(
+            f"the space {point.name!r} of another package ({point.value}) cannot be imported: {reason}; repair or "
+            "remove that package"
+        ) from None
+    return build
 
 
 def build_space(name: str, args: Mapping[str, Any] | None = None) -> Space:
     """The space `name` with its arguments; those left out or None keep their defaults.
 
+    name: one of `known_spaces`, or a YAML file with a definition. A space whose arguments have its whole definition,
+    as documents have those of users, is built from that.
+
     Raises:
         InputError: unknown name or argument, or a value of the wrong kind.
     """
-    build = find_by_name("space", name, SPACES)
     given = {key: value for key, value in (args or {}).items() if value is not None}
+    if is_file(name):
+        build: Callable[..., Space] = declared_space
+        given = {DEFINITION: load_definition(Path(name)), **given}
+    else:
+        build = declared_space if DEFINITION in given else find_by_name("space", name, known_spaces())
     legal = inspect.signature(build).parameters
     for key, value in given.items():
         if key not in legal:
             raise InputError(f"space {name!r} has no argument {shown(key)}; it has {', '.join(legal)}")
-        _check_kind(name, key, value, legal[key].default)
+        if key != DEFINITION and legal[key].default is not None:
+            _check_kind(name, key, value, legal[key].default)
     return build(**given)
 
 
@@ -32,8 +73,8 @@ def check_registered(space: Space) -> None:
     """Raise InputError unless files that name the space and its arguments can be read again."""
     if build_space(space.name, space.args).fingerprint != space.fingerprint:
         raise InputError(
-            f"space {space.name!r} is not what is registered under this name with its arguments; give it another name, "
-            "and a line in SPACES (proxyless/space/registry.py)"
+            f"space {space.name!r} is not what is registered under this name with its arguments: make it by "
+            "`declared_space`, or announce it as an entry point of proxyless.spaces"
         )
 
 

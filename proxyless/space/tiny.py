@@ -1,9 +1,11 @@
 """The mobile idea for 32x32 images, small enough to search on a CPU in minutes."""
 
-from proxyless.space.chain import Stage, chain, check_width_mult, scaled
+from proxyless.space.definition import Definition, Fixed, Head, Stage, Stem
+from proxyless.space.mbconvs import mbconvs
 from proxyless.space.space import Space
 
-_WIDTHS, _DEPTHS, _STRIDES = (24, 40, 64, 96), (2, 3, 3, 1), (2, 1, 2, 1)
+_STAGES = ((24, 2, 2), (40, 3, 1), (64, 3, 2), (96, 1, 1))
+"""Width, depth, stride."""
 
 
 def tiny(resolution: int = 32, num_classes: int = 10, stem_stride: int = 2, width_mult: float = 1.0) -> Space:
@@ -17,21 +19,20 @@ def tiny(resolution: int = 32, num_classes: int = 10, stem_stride: int = 2, widt
     Raises:
         InputError: an argument out of range.
     """
-    check_width_mult("tiny", width_mult)
     args = {
         "resolution": resolution,
         "num_classes": num_classes,
         "stem_stride": stem_stride,
         "width_mult": width_mult,
     }
-    shapes = zip(_WIDTHS, _DEPTHS, _STRIDES, strict=True)
-    return chain(
-        "tiny",
-        args,
+    definition = Definition(
+        name="tiny",
         resolution=resolution,
         num_classes=num_classes,
-        stem=(scaled(16, width_mult), stem_stride),
-        first_width=scaled(16, width_mult),
-        stages=[Stage(scaled(width, width_mult), depth, stride) for width, depth, stride in shapes],
-        head_width=scaled(256, max(1.0, width_mult)),
+        stem=Stem(width=16, stride=stem_stride),
+        fixed=[Fixed(width=16)],
+        ops=mbconvs((3, 5, 7), (3, 6)),
+        stages=[Stage(width=width, depth=depth, stride=stride) for width, depth, stride in _STAGES],
+        head=Head(width=256),
     )
+    return definition.build(args, width_mult)

@@ -1,5 +1,6 @@
 """The published networks, expressed in the space `mobile`, cost exactly what was published."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ import pytest
 from torch import nn
 
 from proxyless.nn import build_network
-from proxyless.space import Architecture, mobile
-from tests.helpers import architecture
+from proxyless.ops import Cost, layer_cost, network_cost
+from proxyless.space import Architecture, build_space, mobile
+from tests.helpers import SHARED, architecture
 
 _NETWORKS = json.loads((Path(__file__).parents[1] / "fixtures" / "published_networks.json").read_text())["networks"]
 
@@ -23,6 +25,45 @@ def test_parameters_and_macs_equal_the_published_figures(entry: dict[str, Any]) 
     cost = _build(entry).cost
     assert round(cost.params / 1e6, 4) == entry["params_M"]
     assert round(cost.macs / 1e6, 3) == entry["macs_M"]
+
+
+_STAGE_WIDTHS = {1.0: (24, 40, 80, 112, 160), 1.2: (32, 48, 96, 136, 192)}
+
+
+def _once_for_all(entry: dict[str, Any]) -> Architecture:
+    """Its blocks at the places of their stage, the rest of which is skipped."""
+    width_mult = next(mult for mult, widths in _STAGE_WIDTHS.items() if entry["blocks"][-1]["out_c"] == widths[-1])
+    ops: list[str] = []
+    for width in _STAGE_WIDTHS[width_mult]:
+        stage = [block for block in entry["blocks"][1:] if block["out_c"] == width]
+        ops += [f"k{block['kernel']}e{block['expand']}" for block in stage] + ["skip"] * (4 - len(stage))
+    args = {"resolution": entry["input_res"], "width_mult": width_mult}
+    return Architecture(build_space("mobilenetv3", args), tuple(ops))
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the published networks are not beside this folder")
+def test_once_for_alls_networks_are_in_mobilenetv3() -> None:
+    entries = json.loads((SHARED / "archs" / "ofa_specialized.json").read_text())
+    networks = [entry for entry in entries if entry["family"] == "ofa_MobileNetV3"]
+    assert len(networks) == 23
+    for entry in networks:
+        cost, computed = _once_for_all(entry).cost, entry["computed"]
+        assert (round(cost.params / 1e6, 4), round(cost.macs / 1e6, 3)) == (computed["params_M"], computed["macs_M"])
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the published measurements are not beside this folder")
+def test_every_operation_is_fbnets() -> None:
+    """For images of CIFAR, with the operations in the order of the published table."""
+    args = {"resolution": 32, "num_classes": 100, "stem_stride": 1, "second_stride": 1, "head_width": 1504}
+    space = build_space("fbnet", args)
+    assert network_cost(space.fixed).macs == 442_368 + 8_470_528 + 150_400
+    with (SHARED / "devices" / "fbnet_ops.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    layers = [layer for layer in space.layers for _ in range(9)]
+    for row, layer in zip(rows, layers, strict=True):
+        spec = layer.choices[int(row["op_id"])][1]
+        cost = layer_cost(spec) if spec else Cost()
+        assert (cost.macs, cost.params) == (int(row["conv_macs"]), int(row["params"])), row
 
 
 @pytest.mark.parametrize("entry", _NETWORKS[::2], ids=[entry["name"] for entry in _NETWORKS[::2]])

@@ -1,0 +1,94 @@
+"""Spaces of users: definitions from YAML files, which every document carries as a whole."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from proxyless.config import parse_yaml
+from proxyless.errors import InputError, shown
+from proxyless.files import first_problem
+from proxyless.space.definition import Definition
+from proxyless.space.space import Space
+
+DEFINITION = "definition"
+"""The argument of a space that has its whole definition."""
+_MAX_BYTES = 2**18
+_SUFFIXES = (".yaml", ".yml")
+
+TEMPLATE = """\
+# A search space for proxyless: proxyless profile --space THIS.yaml ...
+name: mine
+resolution: 96          # side of the square input in pixels; --resolution overrides it
+num_classes: 10         # --num-classes overrides it
+act: h_swish            # relu6, relu, h_swish or swish; stages and operations may have their own
+
+stem: {width: 16, kernel: 3, stride: 2}
+fixed:                  # blocks that every network has
+  - {op: mbconv, width: 16, kernel: 3, expand: 1}
+
+ops:                    # what every block is chosen from, by names of your own
+  k3e3: {op: mbconv, kernel: 3, expand: 3}
+  k5e3: {op: mbconv, kernel: 5, expand: 3}
+  k3e6: {op: mbconv, kernel: 3, expand: 6}
+  k5e6se: {op: mbconv, kernel: 5, expand: 6, se: 0.25}      # squeeze-and-excite
+  fused: {op: fused_mbconv, kernel: 3, expand: 3, act: relu}
+
+stages:                 # the first block of a stage has its stride; others may be skipped, beyond min_depth
+  - {width: 24, depth: 2, stride: 2}
+  - {width: 40, depth: 3, stride: 2, min_depth: 2}
+  - {width: 80, depth: 3, stride: 2, se: 0.25}
+  - width: 96
+    depth: 1
+    ops:                # a stage may have operations of its own
+      k3e3: {kernel: 3, expand: 3}
+      k3e6: {kernel: 3, expand: 6}
+
+head: {width: 480, classifier: wide_classifier, hidden: 640}   # or classifier: classifier
+"""
+
+
+def is_file(name: str) -> bool:
+    """Whether the name of a space is that of a file with its definition."""
+    return name.endswith(_SUFFIXES)
+
+
+def load_definition(path: Path) -> Mapping[str, Any]:
+    """The definition in a YAML file, as plain data.
+
+    Raises:
+        InputError: missing, not YAML, or not a mapping.
+    """
+    document = parse_yaml(path, "space", _MAX_BYTES)
+    if not isinstance(document, dict):
+        raise InputError(
+            f"space {path} must be a mapping, got {type(document).__name__}; `proxyless spaces --template` writes one"
+        )
+    return document
+
+
+def declared_space(
+    definition: object,
+    resolution: int | None = None,
+    num_classes: int | None = None,
+    width_mult: float = 1.0,
+) -> Space:
+    """The space of a definition; the other arguments override what it says.
+
+    Raises:
+        InputError: a definition that is not valid, or networks that cannot be.
+    """
+    try:
+        plain = Definition.model_validate(definition)
+    except ValidationError as error:
+        raise InputError(f"the definition of the space is not valid: {first_problem(error)}") from None
+    overrides = {"resolution": resolution, "num_classes": num_classes}
+    given = {key: value for key, value in overrides.items() if value is not None}
+    for key, value in given.items():
+        if type(value) is not int:
+            raise InputError(f"argument {key!r} of space {plain.name!r} must be a whole number, got {shown(value)}")
+    args = {DEFINITION: plain.model_dump(exclude_unset=True), **given}
+    if width_mult != 1.0:
+        args["width_mult"] = width_mult
+    return plain.model_copy(update=given).build(args, width_mult)
