@@ -11,7 +11,7 @@ import numpy as np
 
 from latency.devices import Device, Job
 from latency.measurement import Measurements, repeatability_pct
-from latency.runtimes import RUNTIMES, Runtime, find_runtime
+from latency.runtimes import Runtime, find_runtime, known_runtimes
 from latency.timing import time_files
 from latency.writers.graph import lower, random_weights
 from proxyless.errors import InputError
@@ -49,7 +49,7 @@ def runtime_of(path: Path, name: str | None = None) -> Runtime:
         InputError: missing, empty, or a suffix that is unknown or not that runtime's.
     """
     check_file(path)
-    candidates = RUNTIMES.values() if name is None else [find_runtime(name)]
+    candidates = known_runtimes().values() if name is None else [find_runtime(name)]
     for runtime in candidates:
         if path.suffix == runtime.suffix:
             return runtime

@@ -23,6 +23,7 @@ _SHARED = {
         "files",
         "host",
         "ops",
+        "plugins",
         "processes",
         "progress",
         "seeds",

@@ -9,10 +9,16 @@ from latency.runtimes.onnxruntime import ONNXRUNTIME
 from latency.runtimes.openvino import OPENVINO
 from latency.runtimes.torch import TORCH, TORCH_CUDA
 from proxyless.errors import find_by_name
+from proxyless.plugins import announced
 
 RUNTIMES: dict[str, Runtime] = {
     runtime.name: runtime for runtime in (LITERT, ONNXRUNTIME, TORCH, TORCH_CUDA, NCNN, MNN, OPENVINO, EXECUTORCH)
 }
+
+
+def known_runtimes() -> dict[str, Runtime]:
+    """Ours, and those that installed packages announce as entry points of `proxyless.runtimes`."""
+    return {**RUNTIMES, **announced("runtime")}
 
 
 def find_runtime(name: str) -> Runtime:
@@ -21,7 +27,7 @@ def find_runtime(name: str) -> Runtime:
     Raises:
         InputError: there is none.
     """
-    return find_by_name("runtime", name, RUNTIMES)
+    return find_by_name("runtime", name, known_runtimes())
 
 
-__all__ = ["RUNTIMES", "Runtime", "find_runtime"]
+__all__ = ["RUNTIMES", "Runtime", "find_runtime", "known_runtimes"]

@@ -7,6 +7,7 @@ from proxyless.errors import InputError, find_by_name
 from proxyless.ops import cell, conv, depthwise_separable, fused_mbconv, heads, mbconv, pooling
 from proxyless.ops.lowered import Chain, Lowered
 from proxyless.ops.spec import LayerSpec
+from proxyless.plugins import announced
 
 Operator = Callable[[LayerSpec, Chain], None]
 """Writes a layer down as primitives; tensor 0 is its input, the last one its output."""
@@ -30,6 +31,12 @@ OPERATORS: dict[str, Operator] = {
 
 
 @cache
+def known_operators() -> dict[str, Operator]:
+    """Ours, and those that installed packages announce as entry points of `proxyless.operators`."""
+    return {**OPERATORS, **announced("operator")}
+
+
+@cache
 def lower_layer(spec: LayerSpec) -> Lowered:
     """The primitives of a layer.
 
@@ -37,7 +44,7 @@ def lower_layer(spec: LayerSpec) -> Lowered:
         InputError: no such operator, or shapes that it cannot have.
     """
     chain = Chain(spec.in_shape)
-    find_by_name("operator", spec.op, OPERATORS)(spec, chain)
+    find_by_name("operator", spec.op, known_operators())(spec, chain)
     lowered = chain.finish()
     flat = (1, 1, *lowered.shapes[-1])[-3:]
     if flat != spec.out_shape:

@@ -2,11 +2,11 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from proxyless.errors import InputError, find_by_name, one_line, shown
+from proxyless.errors import InputError, find_by_name, shown
+from proxyless.plugins import announced
 from proxyless.space.declared import DEFINITION, declared_space, is_file, load_definition
 from proxyless.space.fbnet import fbnet
 from proxyless.space.mobile import mobile
@@ -20,29 +20,11 @@ SPACES: dict[str, Callable[..., Space]] = {
     "mobilenetv3": mobilenetv3,
     "fbnet": fbnet,
 }
-_GROUP = "proxyless.spaces"
-"""Entry points of other packages: a function as those of `SPACES`, by the name of its space."""
 
 
 def known_spaces() -> dict[str, Callable[..., Space]]:
-    """Ours, and those that installed packages announce.
-
-    Raises:
-        InputError: one of them cannot be imported.
-    """
-    return {**SPACES, **{point.name: _load(point) for point in entry_points(group=_GROUP)}}
-
-
-def _load(point: EntryPoint) -> Callable[..., Space]:
-    try:
-        build: Callable[..., Space] = point.load()
-    except Exception as error:  # whatever another package does when it is imported
-        reason = one_line(str(error)) or type(error).__name__
-        raise InputError(
-            f"the space {point.name!r} of another package ({point.value}) cannot be imported: {reason}; repair or "
-            "remove that package"
-        ) from None
-    return build
+    """Ours, and those that installed packages announce as entry points of `proxyless.spaces`: functions like ours."""
+    return {**SPACES, **announced("space")}
 
 
 def build_space(name: str, args: Mapping[str, Any] | None = None) -> Space:
