@@ -28,15 +28,15 @@ from latency.devices import find_device
 from latency.profile import profile
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable
-from proxyless.api.measure import conditions_of, measure_networks
-from proxyless.api.refine import MOST, derive_measured
-from proxyless.api.search import search
-from proxyless.api.shares import layer_latencies
-from proxyless.api.uniform import OPS, WIDTH_STEPS, scaled
 from proxyless.errors import InputError
 from proxyless.nn import build_network, save_weights
 from proxyless.search.config import SAMPLING, SearchSettings
 from proxyless.space import Architecture, Space, build_space
+from proxyless.workflow.measure import conditions_of, measure_networks
+from proxyless.workflow.refine import MOST, derive_measured
+from proxyless.workflow.search import search
+from proxyless.workflow.shares import layer_latencies
+from proxyless.workflow.uniform import OPS, WIDTH_STEPS, scaled
 
 _WIDEST = 60
 """Uniform networks up to three times as wide as the space."""

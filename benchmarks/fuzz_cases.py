@@ -17,7 +17,6 @@ from hypothesis.strategies import SearchStrategy
 from export.preprocess import FileInput, Preprocess
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable, Row, RuntimeInfo, SpaceInfo
-from proxyless.cli.pipeline import PipelineSettings
 from proxyless.config import read_yaml
 from proxyless.nn import build_network, save_weights
 from proxyless.search.result import SearchResult, load_result
@@ -26,6 +25,7 @@ from proxyless.space import Anchor, Architecture, Target, build_space, layer_cos
 from proxyless.space.bounds import params_bound
 from proxyless.train.run import TrainConfig
 from proxyless.train.trained import ARCHITECTURE, DESCRIPTION, WEIGHTS, TrainedInfo, load_trained
+from proxyless.workflow.pipeline import PipelineSettings
 
 Files = Mapping[str, bytes]
 """Content by name."""

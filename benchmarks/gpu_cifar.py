@@ -12,11 +12,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from proxyless.api.compare import compare
-from proxyless.api.search import search
 from proxyless.search.config import SearchSettings
 from proxyless.space import tiny
 from proxyless.train.config import TrainSettings
+from proxyless.workflow.compare import compare
+from proxyless.workflow.search import search
 from tests.helpers import table_by_macs
 
 _PLACES = [Path(__file__).parents[level] / "shared" / "data" / "cifar10" for level in (1, 2)]

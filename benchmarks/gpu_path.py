@@ -11,12 +11,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from proxyless.api.train import train
 from proxyless.execution import load_choice
 from proxyless.progress import Record, Silent
 from proxyless.space import Architecture, tiny
 from proxyless.train.config import TrainSettings
 from proxyless.train.trained import LAST_WEIGHTS
+from proxyless.workflow.train import train
 
 _OPS = "k3e3 skip k5e6 k7e3 k3e6 k3e3 skip k3e3 k7e6"
 _LARGEST = 0.1

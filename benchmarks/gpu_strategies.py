@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from proxyless.api.gallery import derive_gallery
-from proxyless.api.search import search
 from proxyless.execution import load_choice
 from proxyless.search.config import LEARNING, SAMPLING, SearchSettings
 from proxyless.space import tiny
+from proxyless.workflow.gallery import derive_gallery
+from proxyless.workflow.search import search
 from tests.helpers import table_by_macs
 
 _CASES: list[tuple[str, dict[str, Any]]] = [

@@ -1,5 +1,6 @@
 """How long work tells what it is doing."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 Record = dict[str, Any]
@@ -24,3 +25,23 @@ class Silent:
 
     def epoch(self, record: Record) -> None:
         pass
+
+
+class Stages(Protocol):
+    """Is told of work in several stages."""
+
+    def say(self, text: str) -> None:
+        """A stage begins, or something is worth a line."""
+
+    def reporting(self, title: str, unit: str) -> AbstractContextManager[Reporter]:
+        """Progress of one stage. unit: what it counts."""
+
+
+class SilentStages:
+    """Says nothing."""
+
+    def say(self, text: str) -> None:
+        pass
+
+    def reporting(self, title: str, unit: str) -> AbstractContextManager[Reporter]:
+        return nullcontext(Silent())

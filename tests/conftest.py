@@ -55,10 +55,10 @@ def short_waits(without_waits: None, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of whole runs: networks that are only compared with each other are timed in few rounds."""
-    monkeypatch.setattr("proxyless.api.measure.measure_files", partial(measure_files, rounds=6))
+    monkeypatch.setattr("proxyless.workflow.measure.measure_files", partial(measure_files, rounds=6))
 
 
 @pytest.fixture
 def no_milliseconds(few_rounds: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of whole runs beside others: with `NO_BUDGET` an export passes however busy the machine is."""
-    monkeypatch.setattr("proxyless.api.export_latency.REPEATABILITY", 1000.0)
+    monkeypatch.setattr("proxyless.workflow.export_latency.REPEATABILITY", 1000.0)

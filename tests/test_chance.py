@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from export.verify import Reference
-from proxyless.api.export import _check_learned
 from proxyless.chance import guessing_accuracy, guessing_loss
 from proxyless.errors import CheckError
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
 from proxyless.space import Target
+from proxyless.workflow.export import _check_learned
 from tests.helpers import MIXED_OPS, architecture, bound_at, toy_data, toy_space
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from proxyless.api.uniform import OPS
 from proxyless.cli.main import app
 from proxyless.search.config import SearchSettings
 from proxyless.train.config import TrainSettings
+from proxyless.workflow.uniform import OPS
 from tests.helpers import NO_BUDGET
 
 _ROOT = Path(__file__).parents[1]
@@ -28,7 +28,7 @@ _SHORTER = {
 def test_the_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("latency.fit.transferred.MAX_ERROR_PCT", 1000.0)  # of so few rounds nothing is asked
-    monkeypatch.setattr("proxyless.api.measured_contest.OPS", OPS[:1])  # the others are found and trained alike
+    monkeypatch.setattr("proxyless.workflow.measured_contest.OPS", OPS[:1])  # the others are found and trained alike
     commands = re.findall(r"^\$ proxyless (.+)$", _README, re.MULTILINE)
     assert len(commands) >= 6
     for command in commands:
@@ -89,8 +89,8 @@ def test_files_that_are_named_exist(page: Path) -> None:
 
 
 def test_the_shipped_configurations_are_valid() -> None:
-    from proxyless.cli.pipeline import PipelineSettings
     from proxyless.config import read_yaml
+    from proxyless.workflow.pipeline import PipelineSettings
 
     for path in (_ROOT / "examples").glob("*.yaml"):
         assert read_yaml(path, PipelineSettings).output

@@ -49,7 +49,7 @@ def bench(
         shapes=dict(map(_named_shape, shape or [])),
         rounds=rounds,
     )
-    from proxyless.api.bench import bench as measure
+    from proxyless.workflow.bench import bench as measure
 
     with reporting("bench", "visits") as reporter:
         results = [result.document() for result in measure(models, settings, reporter.visits)]

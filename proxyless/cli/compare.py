@@ -77,7 +77,7 @@ def compare(
     if budget:
         read_budget(budget)
     from latency.tables import load_table
-    from proxyless.api.compare import compare as compare_networks
+    from proxyless.workflow.compare import compare as compare_networks
 
     other = load_table(table) if table else None
     with reporting(f"compare {' '.join(map(str, runs))}", "steps") as reporter:

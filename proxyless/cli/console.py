@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 import typer
@@ -26,7 +26,7 @@ from rich.text import Text
 
 from proxyless.errors import CheckError, InputError, said
 from proxyless.processes import is_first, world
-from proxyless.progress import Record
+from proxyless.progress import Record, Reporter
 
 OUT = Console(quiet=not is_first())
 ERR = Console(stderr=True, quiet=not is_first())
@@ -176,6 +176,16 @@ def reporting(title: str, unit: str) -> Iterator[TerminalReporter]:
     )
     with Progress(*columns, console=ERR, disable=ERR.quiet or not ERR.is_terminal, transient=True) as progress:
         yield TerminalReporter(progress, progress.add_task(title, total=None, status=""))
+
+
+class TerminalStages:
+    """Work in several stages, on the terminal."""
+
+    def say(self, text: str) -> None:
+        ERR.print(text, style="bold", markup=False, highlight=False, soft_wrap=True)
+
+    def reporting(self, title: str, unit: str) -> AbstractContextManager[Reporter]:
+        return reporting(title, unit)
 
 
 class _Rate(TextColumn):

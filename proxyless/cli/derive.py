@@ -13,7 +13,7 @@ from proxyless.extras import missing
 from proxyless.quantities import read_budget
 
 if TYPE_CHECKING:
-    from proxyless.api.gallery import GalleryNetwork
+    from proxyless.workflow.gallery import GalleryNetwork
 
 
 @command
@@ -58,7 +58,7 @@ def derive(
     for text in budget or []:
         read_budget(text)
     from latency.tables import load_table
-    from proxyless.api.gallery import derive_gallery, gallery_documents, measured_gallery, save_gallery
+    from proxyless.workflow.gallery import derive_gallery, gallery_documents, measured_gallery, save_gallery
 
     tables = [load_table(name) for name in table or []]
     with reporting(f"rank networks of {run}", "networks") as reporter:

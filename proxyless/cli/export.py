@@ -44,7 +44,7 @@ def export(
 
     Examples: `proxyless export trained -o model`, `proxyless export trained --format tflite --int8 -o model`
     """
-    from proxyless.api.export import export as export_folder
+    from proxyless.workflow.export import export as export_folder
 
     names = [name.strip() for name in formats.split(",") if name.strip()]
     settings = ExportSettings.make(
@@ -66,7 +66,7 @@ def export(
 
 def require_all(report: dict[str, Any]) -> None:
     """Raise CheckError when a file that was asked for is not in the export."""
-    from proxyless.api.export import left_out
+    from proxyless.workflow.export import left_out
 
     message = left_out(report)
     if message:

@@ -11,7 +11,7 @@ from proxyless.cli.options import Json, Threads
 from proxyless.errors import InputError
 
 if TYPE_CHECKING:
-    from proxyless.api.predict import Classifier, Prediction
+    from proxyless.workflow.predict import Classifier, Prediction
 
 
 @command
@@ -32,7 +32,7 @@ def predict(
         if value < 1:
             raise InputError(f"{name} must be at least 1, got {value}")
     from export.silence import silence
-    from proxyless.api.predict import find_images, load_classifier
+    from proxyless.workflow.predict import find_images, load_classifier
 
     files = find_images(images)
     with silence():  # runtimes greet on standard error

@@ -21,8 +21,8 @@ def report(
 
     Example: `proxyless report run -o report.html`
     """
-    from proxyless.api.report import PAGE
-    from proxyless.api.report import report as write_report
+    from proxyless.workflow.report import PAGE
+    from proxyless.workflow.report import report as write_report
 
     content = write_report(run, output)
     if json:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxyless.cli.console import command, plural, print_json, print_table, say_warnings
+from proxyless.cli.console import TerminalStages, command, plural, print_json, print_table, say_warnings
 from proxyless.cli.options import Json
 
 
@@ -20,13 +20,13 @@ def run(
     Example: `proxyless run examples/demo.yaml`
     """
     from proxyless.cli.export import require_all, say_unchecked
-    from proxyless.cli.pipeline import Pipeline, PipelineSettings
     from proxyless.config import read_yaml
+    from proxyless.workflow.pipeline import Pipeline, PipelineSettings
 
     settings = read_yaml(config, PipelineSettings)
     if output is not None:
         settings = settings.model_copy(update={"output": output})
-    result = Pipeline(settings).run()
+    result = Pipeline(settings, TerminalStages()).run()
     if json:
         print_json(result)
     else:

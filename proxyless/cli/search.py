@@ -107,10 +107,10 @@ def search(
 
     loaded = [load_table(name) for name in table]  # what was refused until here was refused at once
 
-    from proxyless.api.search import search as search_folder
-    from proxyless.api.search import table_space
-    from proxyless.api.shares import latency_warnings
     from proxyless.search.result import Limits
+    from proxyless.workflow.search import search as search_folder
+    from proxyless.workflow.search import table_space
+    from proxyless.workflow.shares import latency_warnings
 
     built = table_space(space, loaded[0])
     limits = Limits(**quantities)
@@ -160,7 +160,7 @@ def _latency(architecture: "Architecture", table: "LatencyTable", budget: str) -
 
 def _layers(architecture: "Architecture", table: "LatencyTable") -> str:
     """What the operations take, in their order."""
-    from proxyless.api.shares import layer_latencies
+    from proxyless.workflow.shares import layer_latencies
 
     return " ".join(f"{layer.ms:.3g}" for layer in layer_latencies(architecture, table))
 

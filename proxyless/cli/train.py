@@ -58,7 +58,7 @@ def train(
         limit=limit,
     )
     check_resumed(output, resume)
-    from proxyless.api.train import train as train_folder
+    from proxyless.workflow.train import train as train_folder
 
     architecture = _load_architecture(network)
     with reporting(f"train on {data}", "steps") as reporter:

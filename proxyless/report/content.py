@@ -1,4 +1,4 @@
-"""What the page of a run says, as data: collected by `proxyless.api.report`, drawn by the other files here.
+"""What the page of a run says, as data: collected by `proxyless.workflow.report`, drawn by the other files here.
 
 Accuracies are shares from 0 to 1. None stands for what a run does not have: the page shows a dash for it.
 """

@@ -198,7 +198,7 @@ def test_what_needs_no_images_is_refused_before_they_are_read(
         raise AssertionError("images were read")
 
     for name in ("search", "train"):  # modules, where the package has functions
-        monkeypatch.setattr(importlib.import_module(f"proxyless.api.{name}"), "load_data", load)
+        monkeypatch.setattr(importlib.import_module(f"proxyless.workflow.{name}"), "load_data", load)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     (work / "used").mkdir()
     (work / "used" / "checkpoint.pt").touch()

@@ -21,9 +21,9 @@ from latency.devices.base import OnEvent
 from latency.measurement import Measurement
 from latency.runtimes import RUNTIMES
 from latency.settings import BenchSettings
-from proxyless.api.bench import PORTIONS, BenchResult, bench
 from proxyless.cli.main import app
 from proxyless.errors import InputError
+from proxyless.workflow.bench import PORTIONS, BenchResult, bench
 
 _IMAGE = ("image", TensorProto.FLOAT, ["n", 3, "height", 8])
 
@@ -215,7 +215,7 @@ def test_processes_take_turns_and_every_file_is_visited_in_every_round(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = _Recorder()
-    monkeypatch.setattr(sys.modules["proxyless.api.bench"], "find_device", lambda name: device)
+    monkeypatch.setattr(sys.modules["proxyless.workflow.bench"], "find_device", lambda name: device)
     for name in ("a.onnx", "b.onnx", "c.tflite"):
         (tmp_path / name).write_text("model")
     settings = BenchSettings(rounds=10, threads=(1, 2))
@@ -235,7 +235,7 @@ def test_processes_take_turns_and_every_file_is_visited_in_every_round(
 
 def test_files_that_share_a_process_are_not_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device = _Recorder()
-    monkeypatch.setattr(sys.modules["proxyless.api.bench"], "find_device", lambda name: device)
+    monkeypatch.setattr(sys.modules["proxyless.workflow.bench"], "find_device", lambda name: device)
     paths = [tmp_path / "a.onnx", tmp_path / "b.onnx"]
     for path in paths:
         path.write_text("model")

@@ -14,18 +14,18 @@ from typer.testing import CliRunner
 from latency.deployed import measure_files
 from latency.devices import LocalDevice
 from latency.table import LatencyTable, RuntimeInfo
-from proxyless.api import search
-from proxyless.api.compare import summary
-from proxyless.api.contender_files import load_contenders
-from proxyless.api.contenders import open_contest
-from proxyless.api.measured_contest import measured_contenders
-from proxyless.api.uniform import OPS, scaled, shallower
 from proxyless.cli.main import app
 from proxyless.errors import InputError
 from proxyless.search.config import SearchSettings
 from proxyless.search.result import Limits
 from proxyless.space import SKIP, Anchor, Architecture, Space, mobile, tiny
 from proxyless.space.bounds import params_bound
+from proxyless.workflow import search
+from proxyless.workflow.compare import summary
+from proxyless.workflow.contender_files import load_contenders
+from proxyless.workflow.contenders import open_contest
+from proxyless.workflow.measured_contest import measured_contenders
+from proxyless.workflow.uniform import OPS, scaled, shallower
 from tests.helpers import bound_at, table_by_macs
 
 _SPACE = tiny(resolution=16)
@@ -165,7 +165,7 @@ def test_the_widest_network_within_budget_and_limits_is_taken(run: Path, monkeyp
         assert space == _SPACE
         return {name: network.cost.macs / 1e6 for name, network in networks.items()}
 
-    monkeypatch.setattr("proxyless.api.measured_contest.measure_networks", measure)
+    monkeypatch.setattr("proxyless.workflow.measured_contest.measure_networks", measure)
     contest = open_contest([run], None, None)
     made = measured_contenders(contest, LocalDevice(), 2, 0)
     assert [contender.group for contender in made] == ["found", *["uniform"] * 4, "random", "random"]
@@ -192,7 +192,7 @@ def test_a_width_beyond_a_leap_of_the_latency_is_not_needed_to_find_the_widest_b
         widths = {name: float(network.space.args.get("width_mult", 1.0)) for name, network in networks.items()}
         return {name: width / 2 if width <= 2.15 else 1 + width for name, width in widths.items()}
 
-    monkeypatch.setattr("proxyless.api.measured_contest.measure_networks", measure)
+    monkeypatch.setattr("proxyless.workflow.measured_contest.measure_networks", measure)
     contest = replace(open_contest([run], None, None), budget_ms=1.3)
     contest = replace(contest, result=contest.result.model_copy(update={"limits": Limits()}))
     made = measured_contenders(contest, LocalDevice(), 2, 0)
@@ -208,8 +208,8 @@ def test_every_contender_may_use_the_budget_by_the_stopwatch(run: Path, monkeypa
     ) -> dict[str, float]:
         return {name: 0.8 * network.cost.macs / 1e6 for name, network in networks.items()}
 
-    monkeypatch.setattr("proxyless.api.measured_contest.measure_networks", measure)
-    monkeypatch.setattr("proxyless.api.refine.measure_networks", measure)
+    monkeypatch.setattr("proxyless.workflow.measured_contest.measure_networks", measure)
+    monkeypatch.setattr("proxyless.workflow.refine.measure_networks", measure)
     contest = open_contest([run], None, None)
     anchors = [Anchor(ops=contest.found.ops, ms=1.0)]
     free = contest.result.model_copy(update={"limits": Limits()})
@@ -224,8 +224,8 @@ def test_every_contender_may_use_the_budget_by_the_stopwatch(run: Path, monkeypa
 
 @pytest.mark.slow
 def test_networks_of_several_widths_are_measured_on_a_runtime(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxyless.api.measure.measure_files", partial(measure_files, rounds=2))
-    monkeypatch.setattr("proxyless.api.measured_contest.OPS", OPS[:1])
+    monkeypatch.setattr("proxyless.workflow.measure.measure_files", partial(measure_files, rounds=2))
+    monkeypatch.setattr("proxyless.workflow.measured_contest.OPS", OPS[:1])
     contest = open_contest([run], None, None)
     measured = measured_contenders(replace(contest, table=_local(contest.table), budget_ms=50.0), LocalDevice(), 2, 0)
     assert [contender.name for contender in measured] == ["found", "uniform-k3e3", "random-1", "random-2"]

@@ -200,7 +200,7 @@ def test_wrong_arguments_get_one_sentence(arguments: str, message: str, work: Pa
 
 
 def test_from_python(work: Path) -> None:
-    from proxyless.api import predict
+    from proxyless.workflow import predict
 
     first, *others = predict("model/model.onnx", ["photos"], top=2)
     assert (

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from proxyless.api import search
 from proxyless.cli.main import app
 from proxyless.cli.search import _print
 from proxyless.errors import InputError
 from proxyless.search.result import Limits
 from proxyless.space import Architecture, tiny
 from proxyless.space.memory import peak_bytes
+from proxyless.workflow import search
 from tests.helpers import MIXED_OPS, architecture, table_by_macs
 
 _SPACE = tiny(resolution=16)

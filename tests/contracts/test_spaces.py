@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from latency.writers.graph import lower, random_weights
-from proxyless.api.search import search
 from proxyless.nn import build_network
 from proxyless.ops import network_cost
 from proxyless.search.config import SearchSettings
 from proxyless.space import SPACES, Space, build_space
 from proxyless.space.declared import TEMPLATE, is_file
+from proxyless.workflow.search import search
 from tests.helpers import table_by_macs
 
 _SPACES = [*SPACES, "template.yaml"]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from proxyless.api.train import train
 from proxyless.train.config import TrainSettings
+from proxyless.workflow.train import train
 from tests.export.converted import Converted, make_converted
 from tests.helpers import architecture
 

@@ -20,12 +20,12 @@ from export.verify import Reference, verify
 from latency.runtimes import find_runtime
 from latency.writers.graph import lower, random_weights
 from latency.writers.onnx import write_onnx
-from proxyless.api.export import export, left_out
-from proxyless.api.train import train
 from proxyless.data import Batches, load_data
 from proxyless.errors import InputError
 from proxyless.train.config import TrainSettings
 from proxyless.train.trained import load_trained
+from proxyless.workflow.export import export, left_out
+from proxyless.workflow.train import train
 from tests.helpers import MIXED_OPS, architecture
 
 _FORMATS = ["onnx", "tflite"] if importlib.util.find_spec("litert_torch") is not None else ["onnx"]
@@ -142,7 +142,7 @@ def test_a_bad_int8_file_is_left_out_and_the_float_file_stays(
                 tensor.CopyFrom(onnx.numpy_helper.from_array(0 * onnx.numpy_helper.to_array(tensor), tensor.name))
         onnx.save(model, target)
 
-    monkeypatch.setattr(import_module("proxyless.api.export"), "convert_all", convert)  # its package has a function so
+    monkeypatch.setattr(import_module("proxyless.workflow.export"), "convert_all", convert)
     monkeypatch.setattr("export.ladder.make_file", make)
     report = export(trained, tmp_path / "model", ["onnx"], settings=ExportSettings(int8=True))
     message = left_out(report)

@@ -6,9 +6,9 @@ from export.checks import failed
 from export.format import ModelFile
 from export.formats import FORMATS
 from latency.deployed import DeployedLatency
-from proxyless.api import export_latency
-from proxyless.api.export_latency import find_places, measure_all
 from proxyless.space import Architecture, Target
+from proxyless.workflow import export_latency
+from proxyless.workflow.export_latency import find_places, measure_all
 from tests.helpers import MIXED_OPS, architecture
 
 _FLOAT, _INT8 = ModelFile(FORMATS["onnx"]), ModelFile(FORMATS["onnx"], "int8")

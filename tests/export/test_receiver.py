@@ -22,11 +22,11 @@ from export.receiver.write import write_classify, write_model
 from latency.writers.graph import lower
 from latency.writers.onnx import write_onnx
 from latency.writers.tflite import write_tflite
-from proxyless.api.images import read_image
 from proxyless.data.augment import normalise
 from proxyless.data.decode import decode
 from proxyless.errors import InputError
 from proxyless.space import Architecture
+from proxyless.workflow.images import read_image
 from tests.data.images import empty_png
 from tests.helpers import MIXED_OPS, architecture, deployable, folded_weights, random_images
 

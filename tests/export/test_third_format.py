@@ -108,7 +108,7 @@ from pathlib import Path
 from latency.runtimes import RUNTIMES
 from latency.runtimes.base import Runtime
 RUNTIMES["toy-runtime"] = Runtime("toy-runtime", ".toy", ("cpu",), lambda: None, Path(sys.argv[3]), "onnxruntime")
-from proxyless.api import export, predict
+from proxyless.workflow import export, predict
 report = export(sys.argv[1], sys.argv[2], ["toy"])
 found = predict(Path(sys.argv[2]) / "model.toy", [sys.argv[4]], top=1)
 print(json.dumps([report["files"], found[0].top]))

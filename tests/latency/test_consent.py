@@ -16,16 +16,16 @@ from latency.runtimes import find_runtime
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable, RuntimeInfo
 from proxyless.addresses import address_of, same_device
-from proxyless.api import compare, export, search
-from proxyless.api.measure import measure_networks
-from proxyless.api.refine import derive_measured, measurable
-from proxyless.api.train import train
 from proxyless.cli.main import app
-from proxyless.cli.pipeline import PipelineSettings
 from proxyless.errors import CheckError, InputError
 from proxyless.search.config import SearchSettings
 from proxyless.space import Anchor, Architecture, Target, tiny
 from proxyless.train.config import TrainSettings
+from proxyless.workflow import compare, export, search
+from proxyless.workflow.measure import measure_networks
+from proxyless.workflow.pipeline import PipelineSettings
+from proxyless.workflow.refine import derive_measured, measurable
+from proxyless.workflow.train import train
 from tests.helpers import table_by_macs
 from tests.latency.sshd import problem, running
 
@@ -129,9 +129,9 @@ def test_what_the_user_types_counts(
     def never(*_: object) -> None:
         raise AssertionError("it went on without its device")
 
-    monkeypatch.setattr(sys.modules["proxyless.api.export"], "convert_all", never)  # the name is that of a function too
-    monkeypatch.setattr(sys.modules["proxyless.api.export"], "_check_learned", lambda *_: None)
-    monkeypatch.setattr(sys.modules["proxyless.api.compare"], "train", never)
+    monkeypatch.setattr(sys.modules["proxyless.workflow.export"], "convert_all", never)
+    monkeypatch.setattr(sys.modules["proxyless.workflow.export"], "_check_learned", lambda *_: None)
+    monkeypatch.setattr(sys.modules["proxyless.workflow.compare"], "train", never)
     path, touched = config
     folder = poisoned("ssh://h?config=/nowhere&python=evil")
     code, errors = _invoke(*_line(command, folder), _COMMANDS[command][1], f"ssh://me@h?config={path}")

@@ -12,10 +12,10 @@ from latency.deployed import runtime_of
 from latency.runtimes import RUNTIMES, Runtime
 from latency.settings import ProfileSettings
 from latency.table import RuntimeInfo
-from proxyless.api.measure import can_measure
-from proxyless.api.refine import measurable
 from proxyless.errors import InputError
 from proxyless.space import Anchor, tiny
+from proxyless.workflow.measure import can_measure
+from proxyless.workflow.refine import measurable
 from tests.helpers import table_by_macs
 
 

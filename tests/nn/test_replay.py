@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from proxyless.api.search import search
 from proxyless.execution import Choice, Execution
 from proxyless.nn import build_network, replay_blocks
 from proxyless.nn.blocks import Block
 from proxyless.search.config import SearchSettings
 from proxyless.space import tiny
+from proxyless.workflow.search import search
 from tests.helpers import MIXED_OPS, architecture, table_by_macs
 
 _CAPTURED: list[nn.Module] = []

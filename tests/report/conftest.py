@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from proxyless.api.report import collect
 from proxyless.cli.main import app
 from proxyless.space import tiny
+from proxyless.workflow.report import collect
 from tests.helpers import table_by_macs
 
 QUICK = {

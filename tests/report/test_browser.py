@@ -13,7 +13,7 @@ from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
 
-from proxyless.api.report import report
+from proxyless.workflow.report import report
 from tests.report.test_page import make_hostile
 
 _CHROMIUM, _DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

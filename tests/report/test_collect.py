@@ -12,10 +12,10 @@ import yaml
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from proxyless.api.report import collect
 from proxyless.cli.main import app
 from proxyless.errors import InputError
 from proxyless.space import network_cost
+from proxyless.workflow.report import collect
 from tests.helpers import architecture, table_by_macs
 from tests.report.conftest import SPACE, invoke
 

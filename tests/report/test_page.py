@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from proxyless.api.report import collect, report
 from proxyless.report.words import DASH
+from proxyless.workflow.report import collect, report
 
 pytestmark = pytest.mark.slow
 

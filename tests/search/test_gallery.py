@@ -14,9 +14,6 @@ from torch.nn.functional import cross_entropy
 from typer.testing import CliRunner
 
 from latency.table import LatencyTable
-from proxyless.api import derive_gallery, derive_networks, save_gallery, search
-from proxyless.api.derive import budget_bounds
-from proxyless.api.gallery import GalleryNetwork, on_front
 from proxyless.checkpoint import load_checkpoint
 from proxyless.cli.main import app
 from proxyless.data import Batches, load_data
@@ -29,6 +26,9 @@ from proxyless.search.result import Limits, load_result
 from proxyless.search.run import load_config, load_evaluator
 from proxyless.search.shared import Worth, _calibration_rows, inherit, recalibrate
 from proxyless.space import Architecture, tiny
+from proxyless.workflow import derive_gallery, derive_networks, save_gallery, search
+from proxyless.workflow.derive import budget_bounds
+from proxyless.workflow.gallery import GalleryNetwork, on_front
 from tests.helpers import MIXED_OPS, architecture, randomise, table_by_macs
 
 _SPACE = tiny(resolution=16)
@@ -160,7 +160,7 @@ def test_the_front_against_its_definition() -> None:
 
 
 def _made(target: str, ms: float, loss: float) -> GalleryNetwork:
-    from proxyless.api.target import make_target
+    from proxyless.workflow.target import make_target
 
     made = Architecture(_SPACE, architecture(MIXED_OPS, _SPACE).ops, make_target(_TABLE, 10.0, ms))
     return GalleryNetwork("x.json", 1, target, made, -1.0, Worth(loss, 0.5))

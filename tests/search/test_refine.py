@@ -11,12 +11,12 @@ from latency.devices import LocalDevice
 from latency.profile import profile
 from latency.settings import ProfileSettings
 from latency.tables import load_table
-from proxyless.api import refine
 from proxyless.cli.main import app
 from proxyless.errors import CheckError, InputError
 from proxyless.search.result import SearchResult
 from proxyless.space import Architecture, Space, tiny
 from proxyless.space.bounds import latency_bound
+from proxyless.workflow import refine
 from tests.helpers import kernel_and_expand, table_by_macs
 
 _SPACE = tiny()

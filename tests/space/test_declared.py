@@ -8,7 +8,6 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from proxyless.api.search import search, table_space
 from proxyless.cli.main import app
 from proxyless.errors import InputError
 from proxyless.ops import network_cost
@@ -16,6 +15,7 @@ from proxyless.search.config import SearchSettings
 from proxyless.space import Architecture, build_space, declared_space, mobile
 from proxyless.space.declared import TEMPLATE
 from proxyless.space.definition import Definition
+from proxyless.workflow.search import search, table_space
 from tests.helpers import table_by_macs
 
 

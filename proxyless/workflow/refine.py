@@ -10,14 +10,14 @@ import numpy as np
 
 from latency.devices import Device
 from latency.table import LatencyTable
-from proxyless.api.derive import budget_bounds, first_table
-from proxyless.api.measure import look_for, measure_networks, measuring_devices
-from proxyless.api.target import make_architecture
 from proxyless.errors import CheckError, InputError
 from proxyless.search.derive import uses
 from proxyless.search.result import SearchResult, load_result
 from proxyless.space import Architecture, build_space
 from proxyless.space.bounds import Bound
+from proxyless.workflow.derive import budget_bounds, first_table
+from proxyless.workflow.measure import look_for, measure_networks, measuring_devices
+from proxyless.workflow.target import make_architecture
 
 _Path = tuple[int, ...]
 

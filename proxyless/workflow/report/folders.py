@@ -12,12 +12,12 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from proxyless.api.search import numbered
 from proxyless.config import CONFIG, Settings, read_yaml
 from proxyless.errors import InputError
 from proxyless.search.result import RESULT, Limits
 from proxyless.search.run import TargetConfig
 from proxyless.train.trained import DESCRIPTION
+from proxyless.workflow.search import numbered
 
 _EXPORT_REPORT, _GALLERY = "report.json", "gallery.json"
 

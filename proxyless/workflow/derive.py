@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from latency.table import LatencyTable
-from proxyless.api.search import TABLE, make_bounds
-from proxyless.api.target import make_architecture
 from proxyless.quantities import parse_budget
 from proxyless.search.result import SearchResult, load_result
 from proxyless.space import Architecture, build_space
 from proxyless.space.bounds import Bound
+from proxyless.workflow.search import TABLE, make_bounds
+from proxyless.workflow.target import make_architecture
 
 
 def derive_networks(run: Path | str, budgets: Sequence[str], table: LatencyTable | None = None) -> list[Architecture]:

@@ -19,9 +19,9 @@ from export.preprocess import Preprocess
 from export.receiver.classify import prepare, probabilities
 from latency.deployed import check_file
 from latency.runtimes import find_runtime
-from proxyless.api.images import read_image
 from proxyless.errors import InputError, said
 from proxyless.files import first_problem
+from proxyless.workflow.images import read_image
 
 Run = Any
 """Float32 images to float32 logits (1, classes)."""

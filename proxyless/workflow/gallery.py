@@ -8,10 +8,6 @@ from typing import Any
 
 from latency.devices import Device
 from latency.table import LatencyTable
-from proxyless.api.derive import budget_bounds, first_table
-from proxyless.api.refine import measurable, measured_architecture
-from proxyless.api.shares import latency_warnings
-from proxyless.api.target import make_architecture
 from proxyless.errors import InputError
 from proxyless.extras import missing
 from proxyless.files import file_name, output_folder, write_json
@@ -22,6 +18,10 @@ from proxyless.search.shared import Worth
 from proxyless.space import Architecture
 from proxyless.space.bounds import Bound
 from proxyless.space.memory import peak_bytes
+from proxyless.workflow.derive import budget_bounds, first_table
+from proxyless.workflow.refine import measurable, measured_architecture
+from proxyless.workflow.shares import latency_warnings
+from proxyless.workflow.target import make_architecture
 
 GALLERY, PICTURE = "gallery.json", "pareto.png"
 
@@ -254,7 +254,7 @@ def save_gallery(networks: Sequence[GalleryNetwork], folder: Path | str) -> list
         network.architecture.save(path)
     write_json(folder / GALLERY, {"format": "gallery/1", "networks": gallery_documents(networks)})
     if all(network.worth for network in networks) and not missing(["matplotlib"]):
-        from proxyless.api.gallery_plot import plot_gallery
+        from proxyless.workflow.gallery_plot import plot_gallery
 
         plot_gallery(networks, on_front(networks), folder / PICTURE)
     return paths

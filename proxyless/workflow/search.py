@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from latency.table import LatencyTable
-from proxyless.api.target import make_architecture
 from proxyless.data import load_data
 from proxyless.errors import InputError
 from proxyless.fabric import check_accelerator
@@ -20,6 +19,7 @@ from proxyless.space.bounds import Bound, latency_bound
 from proxyless.space.declared import DEFINITION, is_file
 from proxyless.space.latency import LayerCosts
 from proxyless.space.memory import within_memory
+from proxyless.workflow.target import make_architecture
 
 
 def numbered(name: str, number: int) -> str:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from latency.devices import Device
-from proxyless.api.contenders import Contender, Contest, numbered_contenders, within_limits
-from proxyless.api.measure import measure_networks
-from proxyless.api.refine import MOST, measured_architecture
-from proxyless.api.uniform import OPS, WIDTH_STEPS, scaled
 from proxyless.errors import InputError
 from proxyless.space import Architecture
+from proxyless.workflow.contenders import Contender, Contest, numbered_contenders, within_limits
+from proxyless.workflow.measure import measure_networks
+from proxyless.workflow.refine import MOST, measured_architecture
+from proxyless.workflow.uniform import OPS, WIDTH_STEPS, scaled
 
 _DOUBLED = (*(WIDTH_STEPS[0] * 2**power for power in range(6)), WIDTH_STEPS[-1])
 

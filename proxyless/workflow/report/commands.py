@@ -13,13 +13,13 @@ from export.format import ModelFile
 from export.formats import FORMATS, all_files
 from export.settings import ExportSettings
 from proxyless.addresses import LOCAL
-from proxyless.api.report.folders import RunFolders
 from proxyless.config import Settings
 from proxyless.files import read_json
 from proxyless.report.content import Command, Exported
 from proxyless.search.config import SearchSettings
 from proxyless.space import Architecture
 from proxyless.train.config import TrainSettings
+from proxyless.workflow.report.folders import RunFolders
 
 
 def missing_parts(folders: RunFolders, profiled: bool, has_gallery: bool) -> list[Command]:

@@ -6,10 +6,10 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
-from proxyless.api.contenders import Contender, Group
 from proxyless.files import read_model, write_json
 from proxyless.space import Architecture
 from proxyless.train.trained import ARCHITECTURE
+from proxyless.workflow.contenders import Contender, Group
 
 NETWORKS = "networks.json"
 

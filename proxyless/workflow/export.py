@@ -17,7 +17,6 @@ from export.formats import all_files, find_formats
 from export.ladder import Made, quantize
 from export.settings import ExportSettings
 from export.verify import FileReport, Reference, verify
-from proxyless.api.export_latency import FileLatency, find_places, measure_all
 from proxyless.chance import SEARCHED_AT_CHANCE, accuracy_at_chance, guessing_accuracy
 from proxyless.data import Batches, ImageData, ImageSplit, load_data
 from proxyless.data.base import limited
@@ -27,6 +26,7 @@ from proxyless.progress import Reporter, Silent
 from proxyless.search.problem import check_classes
 from proxyless.space import Architecture
 from proxyless.train.trained import WEIGHTS, Trained, load_trained
+from proxyless.workflow.export_latency import FileLatency, find_places, measure_all
 
 Report = dict[str, Any]
 

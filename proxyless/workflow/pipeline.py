@@ -1,5 +1,6 @@
 """The stages from a device to deployable files, from one configuration, each resumable."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +14,25 @@ from latency.runtimes import find_runtime
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable
 from proxyless.addresses import LOCAL, address_of
-from proxyless.api.derive import derive_networks
-from proxyless.api.export import Report, export
-from proxyless.api.measure import measure_networks, measuring_devices
-from proxyless.api.refine import derive_measured
-from proxyless.api.report import PAGE, report, require_report
-from proxyless.api.search import search
-from proxyless.api.shares import latency_warnings
-from proxyless.api.train import train
 from proxyless.chance import SEARCHED_AT_CHANCE
-from proxyless.cli.console import ERR, reporting
 from proxyless.config import CONFIG, Settings, changed_fields, read_yaml, write_yaml
 from proxyless.data import load_data
 from proxyless.errors import CheckError, InputError
 from proxyless.files import file_name, output_folder, read_json
+from proxyless.progress import Reporter, SilentStages, Stages
 from proxyless.quantities import parse_budget, read_budget
 from proxyless.search.config import SearchSettings
 from proxyless.search.problem import check_classes
 from proxyless.space import Architecture, Space, build_space
 from proxyless.train.config import TrainSettings
+from proxyless.workflow.derive import derive_networks
+from proxyless.workflow.export import Report, export
+from proxyless.workflow.measure import measure_networks, measuring_devices
+from proxyless.workflow.refine import derive_measured
+from proxyless.workflow.report import PAGE, report, require_report
+from proxyless.workflow.search import search
+from proxyless.workflow.shares import latency_warnings
+from proxyless.workflow.train import train
 
 
 class PipelineSettings(Settings):
@@ -53,8 +54,8 @@ class PipelineSettings(Settings):
 class Pipeline:
     """The stages in order; a stage whose result is there is not repeated."""
 
-    def __init__(self, settings: PipelineSettings) -> None:
-        self.settings, self.folder = settings, settings.output
+    def __init__(self, settings: PipelineSettings, stages: Stages | None = None) -> None:
+        self.settings, self.folder, self.stages = settings, settings.output, stages or SilentStages()
         self.targets = {_name(target): target for target in (settings.target, *settings.compare)}
         self.space = self._check()
         path = output_folder(self.folder) / CONFIG
@@ -103,7 +104,7 @@ class Pipeline:
         if found.target and found.target.at_chance:
             raise CheckError(f"the search in {folder / 'search'} is of no use: {SEARCHED_AT_CHANCE}")
         self._say("train")
-        with reporting("train", "steps") as reporter:
+        with self.stages.reporting("train", "steps") as reporter:
             info = train(found, settings.data, folder / "trained", settings.train, resume=True, reporter=reporter)
         self._say("export, verify and measure")
         exported = self._export()
@@ -120,7 +121,7 @@ class Pipeline:
         }
 
     def _say(self, stage: str) -> None:
-        ERR.print(f"[bold]{stage}[/bold] in {self.folder}", highlight=False)
+        self.stages.say(f"{stage} in {self.folder}")
 
     def _table(self, name: str) -> LatencyTable:
         path = self.folder / f"{file_name(name)}.json"
@@ -129,8 +130,8 @@ class Pipeline:
             agreed_devices([table.device.name], [self.targets[name].device], f"{name}: the device")
             return table
         self._say(f"profile {name}")
-        with reporting(f"profile {name}", "visits") as reporter:
-            return profile(self.space, path, self.targets[name], reporter.visits)
+        with self.stages.reporting(f"profile {name}", "visits") as reporter:
+            return profile(self.space, path, self.targets[name], partial(_visits, reporter))
 
     def _derive(self, name: str, table: LatencyTable) -> Architecture:
         path = self.folder / f"network-{file_name(name)}.json"
@@ -139,14 +140,14 @@ class Pipeline:
             if table.anchors:
                 (network,) = derive_measured(run, budgets, table, self.targets[name].device)
             else:
-                ERR.print(f"not measured for {name}: its table has no networks that were timed whole", highlight=False)
+                self.stages.say(f"not measured for {name}: its table has no networks that were timed whole")
                 (network,) = derive_networks(run, budgets, table)
             network.save(path)
         return Architecture.load(path)
 
     def _search(self, table: LatencyTable) -> None:
         settings = self.settings
-        with reporting("search", "steps") as reporter:
+        with self.stages.reporting("search", "steps") as reporter:
             search(
                 self.space,
                 settings.data,
@@ -163,7 +164,7 @@ class Pipeline:
         if (folder / "report.json").exists():
             saved: Report = read_json(folder / "report.json", "export report")
             return saved
-        with reporting("export", "steps") as reporter:
+        with self.stages.reporting("export", "steps") as reporter:
             return export(
                 self.folder / "trained",
                 folder,
@@ -190,6 +191,10 @@ class Pipeline:
             }
             for name, network in zip(tables, networks, strict=True)
         ]
+
+
+def _visits(reporter: Reporter, done: int, total: int) -> None:
+    reporter.progress(done, total, "")
 
 
 def _name(target: ProfileSettings) -> str:

@@ -8,11 +8,6 @@ import numpy as np
 from pydantic import Field
 
 from latency.table import LatencyTable
-from proxyless.api.contender_files import NETWORKS, load_contenders, save_contenders
-from proxyless.api.contenders import Contender, Contest, open_contest
-from proxyless.api.measured_contest import measured_contenders
-from proxyless.api.train import train
-from proxyless.api.uniform import OPS
 from proxyless.config import CONFIG, Settings, changed_fields, read_yaml, write_yaml
 from proxyless.data import load_data
 from proxyless.errors import InputError
@@ -23,6 +18,11 @@ from proxyless.progress import Record, Reporter, Silent
 from proxyless.search.run import load_config
 from proxyless.train.config import TrainSettings
 from proxyless.train.trained import DESCRIPTION, TrainedInfo
+from proxyless.workflow.contender_files import NETWORKS, load_contenders, save_contenders
+from proxyless.workflow.contenders import Contender, Contest, open_contest
+from proxyless.workflow.measured_contest import measured_contenders
+from proxyless.workflow.train import train
+from proxyless.workflow.uniform import OPS
 
 COMPARISON = "compare.json"
 

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from latency.table import LatencyTable
-from proxyless.api.report.commands import missing_parts, reproduction
-from proxyless.api.report.folders import RunFolders, find_folders
-from proxyless.api.report.network import describe_network
-from proxyless.api.report.read import (
+from proxyless.report.content import Content, Exported, FitFacts, LatencyFigure, Question, TargetFacts
+from proxyless.space import Architecture, Space
+from proxyless.workflow.report.commands import missing_parts, reproduction
+from proxyless.workflow.report.folders import RunFolders, find_folders
+from proxyless.workflow.report.network import describe_network
+from proxyless.workflow.report.read import (
     is_for,
     read_configs,
     read_course,
@@ -20,9 +22,7 @@ from proxyless.api.report.read import (
     read_trained,
     searched_space,
 )
-from proxyless.api.search import searched_costs
-from proxyless.report.content import Content, Exported, FitFacts, LatencyFigure, Question, TargetFacts
-from proxyless.space import Architecture, Space
+from proxyless.workflow.search import searched_costs
 
 
 def collect(run: Path | str) -> Content:

@@ -10,11 +10,6 @@ import numpy as np
 
 from latency.devices import Device
 from latency.table import LatencyTable
-from proxyless.api.derive import budget_bounds, derive_networks, first_table
-from proxyless.api.measure import can_measure, measuring_devices
-from proxyless.api.search import make_bounds, numbered
-from proxyless.api.target import make_architecture
-from proxyless.api.uniform import OPS, shallower
 from proxyless.config import changed_fields
 from proxyless.errors import InputError
 from proxyless.search.domain import BoundedDomain
@@ -24,6 +19,11 @@ from proxyless.seeds import stream_seed
 from proxyless.space import Architecture, network_cost
 from proxyless.space.bounds import Bound
 from proxyless.space.memory import peak_bytes
+from proxyless.workflow.derive import budget_bounds, derive_networks, first_table
+from proxyless.workflow.measure import can_measure, measuring_devices
+from proxyless.workflow.search import make_bounds, numbered
+from proxyless.workflow.target import make_architecture
+from proxyless.workflow.uniform import OPS, shallower
 
 Group = Literal["found", "uniform", "random"]
 

@@ -7,8 +7,6 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from latency.table import LatencyTable
-from proxyless.api.report.folders import RunFolders
-from proxyless.api.search import limited_space
 from proxyless.environment import Environment
 from proxyless.errors import InputError
 from proxyless.files import first_problem, read_json, read_model
@@ -16,6 +14,8 @@ from proxyless.report.content import Course, Exported, Gallery, Part, SearchEpoc
 from proxyless.search.result import ENVIRONMENT, LOG, SearchResult, load_result
 from proxyless.space import Architecture, Space, build_space
 from proxyless.train.trained import DESCRIPTION, TrainedInfo
+from proxyless.workflow.report.folders import RunFolders
+from proxyless.workflow.search import limited_space
 
 Line = TypeVar("Line", bound=Part)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from proxyless.api.gallery import GalleryNetwork
 from proxyless.files import atomic
+from proxyless.workflow.gallery import GalleryNetwork
 
 _INCHES = (7.0, 5.0)
 

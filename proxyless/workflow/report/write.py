@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from proxyless.api.report.collect import collect
 from proxyless.errors import InputError
 from proxyless.extras import require
 from proxyless.files import write_text
 from proxyless.report.content import Content
+from proxyless.workflow.report.collect import collect
 
 PAGE = "report.html"
 
