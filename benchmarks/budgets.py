@@ -36,7 +36,7 @@ from proxyless.workflow.measure import conditions_of, measure_networks
 from proxyless.workflow.refine import MOST, derive_measured
 from proxyless.workflow.search import search
 from proxyless.workflow.shares import layer_latencies
-from proxyless.workflow.uniform import OPS, WIDTH_STEPS, scaled
+from proxyless.workflow.uniform import WIDTH_STEPS, scaled, uniform_ops
 
 _WIDEST = 60
 """Uniform networks up to three times as wide as the space."""
@@ -103,7 +103,7 @@ def evaluate(space: Space, table: LatencyTable, run: Path, arguments: argparse.N
 def uniform(space: Space, table: LatencyTable) -> list[tuple[float, int, str]]:
     """Measured milliseconds, MACs and name of uniform networks at all widths that differ; all in one session."""
     networks: dict[str, Architecture] = {}
-    for op in (op for op in OPS if all(op in layer.ops for layer in space.layers)):
+    for op in uniform_ops(space):
         for step in range(WIDTH_STEPS[0], _WIDEST + 1):
             network = scaled(space, op, step)
             if all(network.layers != other.layers for other in networks.values()):

@@ -22,7 +22,7 @@ from proxyless.space import Architecture, Space
 from proxyless.space.bounds import latency_bound
 from proxyless.workflow.measure import measure_networks, measuring_devices
 from proxyless.workflow.search import table_space
-from proxyless.workflow.uniform import OPS, WIDTH_STEPS, scaled
+from proxyless.workflow.uniform import WIDTH_STEPS, scaled, uniform_ops
 
 _NEAR = 0.95
 _WIDEST = 60
@@ -57,7 +57,7 @@ def _random(space: Space, table: LatencyTable, budget_ms: float, count: int) -> 
 
 
 def _uniform(space: Space, step: int) -> dict[str, Architecture]:
-    offered = [op for op in OPS if all(op in layer.ops for layer in space.layers)]
+    offered = uniform_ops(space)
     widths = [width for width in WIDTH_STEPS if width <= _WIDEST][::step]
     return {f"uniform {op} x{width / 20:g}": scaled(space, op, width) for op in offered for width in widths}
 

@@ -77,7 +77,7 @@ def published_networks() -> Iterator[tuple[str, Architecture]]:
     for entry in json.loads(_NETWORKS.read_text())["networks"]:
         if entry["name"] in _PUBLISHED:
             space = build_space("mobile", entry["space_args"])
-            yield entry["name"], Architecture(space, tuple(name for name in entry["ops"]))
+            yield entry["name"], Architecture(space, tuple(entry["ops"]))
 
 
 def random_network(architecture: Architecture) -> nn.Module:

@@ -31,7 +31,7 @@ class _Stops(Silent):
 
 
 def main() -> None:
-    network = Architecture(tiny(resolution=16), tuple(name for name in _OPS.split()))
+    network = Architecture(tiny(resolution=16), tuple(_OPS.split()))
     settings = TrainSettings(epochs=3, warmup_epochs=1, batch_size=32)
     with tempfile.TemporaryDirectory() as folder:
         straight, stopped = Path(folder) / "straight", Path(folder) / "stopped"

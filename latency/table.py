@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from proxyless.addresses import Address
-from proxyless.errors import InputError
+from proxyless.errors import InputError, shown
 from proxyless.files import read_model, write_json
 from proxyless.ops import Activation
 from proxyless.space import Anchor, LayerSpec, Space
@@ -36,7 +36,7 @@ class _Part(BaseModel):
 class Row(_Part):
     """Latency of one layer. measured_ms: before calibration."""
 
-    op: str = Field(max_length=100)
+    op: str = Field(pattern=r"^[A-Za-z0-9_]{1,64}$")
     kernel: Size
     expand: Annotated[float, Field(gt=0, lt=2**31)]
     in_shape: tuple[Size, Size, Size] = Field(alias="in")
@@ -254,7 +254,7 @@ class LatencyTable(_Part):
             InputError: the table was made for another version of the space, lacks a row, or predicts no time at all.
         """
         if self.space and self.space.name == space.name and self.space.fingerprint != space.fingerprint:
-            made = ", ".join(f"{k}={v}" for k, v in self.space.args.items() if space.args.get(k) != v)
+            made = ", ".join(f"{k}={shown(v)}" for k, v in self.space.args.items() if space.args.get(k) != v)
             raise InputError(
                 f"the latency table was made for the space {space.name!r} with other arguments "
                 f"({made or 'another version'}); profile this space again"

@@ -56,3 +56,9 @@ def parse_quantity(text: str, unit: str = "") -> float:
     if number > MAX_LIMIT:
         raise InputError(f"the limit {shown(text)} is absurdly large and holds nothing back; leave it out")
     return number
+
+
+def power_of_ten(count: int) -> str:
+    """`2.2e+17`, of numbers of any size."""
+    exponent = len(str(count)) - 1
+    return f"{count:.2g}" if exponent < 300 else f"{count // 10 ** (exponent - 1) / 10:.2g}e+{exponent}"

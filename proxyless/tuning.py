@@ -54,7 +54,7 @@ class Work:
 
     layers: of a network like those that are trained. images: per step of this process. steps: of the whole work.
     blocks: how many blocks there are to compile for each of `layers`. once: steps are differentiated once only.
-    replays: by one process, which computes no block in a step again before its backward pass.
+    replays: by one process that reads its images itself, and computes no block again before its backward pass.
     """
 
     layers: Sequence[LayerSpec]
@@ -147,6 +147,8 @@ def agree(fabric: Fabric, recorded: Choice | None, work: Work, settings: RecipeS
     choice = None
     if fabric.is_global_zero:
         choice = usable(recorded, fabric.device) or choose_execution(work, settings, fabric.device)
+        if choice.chosen.replayed and not work.replays:  # in several processes now, for instance
+            choice = choice.model_copy(update={"chosen": choice.chosen.model_copy(update={"replayed": False})})
     agreed = fabric.broadcast(choice)
     assert agreed is not None
     return agreed
@@ -260,7 +262,9 @@ def with_replayed(
     if _left_s(choice, work) < _CAPTURES_S:
         return choice
     tried = _tried(choice, choice.chosen.model_copy(update={"replayed": True}), prepare, wait)
-    return tried.choice if tried.timing and tried.timing.step_s < tried.eager_s / _WORTH else tried.kept
+    if tried.timing and tried.timing.step_s < tried.eager_s / _WORTH and _repays(tried, tried.timing, work):
+        return tried.choice
+    return tried.kept
 
 
 def with_compiled(
@@ -271,9 +275,12 @@ def with_compiled(
         return choice
     execution = choice.chosen.model_copy(update={"compiled": True, "replayed": False})
     tried = _tried(choice, execution, prepare, wait)
-    if tried.timing and (tried.eager_s - tried.timing.step_s) * work.steps > tried.timing.first_s * work.blocks:
-        return tried.choice
-    return tried.kept
+    return tried.choice if tried.timing and _repays(tried, tried.timing, work) else tried.kept
+
+
+def _repays(tried: "_Tried", timing: Timing, work: Work) -> bool:
+    """Whether the steps that it saves are worth what all blocks take to begin with."""
+    return (tried.eager_s - timing.step_s) * work.steps > timing.first_s * work.blocks
 
 
 def _left_s(choice: Choice, work: Work) -> float:

@@ -25,7 +25,7 @@ NO_BUDGET = "10000ms"
 
 
 def architecture(ops: str, space: Space | None = None) -> Architecture:
-    return Architecture(space or tiny(), tuple(name for name in ops.split()))
+    return Architecture(space or tiny(), tuple(ops.split()))
 
 
 MIXED_OPS = "k3e3 skip k5e6 k7e3 k3e6 k3e3 skip k3e3 k7e6"
@@ -34,7 +34,7 @@ MIXED_OPS = "k3e3 skip k5e6 k7e3 k3e6 k3e3 skip k3e3 k7e6"
 
 EVERY_OPERATOR = [
     LayerSpec("conv", (16, 16, 3), (8, 8, 16), 3, stride=2, act="h_swish"),
-    LayerSpec("conv", (8, 8, 16), (8, 8, 16), 3, residual=True, act="relu6"),
+    LayerSpec("conv", (8, 8, 16), (8, 8, 16), 3, act="relu6"),
     LayerSpec("mbconv", (8, 8, 16), (8, 8, 16), 3, 3, residual=True, act="h_swish", se=16),
     LayerSpec("mbconv", (8, 8, 16), (8, 8, 16), 5, 2.5, residual=True, act="swish", se=8),
     LayerSpec("mbconv", (8, 8, 16), (4, 4, 24), 5, 3, stride=2, act="relu", se=16, groups=2),

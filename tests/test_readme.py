@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from proxyless.cli.main import app
 from proxyless.search.config import SearchSettings
 from proxyless.train.config import TrainSettings
-from proxyless.workflow.uniform import OPS
+from proxyless.workflow.uniform import USUAL
 from tests.helpers import NO_BUDGET
 
 _ROOT = Path(__file__).parents[1]
@@ -28,7 +28,7 @@ _SHORTER = {
 def test_the_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("latency.fit.transferred.MAX_ERROR_PCT", 1000.0)  # of so few rounds nothing is asked
-    monkeypatch.setattr("proxyless.workflow.measured_contest.OPS", OPS[:1])  # the others are found and trained alike
+    monkeypatch.setattr("proxyless.workflow.uniform.USUAL", USUAL[:1])  # the others are found and trained alike
     commands = re.findall(r"^\$ proxyless (.+)$", _README, re.MULTILINE)
     assert len(commands) >= 6
     for command in commands:

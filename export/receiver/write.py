@@ -46,6 +46,5 @@ def _layers(layers: Sequence[LayerSpec]) -> str:
 
 def _nodes(spec: LayerSpec) -> str:
     """Without the sum with the input, of which the layer knows."""
-    nodes = lower_layer(spec).nodes
-    plain = nodes[:-1] if spec.residual else nodes
-    return "".join(f"        { ({'op': type(node).__name__, **asdict(node)})!r},\n" for node in plain)
+    nodes = [{"op": type(node).__name__, **asdict(node)} for node in lower_layer(spec).branch]
+    return "".join(f"        {node!r},\n" for node in nodes)

@@ -28,7 +28,7 @@ def physical_groups(specs: Sequence[LayerSpec]) -> dict[str, Array]:
     stage = indicator([spec.in_shape for spec in specs])
     return {
         "total": total,
-        "kind": indicator([(spec.op, spec.kernel, spec.expand) for spec in specs]),
+        "kind": indicator([(spec.op, spec.kernel, spec.expand, spec.se > 0, spec.groups, spec.act) for spec in specs]),
         "stage": np.hstack([stage * total[:, [kind]] for kind in _STAGED]),
     }
 

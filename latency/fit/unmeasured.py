@@ -54,6 +54,7 @@ def predict_rows(table: LatencyTable, space: Space, name: str = "another table")
             f"the latency table has {len(measured)} rows that were measured, predicting others needs at least "
             f"{MIN_ROWS}; profile this space instead"
         )
+    _check_kinds([row.spec for row in measured], missing)
     _check_reach([row.spec for row in measured], missing)
     model, errors_pct = _choose(measured)
     ms = model.fit([row.spec for row in measured], [row.ms for row in measured]).predict(missing)
@@ -73,6 +74,18 @@ def predict_rows(table: LatencyTable, space: Space, name: str = "another table")
         origin=f"rows predicted from {name}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _check_kinds(measured: Sequence[LayerSpec], missing: Sequence[LayerSpec]) -> None:
+    """What another operator costs, the rows of some do not tell."""
+    known = {_kind(spec) for spec in measured}
+    strange = next((spec for spec in missing if _kind(spec) not in known), None)
+    if strange is not None:
+        raise InputError(f"the latency table has no layer of the kind of [{strange}]; profile this space instead")
+
+
+def _kind(spec: LayerSpec) -> tuple[object, ...]:
+    return spec.op, spec.se > 0, spec.groups > 1, spec.act
 
 
 def _check_reach(measured: Sequence[LayerSpec], missing: Sequence[LayerSpec]) -> None:

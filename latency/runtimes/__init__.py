@@ -8,8 +8,7 @@ from latency.runtimes.ncnn import NCNN
 from latency.runtimes.onnxruntime import ONNXRUNTIME
 from latency.runtimes.openvino import OPENVINO
 from latency.runtimes.torch import TORCH, TORCH_CUDA
-from proxyless.errors import find_by_name
-from proxyless.plugins import announced
+from proxyless.plugins import find_with_plugins, with_plugins
 
 RUNTIMES: dict[str, Runtime] = {
     runtime.name: runtime for runtime in (LITERT, ONNXRUNTIME, TORCH, TORCH_CUDA, NCNN, MNN, OPENVINO, EXECUTORCH)
@@ -17,8 +16,8 @@ RUNTIMES: dict[str, Runtime] = {
 
 
 def known_runtimes() -> dict[str, Runtime]:
-    """Ours, and those that installed packages announce as entry points of `proxyless.runtimes`."""
-    return {**RUNTIMES, **announced("runtime")}
+    """Ours, and those of other packages."""
+    return with_plugins("runtime", RUNTIMES)
 
 
 def find_runtime(name: str) -> Runtime:
@@ -27,7 +26,7 @@ def find_runtime(name: str) -> Runtime:
     Raises:
         InputError: there is none.
     """
-    return find_by_name("runtime", name, known_runtimes())
+    return find_with_plugins("runtime", name, RUNTIMES)
 
 
 __all__ = ["RUNTIMES", "Runtime", "find_runtime", "known_runtimes"]

@@ -52,9 +52,9 @@ def profile(
     from latency.profile import profile as measure
     from latency.tables import load_table
     from proxyless.cli.table_report import describe, summary
-    from proxyless.space import build_space
+    from proxyless.space import load_space
 
-    built = build_space(space, {"resolution": resolution, "num_classes": num_classes})
+    built = load_space(space, {"resolution": resolution, "num_classes": num_classes})
     settings = ProfileSettings.make(
         "profile settings",
         runtime=runtime,

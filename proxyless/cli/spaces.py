@@ -6,7 +6,8 @@ import typer
 
 from proxyless.cli.console import command, print_json, print_table
 from proxyless.cli.options import Json, NumClasses, Resolution
-from proxyless.space import SKIP, Layer, Space, build_space, layer_cost, network_cost
+from proxyless.quantities import power_of_ten
+from proxyless.space import SKIP, Layer, Space, layer_cost, load_space, network_cost
 from proxyless.space.declared import TEMPLATE
 from proxyless.space.definition import Definition
 from proxyless.space.registry import known_spaces
@@ -38,7 +39,7 @@ def spaces(
         print_json(Definition.model_json_schema())
         return
     args = {"resolution": resolution, "num_classes": num_classes}
-    chosen = [build_space(key, args) for key in ([name] if name else known_spaces())]
+    chosen = [load_space(key, args) for key in ([name] if name else known_spaces())]
     summaries = [_summary(space) for space in chosen]
     if json:
         print_json(summaries[0] if name else summaries)
@@ -80,7 +81,7 @@ def _row(summary: dict[str, Any]) -> list[str]:
         "x".join([str(summary["resolution"])] * 2),
         str(summary["num_classes"]),
         str(len(summary["layers"])),
-        f"{summary['networks']:.2g}",
+        power_of_ten(summary["networks"]),
         f"{summary['min_params'] / 1e6:.2f} to {summary['max_params'] / 1e6:.2f}",
         f"{summary['min_macs'] / 1e6:.1f} to {summary['max_macs'] / 1e6:.1f}",
     ]

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from proxyless.cli.console import OUT, print_table
+from proxyless.errors import shown
 
 if TYPE_CHECKING:
     from latency.compare import Comparison
@@ -62,7 +63,7 @@ def describe(name: str, table: "LatencyTable") -> None:
     rows = [["device", _device(facts["device"])], ["runtime", table.target], ["rows", str(facts["rows"])]]
     if table.space is not None:
         span = facts["latency_range_ms"]
-        rows.append(["space", f"{table.space.name} {table.space.args}"])
+        rows.append(["space", f"{table.space.name} {shown(table.space.args)}"])
         rows.append(
             ["networks", f"{span['smallest']:.4g} to {span['largest']:.4g} ms, typical {span['typical']:.4g} ms"]
         )

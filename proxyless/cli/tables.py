@@ -130,9 +130,9 @@ def _import(source: Path, device: str, output: Path, json: bool) -> None:
 def _predict(name: str, space_name: str, shape: tuple[int | None, int | None], output: Path, json: bool) -> None:
     from latency.fit.unmeasured import predict_rows
     from latency.tables import load_table
-    from proxyless.space import build_space
+    from proxyless.space import load_space
 
-    space = build_space(space_name, {"resolution": shape[0], "num_classes": shape[1]})
+    space = load_space(space_name, {"resolution": shape[0], "num_classes": shape[1]})
     predicted = predict_rows(load_table(name), space, name)
     predicted.save(output)
     _show(str(output), predicted, json)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -23,9 +23,10 @@ _CPU = torch.device("cpu")
 
 
 class ImageSplit(ABC):
-    """Labelled images of one resolution, wherever they are. labels: int64 (N,)."""
+    """Labelled images of one resolution, wherever they are. labels: int64 (N,). streamed: other threads read them."""
 
     labels: Tensor
+    streamed: ClassVar[bool] = False
 
     def __len__(self) -> int:
         return len(self.labels)

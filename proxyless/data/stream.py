@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ class StreamedSplit(ImageSplit):
     encoded: where they are. rows: int64 (N,), the row there of every image. labels: int64 (N,).
     """
 
+    streamed: ClassVar[bool] = True
     encoded: Encoded
     rows: np.ndarray
     labels: Tensor

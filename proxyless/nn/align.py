@@ -18,25 +18,36 @@ _EXTRA_SCALE = 0.1
 
 @torch.no_grad()
 def align_candidates(layer: MixedLayer) -> None:
-    """Copy the smallest candidate into the first channels and the kernel centres of all others.
+    """Copy the smallest candidate into the first channels and the kernel centres of all others of its kind.
 
     The last normalisation of residual branches starts at zero, so that a layer starts as the identity
-    (Goyal et al., "Accurate, large minibatch SGD", 2017, section 5.1).
+    (Goyal et al., "Accurate, large minibatch SGD", 2017, section 5.1); not where an activation follows, which would
+    give it no gradient.
     """
-    blocks = [block for block in layer.candidates.values() if isinstance(block, Block)]
-    if not blocks:  # a limit on memory may leave the skip alone
-        return
-    smallest = min(blocks, key=lambda block: sum(p.numel() for p in block.parameters()))
-    for block in blocks:
-        if block is not smallest:
-            _copy(smallest, block)
-        if block.residual:
-            nn.init.zeros_(_last_norm(block).weight)
+    for blocks in alike(layer):
+        smallest = min(blocks, key=lambda block: sum(p.numel() for p in block.parameters()))
+        for block in blocks:
+            if block is not smallest:
+                _copy(smallest, block)
+    for block in _blocks(layer):
+        *_, last = [None, *block.branch.children()]
+        if block.residual and isinstance(last, nn.BatchNorm2d):
+            nn.init.zeros_(last.weight)
 
 
-def _last_norm(block: Block) -> nn.BatchNorm2d:
-    *_, last = (part for part in block.branch.children() if isinstance(part, nn.BatchNorm2d))
-    return last
+def alike(layer: MixedLayer) -> list[list[Block]]:
+    """The candidates by kind: the names of their spatial convolutions, and the groups of their other ones."""
+    kinds: dict[tuple[object, ...], list[Block]] = {}
+    for block in _blocks(layer):
+        convs = [(name, part) for name, part in block.branch.named_children() if isinstance(part, nn.Conv2d)]
+        spatial = tuple(name for name, conv in convs if conv.kernel_size[0] > 1)
+        groups = max((conv.groups for _, conv in convs if conv.groups < conv.in_channels), default=1)
+        kinds.setdefault((spatial, groups), []).append(block)
+    return list(kinds.values())
+
+
+def _blocks(layer: MixedLayer) -> list[Block]:
+    return [block for block in layer.candidates.values() if isinstance(block, Block)]
 
 
 def common_part(weight: torch.Tensor, other: torch.Tensor) -> tuple[slice, ...]:

@@ -57,12 +57,9 @@ class Block(nn.Module):
 
     def __init__(self, spec: LayerSpec, norm: Norm) -> None:
         super().__init__()
-        nodes = lower_layer(spec).nodes
-        self.residual = spec.residual
-        if self.residual:
-            *nodes, last = nodes  # type: ignore[assignment]
-            assert isinstance(last, Add) and last == Add(len(nodes), 0)
-        self.branch = Branch(nodes, norm)
+        lowered = lower_layer(spec)
+        self.residual = lowered.residual
+        self.branch = Branch(lowered.branch, norm)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.branch(x)

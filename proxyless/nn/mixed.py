@@ -80,8 +80,9 @@ class _GateGradient(torch.autograd.Function):
 
     `dL/dg_j = <dL/dy, o_j(x)>`. The outputs o_j of the inactive operations are computed in the
     backward pass, without a graph, one at a time: memory stays that of one path. Where the layer
-    has an identity shortcut, o_j is the residual branch and that of skip is zero. The shortcut
-    itself would add the same number to every dL/dg_j, which the softmax behind `probs` cancels.
+    keeps the shape, o_j is what an operation adds to the identity: a residual block its branch, skip
+    nothing. The identity itself would add the same number to every dL/dg_j, which the softmax behind
+    `probs` cancels.
     """
 
     @staticmethod
@@ -104,12 +105,14 @@ class _GateGradient(torch.autograd.Function):
 
 
 def _gate_gradient(mixed: MixedLayer, active: int, index: int, x: Tensor, y: Tensor, grad_y: Tensor) -> Tensor:
+    """`<dL/dy, o_j(x)>`, less that of the identity where the layer keeps the shape."""
     if mixed.is_skip(index):
         return grad_y.new_zeros(())
-    if index != active:
-        return _inner(grad_y, mixed.branch(index, x.detach()))
     block = mixed.candidates[str(index)]
-    return _inner(grad_y, y) - _inner(grad_y, x) if block.residual else _inner(grad_y, y)
+    if index != active and block.residual:
+        return _inner(grad_y, mixed.branch(index, x.detach()))
+    own = _inner(grad_y, y if index == active else mixed.branch(index, x.detach()))
+    return own - _inner(grad_y, x) if x.shape == y.shape else own
 
 
 def _inner(a: Tensor, b: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Blocks that are replayed from CUDA graphs: one launch for a forward pass of a block, and one for its backward pass.
 
 Small images leave a GPU waiting for the launches of a thousand small kernels. A graph computes in memory of its own,
-where the next replay overwrites what the last one left: a block whose backward pass is still to come is computed
-plainly when it is needed again.
+where the next replay overwrites what the last one left, gradients too: a block whose backward pass is still to come is
+computed plainly when it is needed again, and gradients are not summed over several backward passes.
 """
 
 import logging
@@ -53,8 +53,9 @@ class _Replayed:
         if not (torch.is_grad_enabled() and x.requires_grad and module.training) or self._is_pending():
             return self._compute(module, x)
         kind = _kind(x)
-        if self._kind is None and _has_room(x):
-            self._kind, self._replay = kind, self._captured(module, x)
+        if self._kind is None:
+            self._kind = kind
+            self._replay = self._captured(module, x) if _has_room(x) else None
         if self._replay is None or kind != self._kind:
             return self._compute(module, x)
         out = self._replay(x)

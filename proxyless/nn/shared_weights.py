@@ -12,7 +12,7 @@ from itertools import chain
 import torch
 from torch import nn
 
-from proxyless.nn.align import common_part
+from proxyless.nn.align import alike, common_part
 from proxyless.nn.mixed import Choice, MixedLayer, Mixture
 
 _Part = tuple[nn.Parameter, nn.Parameter, tuple[slice, ...]]
@@ -22,7 +22,8 @@ _Part = tuple[nn.Parameter, nn.Parameter, tuple[slice, ...]]
 class SharedWeights:
     """Lends candidates their parts of the largest one, and collects the gradients for it.
 
-    A layer that has no candidate with room for all others shares nothing.
+    Candidates of a kind, with the same parts, share with each other; those that no candidate of their kind has room for
+    share nothing.
     """
 
     def __init__(self, layers: Iterable[nn.Module]) -> None:
@@ -58,21 +59,29 @@ def _copy(parts: Iterable[_Part]) -> None:
 
 
 def _parts(layer: MixedLayer) -> dict[str, list[_Part]]:
-    """By candidate, but for the largest one."""
-    parameters = {name: dict(block.named_parameters()) for name, block in layer.candidates.items()}
-    for largest, wholes in parameters.items():
-        if all(_has_room(wholes, others) for others in parameters.values()):
+    """By candidate, but for the largest of every kind; what has other parts, as no expansion, is of another."""
+    names = {block: name for name, block in layer.candidates.items()}
+    kinds: dict[tuple[int, tuple[str, ...]], dict[str, dict[str, nn.Parameter]]] = {}
+    for kind, blocks in enumerate(alike(layer)):
+        for block in blocks:
+            parameters = dict(block.named_parameters())
+            kinds.setdefault((kind, tuple(parameters)), {})[names[block]] = parameters
+    return {name: parts for members in kinds.values() for name, parts in _of_the_largest(members).items()}
+
+
+def _of_the_largest(members: dict[str, dict[str, nn.Parameter]]) -> dict[str, list[_Part]]:
+    for largest, wholes in members.items():
+        if all(_has_room(wholes, others) for others in members.values()):
             return {
                 name: [(parts[key], wholes[key], common_part(wholes[key], parts[key])) for key in parts]
-                for name, parts in parameters.items()
+                for name, parts in members.items()
                 if name != largest
             }
     return {}
 
 
 def _has_room(wholes: dict[str, nn.Parameter], parts: dict[str, nn.Parameter]) -> bool:
-    """An operation without an expansion has other parameters, not smaller ones."""
-    return wholes.keys() == parts.keys() and all(
+    return all(
         all(there >= here for there, here in zip(wholes[key].shape, part.shape, strict=True))
         for key, part in parts.items()
     )

@@ -4,7 +4,7 @@ from proxyless.ops.cost import Cost, divisible, layer_cost, network_cost
 from proxyless.ops.lowered import Lowered
 from proxyless.ops.memory import peak_values
 from proxyless.ops.primitives import Act, Add, Conv, Flatten, GlobalPool, Linear, Mul, Node, Pool, Shuffle
-from proxyless.ops.registry import OPERATORS, lower_layer
+from proxyless.ops.registry import OPERATORS, has_shortcut, lower_layer
 from proxyless.ops.spec import Activation, LayerSpec, Shape
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Shape",
     "Shuffle",
     "divisible",
+    "has_shortcut",
     "layer_cost",
     "lower_layer",
     "network_cost",

@@ -6,6 +6,4 @@ from proxyless.ops.spec import LayerSpec
 
 def lower(spec: LayerSpec, chain: Chain) -> None:
     """Of `spec.kernel` and `spec.stride`."""
-    out = chain.conv("conv", 0, spec.out_shape[2], spec.kernel, spec.stride, spec.groups, spec.act)
-    if spec.residual:
-        chain.add(out, 0)
+    chain.conv("conv", 0, spec.out_shape[2], spec.kernel, spec.stride, spec.groups, spec.act)

@@ -10,10 +10,17 @@ from proxyless.ops.spec import Activation, Shape
 
 @dataclass(frozen=True)
 class Lowered:
-    """nodes: in the order of computation. shapes: of all tensors, (H, W, C) or (C,); the last one is the output."""
+    """nodes: in the order of computation. shapes: of all tensors, (H, W, C) or (C,); the last one is the output.
+    residual: the last node adds the input."""
 
     nodes: tuple[Node, ...]
     shapes: tuple[tuple[int, ...], ...]
+    residual: bool = False
+
+    @property
+    def branch(self) -> tuple[Node, ...]:
+        """All but the sum with the input."""
+        return self.nodes[:-1] if self.residual else self.nodes
 
 
 @dataclass
@@ -45,7 +52,7 @@ class Chain:
     ) -> int:
         """A convolution to so many channels."""
         height, width, inputs = self.shapes[source]
-        if inputs % groups or channels % groups or kernel % 2 == 0:
+        if groups < 1 or channels < 1 or inputs % groups or channels % groups or kernel % 2 == 0:
             raise InputError(
                 f"there is no convolution of {inputs} to {channels} channels in {groups} groups with kernel {kernel}"
             )
@@ -63,14 +70,17 @@ class Chain:
         return self._add(GlobalPool(source), (1, 1, self.shapes[source][-1]))
 
     def flatten(self, source: int) -> int:
+        """Of one pixel."""
+        if self.shapes[source][:-1] != (1, 1):
+            raise InputError(f"{self.shapes[source]} is no single pixel that can be flattened")
         return self._add(Flatten(source), self.shapes[source][-1:])
 
     def pool(self, source: int, kind: Literal["mean", "max"], kernel: int, stride: int) -> int:
-        """A mean that moves by more than one has an even kernel: formats pad the others in different places."""
+        """A mean that moves by more than one is not padded: formats pad in different places."""
         height, width, channels = self.shapes[source]
         node = Pool(source, kind, kernel, stride)
         sides = [(side + 2 * node.padding - kernel) // stride + 1 for side in (height, width)]
-        if min(sides) < 1 or (kind == "mean" and stride > 1 and kernel % 2):
+        if min(sides) < 1 or (kind == "mean" and stride > 1 and node.padding):
             raise InputError(f"there is no {kind} over {kernel}x{kernel} with stride {stride} of {height}x{width}")
         return self._add(node, (*sides, channels))
 
@@ -91,8 +101,8 @@ class Chain:
         share = self.conv("excite", few, self.shapes[source][-1], act="h_sigmoid", norm=False, bias=True)
         return self._add(Mul(source, share), self.shapes[source])
 
-    def finish(self) -> Lowered:
-        return Lowered(tuple(self.nodes), tuple(self.shapes))
+    def finish(self, residual: bool) -> Lowered:
+        return Lowered(tuple(self.nodes), tuple(self.shapes), residual)
 
     def _add(self, node: Node, shape: tuple[int, ...]) -> int:
         self.nodes.append(node)

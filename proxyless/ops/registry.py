@@ -1,13 +1,15 @@
-"""Operators by name: a new one is one new file and one line in `OPERATORS`."""
+"""Operators by name: a new one is one new file and one line in `OPERATORS`, or an entry point of another package."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
-from proxyless.errors import InputError, find_by_name
+from proxyless.errors import InputError
 from proxyless.ops import cell, conv, depthwise_separable, fused_mbconv, heads, mbconv, pooling
 from proxyless.ops.lowered import Chain, Lowered
+from proxyless.ops.primitives import Add
 from proxyless.ops.spec import LayerSpec
-from proxyless.plugins import announced
+from proxyless.plugins import find_with_plugins
 
 Operator = Callable[[LayerSpec, Chain], None]
 """Writes a layer down as primitives; tensor 0 is its input, the last one its output."""
@@ -31,12 +33,6 @@ OPERATORS: dict[str, Operator] = {
 
 
 @cache
-def known_operators() -> dict[str, Operator]:
-    """Ours, and those that installed packages announce as entry points of `proxyless.operators`."""
-    return {**OPERATORS, **announced("operator")}
-
-
-@cache
 def lower_layer(spec: LayerSpec) -> Lowered:
     """The primitives of a layer.
 
@@ -44,9 +40,20 @@ def lower_layer(spec: LayerSpec) -> Lowered:
         InputError: no such operator, or shapes that it cannot have.
     """
     chain = Chain(spec.in_shape)
-    find_by_name("operator", spec.op, known_operators())(spec, chain)
-    lowered = chain.finish()
+    find_with_plugins("operator", spec.op, OPERATORS)(spec, chain)
+    lowered = chain.finish(spec.residual)
     flat = (1, 1, *lowered.shapes[-1])[-3:]
     if flat != spec.out_shape:
         raise InputError(f"the layer {spec} would have an output of {flat}")
+    if spec.residual and lowered.nodes[-1] != Add(len(lowered.nodes) - 1, 0):
+        raise InputError(f"the operator {spec.op!r} adds no input to its output ({spec})")
     return lowered
+
+
+def has_shortcut(spec: LayerSpec) -> bool:
+    """Whether its operator adds the input to the output where a layer of these shapes asks for it."""
+    try:
+        lower_layer(replace(spec, residual=True))
+    except InputError:
+        return False
+    return True

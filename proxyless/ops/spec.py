@@ -13,7 +13,7 @@ Activation = Literal["relu6", "relu", "h_swish", "swish", "h_sigmoid", "sigmoid"
 class LayerSpec:
     """One layer.
 
-    op: the name of its operator, see `OPERATORS`.
+    op: the name of its operator, see registry.py.
     in_shape, out_shape: (H, W, C) of one image.
     kernel, stride: of the spatial convolution or pooling.
     expand: channels inside of a block over its input channels; a whole number or a fraction.
@@ -40,7 +40,7 @@ class LayerSpec:
 
     @property
     def mid_channels(self) -> int:
-        return round(self.in_shape[2] * self.expand)
+        return max(1, round(self.in_shape[2] * self.expand))
 
     def __str__(self) -> str:
         size = "->".join("x".join(map(str, shape)) for shape in (self.in_shape, self.out_shape))

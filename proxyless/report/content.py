@@ -50,7 +50,7 @@ class Question(Part):
 
     space: str
     space_args: dict[str, Any]
-    networks: int
+    networks: str
     data: str
     classes: list[str]
     budget: str | None

@@ -69,7 +69,8 @@ class Search:
         train, held_out = divide_training(problem.data, settings)
         self.schedule = settings.schedule(len(train) // settings.batch_size)
         self.settings = settings = settings.model_copy(update=asdict(self.schedule))
-        self.work = search_work(problem.space, settings, self.schedule.total * (len(train) // settings.batch_size))
+        steps = self.schedule.total * (len(train) // settings.batch_size)
+        self.work = search_work(problem.space, settings, steps, train.streamed)
         self.choice = agree(self.fabric, choice, self.work, settings)
         self.execution = self.choice.chosen
         self.scale = LossScale(self.execution.needs_scaling, device)

@@ -8,6 +8,7 @@ from proxyless.errors import InputError
 from proxyless.search.derive import feasible_path
 from proxyless.space import Space
 from proxyless.space.bounds import Bound
+from proxyless.space.declared import DEFINITION
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Problem:
 def check_classes(space: Space, data: ImageData) -> None:
     """Raise InputError unless the networks of the space have one output per class."""
     if space.num_classes != len(data.classes):
+        name = "FILE.yaml" if DEFINITION in space.args else space.name
         raise InputError(
             f"{data.source} has {len(data.classes)} classes, but the networks are made for {space.num_classes}; "
-            f"make a table with 'proxyless profile --space {space.name} --num-classes {len(data.classes)} ...' for it"
+            f"make a table with 'proxyless profile --space {name} --num-classes {len(data.classes)} ...' for it"
         )

@@ -90,7 +90,7 @@ class SharedEvaluator:
     ) -> None:
         self.supernet, self.space = supernet, space
         # Networks are ranked in float32, in the format and with the kernels that are fast here.
-        self.execution = execution.model_copy(update={"arithmetic": "32-true", "compiled": False})
+        self.execution = execution.model_copy(update={"arithmetic": "32-true", "compiled": False, "replayed": False})
         device = next(supernet.parameters()).device
         few = train.take(_calibration_rows(to_host(train.labels).numpy()))
         self.calibration = Batches(data, few, _BATCH_SIZE, device)

@@ -7,7 +7,7 @@ from proxyless.space import SKIP, Space
 from proxyless.tuning import Work
 
 
-def search_work(space: Space, settings: SearchSettings, steps: int) -> Work:
+def search_work(space: Space, settings: SearchSettings, steps: int, streamed: bool = False) -> Work:
     """Of a search of so many weight steps: a path with every kind of operation, and all blocks to compile."""
     blocks = [[op for op in layer.ops if op != SKIP] or list(layer.ops) for layer in space.layers]
     path = [ops[number % len(ops)] for number, ops in enumerate(blocks)]
@@ -19,5 +19,5 @@ def search_work(space: Space, settings: SearchSettings, steps: int) -> Work:
         steps,
         each,
         once=not settings.unrolled,
-        replays=world() == 1 and not strategy.mixes,
+        replays=world() == 1 and not streamed and not strategy.mixes,
     )

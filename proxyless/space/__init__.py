@@ -4,7 +4,7 @@ from proxyless.ops import Cost, LayerSpec, Shape, layer_cost, network_cost
 from proxyless.space.architecture import Anchor, Architecture, Target
 from proxyless.space.declared import declared_space
 from proxyless.space.mobile import mobile
-from proxyless.space.registry import SPACES, build_space, check_registered
+from proxyless.space.registry import SPACES, build_space, check_registered, load_space
 from proxyless.space.space import SKIP, Layer, Space
 from proxyless.space.tiny import tiny
 
@@ -16,7 +16,6 @@ __all__ = [
     "Cost",
     "Layer",
     "LayerSpec",
-    "Op",
     "Shape",
     "Space",
     "Target",
@@ -24,6 +23,7 @@ __all__ = [
     "check_registered",
     "declared_space",
     "layer_cost",
+    "load_space",
     "mobile",
     "network_cost",
     "tiny",

@@ -7,15 +7,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from proxyless.config import parse_yaml
-from proxyless.errors import InputError, shown
+from proxyless.errors import InputError
 from proxyless.files import first_problem
-from proxyless.space.definition import Definition
+from proxyless.space.definition import SUFFIXES, Definition
 from proxyless.space.space import Space
 
 DEFINITION = "definition"
 """The argument of a space that has its whole definition."""
-_MAX_BYTES = 2**18
-_SUFFIXES = (".yaml", ".yml")
+_MAX_BYTES = 2**16
 
 TEMPLATE = """\
 # A search space for proxyless: proxyless profile --space THIS.yaml ...
@@ -51,7 +50,7 @@ head: {width: 480, classifier: wide_classifier, hidden: 640}   # or classifier: 
 
 def is_file(name: str) -> bool:
     """Whether the name of a space is that of a file with its definition."""
-    return name.endswith(_SUFFIXES)
+    return name.endswith(SUFFIXES)
 
 
 def load_definition(path: Path) -> Mapping[str, Any]:
@@ -85,9 +84,6 @@ def declared_space(
         raise InputError(f"the definition of the space is not valid: {first_problem(error)}") from None
     overrides = {"resolution": resolution, "num_classes": num_classes}
     given = {key: value for key, value in overrides.items() if value is not None}
-    for key, value in given.items():
-        if type(value) is not int:
-            raise InputError(f"argument {key!r} of space {plain.name!r} must be a whole number, got {shown(value)}")
     args = {DEFINITION: plain.model_dump(exclude_unset=True), **given}
     if width_mult != 1.0:
         args["width_mult"] = width_mult

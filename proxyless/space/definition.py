@@ -1,21 +1,23 @@
 """A space written down: a stem, stages of blocks, a head. The shipped spaces are such definitions, and YAML files."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from dataclasses import replace
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from proxyless.errors import InputError, shown
-from proxyless.ops import Activation, LayerSpec, Shape, divisible, layer_cost, network_cost
+from proxyless.ops import Activation, LayerSpec, Shape, divisible, has_shortcut, layer_cost, network_cost
 from proxyless.space.space import SKIP, Layer, Space
 
+SUFFIXES = (".yaml", ".yml")
+"""Of files with definitions."""
 MAX_PARAMS = 10**9
 """Of the largest network of a space: 4 GB as float32."""
 MIN_WIDTH_MULT, MAX_WIDTH_MULT = 0.05, 10.0
-_WITH_SHORTCUT = ("mbconv", "mbconv_expanded", "fused_mbconv", "depthwise_separable")
-"""Add their input where that has the shape of their output."""
+_MAX_BLOCKS = 1000
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.+-]{0,63}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$")]
 
 
 class _Part(BaseModel):
@@ -35,20 +37,24 @@ class Operation(_Part):
 
     def spec(self, in_shape: Shape, out_shape: Shape, stride: int, act: Activation, se: float) -> LayerSpec:
         """The layer at a place. act, se: of the stage."""
-        mid = round(in_shape[2] * self.expand)
+        mid = max(1, round(in_shape[2] * self.expand))
         share = se if self.se is None else self.se
-        return LayerSpec(
+        spec = LayerSpec(
             self.op,
             in_shape,
             out_shape,
             self.kernel,
             mid / in_shape[2],
             stride,
-            self.op in _WITH_SHORTCUT and stride == 1 and in_shape == out_shape,
-            self.act or act,
-            divisible(mid * share) if share else 0,
-            self.groups,
+            act=self.act or act,
+            se=divisible(mid * share) if share else 0,
+            groups=self.groups,
         )
+        keeps = stride == 1 and in_shape == out_shape
+        return replace(spec, residual=True) if keeps and has_shortcut(spec) else spec
+
+
+Operations = Annotated[dict[Name, Operation], Field(max_length=100)]
 
 
 class Fixed(Operation):
@@ -75,13 +81,19 @@ class Stage(_Part):
     """
 
     width: int
-    depth: int = Field(1, ge=1, le=1000)
+    depth: int = Field(1, ge=1, le=_MAX_BLOCKS)
     stride: int = 1
     min_depth: int = Field(0, ge=0)
     act: Activation | None = None
     se: float = Field(0, ge=0, le=1)
-    ops: dict[Name, Operation] | None = None
-    changing: dict[Name, Operation] = {}
+    ops: Operations | None = None
+    changing: Operations = {}
+
+    @model_validator(mode="after")
+    def _has_so_many(self) -> Self:
+        if self.min_depth > self.depth:
+            raise ValueError(f"min_depth {self.min_depth} is more than depth {self.depth}; lower it")
+        return self
 
 
 class Head(_Part):
@@ -91,7 +103,13 @@ class Head(_Part):
     width: int
     act: Activation | None = None
     classifier: Literal["classifier", "wide_classifier", "mixed_classifier"] = "classifier"
-    hidden: int | None = None
+    hidden: int | None = Field(None, ge=1, le=65_536)
+
+    @model_validator(mode="after")
+    def _hidden_is_used(self) -> Self:
+        if self.hidden is not None and self.classifier == "classifier":
+            raise ValueError("hidden is for wide_classifier and mixed_classifier; leave it out, or choose one of them")
+        return self
 
 
 class Definition(_Part):
@@ -103,9 +121,18 @@ class Definition(_Part):
     act: Activation = "relu6"
     stem: Stem
     fixed: list[Fixed] = Field([], max_length=100)
-    ops: dict[Name, Operation] = {}
-    stages: list[Stage] = Field(min_length=1, max_length=1000)
+    ops: Operations = {}
+    stages: list[Stage] = Field(min_length=1, max_length=_MAX_BLOCKS)
     head: Head
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> Self:
+        blocks = sum(stage.depth for stage in self.stages)
+        if blocks > _MAX_BLOCKS:
+            raise ValueError(f"the stages have {blocks} blocks, more than {_MAX_BLOCKS}; make it smaller")
+        if self.name.endswith(SUFFIXES):
+            raise ValueError(f"the name {self.name!r} is that of a file; choose another")
+        return self
 
     def build(self, args: Mapping[str, Any], width_mult: float = 1.0) -> Space:
         """The space. args: what its documents say of it. width_mult: of all widths; the head never shrinks.
@@ -167,7 +194,7 @@ class _Builder:
 
     def _fixed(self, block: Fixed) -> LayerSpec:
         before = self.shape
-        out = self._next("first", block.width, block.stride, self.width_mult)
+        out = self._next("fixed", block.width, block.stride, self.width_mult)
         return block.spec(before, out, block.stride, self.definition.act, 0)
 
     def _stage(self, number: int, stage: Stage) -> list[Layer]:

@@ -10,13 +10,19 @@ _SIZES = ((3, 1, 1), (3, 1, 2), (3, 3, 1), (3, 6, 1), (5, 1, 1), (5, 1, 2), (5, 
 
 
 def fbnet(
-    resolution: int = 224, num_classes: int = 1000, stem_stride: int = 2, second_stride: int = 2, head_width: int = 1984
+    resolution: int = 224,
+    num_classes: int = 1000,
+    stem_stride: int = 2,
+    second_stride: int = 2,
+    head_width: int = 1984,
+    width_mult: float = 1.0,
 ) -> Space:
     """22 searched blocks: kernel 3, 5; expansion 1, 3, 6; two groups at expansion 1; skip, or a 1x1 convolution where
     the shape changes.
 
     resolution: side of the square input in pixels. num_classes: outputs of the classifier.
     stem_stride, second_stride: of the stem and of the second stage; both 1, and head_width 1504, for CIFAR.
+    width_mult: multiplies every width, rounded to multiples of 8; the head never shrinks.
 
     Raises:
         InputError: an argument out of range.
@@ -46,5 +52,6 @@ def fbnet(
         "stem_stride": stem_stride,
         "second_stride": second_stride,
         "head_width": head_width,
+        "width_mult": width_mult,
     }
-    return definition.build(args)
+    return definition.build(args, width_mult)

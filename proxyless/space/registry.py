@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from proxyless.errors import InputError, find_by_name, shown
-from proxyless.plugins import announced
+from proxyless.errors import InputError, shown
+from proxyless.plugins import find_with_plugins, with_plugins
 from proxyless.space.declared import DEFINITION, declared_space, is_file, load_definition
 from proxyless.space.fbnet import fbnet
 from proxyless.space.mobile import mobile
@@ -23,32 +23,48 @@ SPACES: dict[str, Callable[..., Space]] = {
 
 
 def known_spaces() -> dict[str, Callable[..., Space]]:
-    """Ours, and those that installed packages announce as entry points of `proxyless.spaces`: functions like ours."""
-    return {**SPACES, **announced("space")}
+    """Ours, and those of other packages: functions like ours."""
+    return with_plugins("space", SPACES)
+
+
+def load_space(name: str, args: Mapping[str, Any] | None = None) -> Space:
+    """As `build_space`, for what a user typed: the name may be that of a YAML file with a definition.
+
+    Raises:
+        InputError: also where the file is missing or not YAML.
+    """
+    if not is_file(name):
+        return build_space(name, args)
+    return build_space(name, {DEFINITION: load_definition(Path(name)), **(args or {})})
 
 
 def build_space(name: str, args: Mapping[str, Any] | None = None) -> Space:
     """The space `name` with its arguments; those left out or None keep their defaults.
 
-    name: one of `known_spaces`, or a YAML file with a definition. A space whose arguments have its whole definition,
-    as documents have those of users, is built from that.
+    A space whose arguments have its whole definition, as documents have those of users, is built from that. No file is
+    read: a document cannot name one.
 
     Raises:
         InputError: unknown name or argument, or a value of the wrong kind.
     """
     given = {key: value for key, value in (args or {}).items() if value is not None}
-    if is_file(name):
-        build: Callable[..., Space] = declared_space
-        given = {DEFINITION: load_definition(Path(name)), **given}
-    else:
-        build = declared_space if DEFINITION in given else find_by_name("space", name, known_spaces())
-    legal = inspect.signature(build).parameters
+    build = declared_space if DEFINITION in given else find_with_plugins("space", name, SPACES)
     for key, value in given.items():
+        legal = inspect.signature(build).parameters
         if key not in legal:
             raise InputError(f"space {name!r} has no argument {shown(key)}; it has {', '.join(legal)}")
-        if key != DEFINITION and legal[key].default is not None:
+        if key != DEFINITION:
             _check_kind(name, key, value, legal[key].default)
-    return build(**given)
+    space: Space = build(**given)
+    if DEFINITION in given and space.name in SPACES:
+        raise InputError(f"{space.name!r} is the name of a space of proxyless; give your definition another")
+    return space
+
+
+def can_be_scaled(space: Space) -> bool:
+    """Whether the space has a factor of its widths."""
+    build = declared_space if DEFINITION in space.args else find_with_plugins("space", space.name, SPACES)
+    return "width_mult" in inspect.signature(build).parameters
 
 
 def check_registered(space: Space) -> None:
@@ -61,7 +77,9 @@ def check_registered(space: Space) -> None:
 
 
 def _check_kind(name: str, key: str, value: object, default: object) -> None:
-    if isinstance(default, tuple):
+    if default is None:
+        good, wanted = type(value) is int, "a whole number"
+    elif isinstance(default, tuple):
         good = isinstance(value, list | tuple) and all(type(item) is int for item in value)
         wanted = "a list of whole numbers"
     elif isinstance(default, float):

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from proxyless.errors import InputError, shown
-from proxyless.ops import LayerSpec, Shape
+from proxyless.ops import LayerSpec, Lowered, Shape, lower_layer
 
 SKIP = "skip"
 """The operation that is no layer: its output is its input."""
@@ -34,13 +34,18 @@ class Layer:
         """With choices in the order of the mapping.
 
         Raises:
-            InputError: an operation that is of other shapes than the position.
+            InputError: an operation that is of other shapes than the position, or the same as another.
         """
+        names: dict[Lowered | None, str] = {}
         for name, spec in choices.items():
             shapes = (in_shape, in_shape) if spec is None else (spec.in_shape, spec.out_shape)
-            if shapes != (in_shape, out_shape):
+            lowered = lower_layer(spec) if spec else None
+            if shapes != (in_shape, out_shape) or (lowered and lowered.shapes[-1] != out_shape):
                 sizes = " to ".join("x".join(map(str, shape)) for shape in (in_shape, out_shape))
                 raise InputError(f"operation {name!r} does not lead from {sizes}")
+            if lowered in names:
+                raise InputError(f"operations {names[lowered]!r} and {name!r} are the same; leave one out")
+            names[lowered] = name
         return Layer(in_shape, out_shape, tuple(choices.items()))
 
     @cached_property

@@ -49,7 +49,12 @@ class Training:
         train, validation = data.train.divide(settings.validation, settings.seed)
         self.schedule = settings.schedule(len(train) // settings.batch_size)
         self.settings = settings = settings.model_copy(update={"epochs": self.schedule.epochs})
-        self.work = Work(architecture.layers, settings.batch_size // world, self.schedule.steps, replays=world == 1)
+        self.work = Work(
+            architecture.layers,
+            settings.batch_size // world,
+            self.schedule.steps,
+            replays=world == 1 and not train.streamed,
+        )
         self.choice = agree(self.fabric, choice, self.work, settings)
         self.execution = self.choice.chosen
         self.scale = LossScale(self.execution.needs_scaling, device)

@@ -22,7 +22,7 @@ from proxyless.workflow.contender_files import NETWORKS, load_contenders, save_c
 from proxyless.workflow.contenders import Contender, Contest, open_contest
 from proxyless.workflow.measured_contest import measured_contenders
 from proxyless.workflow.train import train
-from proxyless.workflow.uniform import OPS
+from proxyless.workflow.uniform import uniform_ops
 
 COMPARISON = "compare.json"
 
@@ -180,6 +180,7 @@ def _document(
 ) -> dict[str, Any]:
     measured = contenders[0].measured_ms is not None
     found = [contender for contender in contenders if contender.group == "found"]
+    everywhere = uniform_ops(found[0].architecture.space)
     rows: dict[str, list[Contender]] = {}
     for contender in contenders:
         rows.setdefault(contender.name if contender.number is None else contender.group, []).append(contender)
@@ -190,10 +191,10 @@ def _document(
     return {
         "format": "compare/1",
         **config.model_dump(mode="json"),
-        "found": found[0].architecture.ops,
-        "others": [each.architecture.ops for each in found[1:]],
+        "found": list(found[0].architecture.ops),
+        "others": [list(each.architecture.ops) for each in found[1:]],
         "uniform": "scaled in width, measured" if measured else "scaled in depth, by the table's prediction",
-        "left_out": [row for row in (*(f"uniform-{op}" for op in OPS), "random") if row not in rows],
+        "left_out": [row for row in (*(f"uniform-{op}" for op in everywhere), "random") if row not in rows],
         "rows": [
             {
                 "row": row,

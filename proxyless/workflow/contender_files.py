@@ -18,7 +18,7 @@ class _Entry(BaseModel):
     """A contender, whose architecture lies in the folder of its name."""
 
     model_config = ConfigDict(extra="forbid")
-    name: str = Field(pattern=r"^(found(-\d+)?|uniform-k\d+e\d+|random-\d+)$")
+    name: str = Field(pattern=r"^(found(-\d+)?|uniform-[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}|random-\d+)$")
     group: Group
     measured_ms: float | None
 

@@ -23,7 +23,7 @@ from proxyless.workflow.derive import budget_bounds, derive_networks, first_tabl
 from proxyless.workflow.measure import can_measure, measuring_devices
 from proxyless.workflow.search import make_bounds, numbered
 from proxyless.workflow.target import make_architecture
-from proxyless.workflow.uniform import OPS, shallower
+from proxyless.workflow.uniform import shallower, uniform_ops
 
 Group = Literal["found", "uniform", "random"]
 
@@ -109,7 +109,8 @@ class Contest:
         return measuring_devices([self.table], [self.device] if self.device else [], "--measure-on")[0]
 
     def _shallower(self) -> list[Contender]:
-        paths = {op: shallower(self.result.build_space(), op, self.bounds) for op in OPS}
+        space = self.result.build_space()
+        paths = {op: shallower(space, op, self.bounds) for op in uniform_ops(space)}
         return [Contender(f"uniform-{op}", "uniform", self._architecture(path)) for op, path in paths.items() if path]
 
     def random(self, count: int, seed: int, bounds: Sequence[Bound]) -> list[Architecture]:

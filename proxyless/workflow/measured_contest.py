@@ -8,10 +8,11 @@ import numpy as np
 from latency.devices import Device
 from proxyless.errors import InputError
 from proxyless.space import Architecture
+from proxyless.space.registry import can_be_scaled
 from proxyless.workflow.contenders import Contender, Contest, numbered_contenders, within_limits
 from proxyless.workflow.measure import measure_networks
 from proxyless.workflow.refine import MOST, measured_architecture
-from proxyless.workflow.uniform import OPS, WIDTH_STEPS, scaled
+from proxyless.workflow.uniform import WIDTH_STEPS, scaled, uniform_ops
 
 _DOUBLED = (*(WIDTH_STEPS[0] * 2**power for power in range(6)), WIDTH_STEPS[-1])
 
@@ -78,10 +79,11 @@ def _widest(stopwatch: _Stopwatch) -> dict[str, Architecture]:
     those that fits: latency may leap.
     """
     space = stopwatch.contest.found.space
+    ops = uniform_ops(space) if can_be_scaled(space) else []
     fits: dict[str, int] = {}
     beyond: dict[str, int] = {}
     for step in _DOUBLED:
-        open_ops = [op for op in OPS if op not in beyond and all(op in layer.ops for layer in space.layers)]
+        open_ops = [op for op in ops if op not in beyond]
         fitting = _fitting(stopwatch, [(op, step) for op in open_ops])
         fits |= {op: step for op in open_ops if (op, step) in fitting}
         beyond |= {op: step for op in open_ops if (op, step) not in fitting}
@@ -91,7 +93,7 @@ def _widest(stopwatch: _Stopwatch) -> dict[str, Architecture]:
         for op, steps in between.items():
             fits[op] = max([fits[op], *(step for step in steps if (op, step) in fitting)])
             beyond[op] = min([beyond.get(op, 0), *(step for step in steps if step > fits[op])])
-    return {op: scaled(space, op, fits[op]) for op in OPS if op in fits}
+    return {op: scaled(space, op, fits[op]) for op in ops if op in fits}
 
 
 def _fitting(stopwatch: _Stopwatch, widths: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:

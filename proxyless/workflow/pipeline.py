@@ -23,7 +23,7 @@ from proxyless.progress import Reporter, SilentStages, Stages
 from proxyless.quantities import parse_budget, read_budget
 from proxyless.search.config import SearchSettings
 from proxyless.search.problem import check_classes
-from proxyless.space import Architecture, Space, build_space
+from proxyless.space import Architecture, Space, load_space
 from proxyless.train.config import TrainSettings
 from proxyless.workflow.derive import derive_networks
 from proxyless.workflow.export import Report, export
@@ -83,10 +83,10 @@ class Pipeline:
         require_report()
         for format_ in find_formats(settings.formats):
             format_.require()
-        space = build_space(settings.space, settings.space_args)
+        space = load_space(settings.space, settings.space_args)
         data = load_data(settings.data, space.resolution, settings.search.limit)
         if "num_classes" not in settings.space_args:
-            space = build_space(settings.space, {**settings.space_args, "num_classes": len(data.classes)})
+            space = load_space(settings.space, {**settings.space_args, "num_classes": len(data.classes)})
         check_classes(space, data)
         return space
 

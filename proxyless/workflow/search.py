@@ -14,7 +14,7 @@ from proxyless.search.derive import feasible_path
 from proxyless.search.problem import Problem
 from proxyless.search.result import Limits, SearchResult
 from proxyless.search.run import RunConfig, TargetConfig, check_free, run_search
-from proxyless.space import Architecture, Space, build_space, check_registered
+from proxyless.space import Architecture, Space, build_space, check_registered, load_space
 from proxyless.space.bounds import Bound, latency_bound
 from proxyless.space.declared import DEFINITION, is_file
 from proxyless.space.latency import LayerCosts
@@ -37,19 +37,20 @@ def table_space(name: str, table: LatencyTable) -> Space:
         InputError: the table is of another space.
     """
     if table.space is None:
-        return build_space(name)
+        return load_space(name)
     space = build_space(table.space.name, table.space.args)
-    asked = build_space(name) if is_file(name) else None
-    if (asked.name if asked else name) != table.space.name:
+    if not is_file(name) and name != space.name:
         raise InputError(
-            f"the latency table was made for the space {table.space.name!r}, not {name!r}; "
+            f"the latency table was made for the space {space.name!r}, not {name!r}; "
             "profile this space, or search that one"
         )
-    if asked and asked.args[DEFINITION] != table.space.args.get(DEFINITION):
-        raise InputError(
-            f"the latency table was made for another definition of the space {table.space.name!r} than {name} has now; "
-            "profile it again"
-        )
+    if is_file(name):
+        arguments = {key: value for key, value in space.args.items() if key != DEFINITION}
+        if load_space(name, arguments).fingerprint != space.fingerprint:
+            raise InputError(
+                f"the latency table was made for another definition of the space {space.name!r} than {name} has now; "
+                "profile it again"
+            )
     return space
 
 

@@ -8,11 +8,18 @@ from proxyless.space import SKIP, Architecture, Space, build_space
 from proxyless.space.bounds import Bound
 from proxyless.space.definition import MAX_WIDTH_MULT, MIN_WIDTH_MULT
 
-OPS = ("k3e3", "k3e6", "k5e6", "k7e6")
+USUAL = ("k3e3", "k3e6", "k5e6", "k7e6")
 """`k3e6` is MobileNetV2's."""
+_MOST = 4
 
 WIDTH_STEPS = range(5, 201)
 """Twentieths of the space's own widths: 0.25 to 10 of them."""
+
+
+def uniform_ops(space: Space) -> list[str]:
+    """The operations that can be taken everywhere: the usual ones, or the first that there are."""
+    everywhere = [op for op in space.layers[0].ops if op != SKIP and all(op in layer.ops for layer in space.layers)]
+    return [op for op in USUAL if op in everywhere] or everywhere[:_MOST]
 
 
 def scaled(space: Space, op: str, step: int) -> Architecture:

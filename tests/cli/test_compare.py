@@ -25,7 +25,7 @@ from proxyless.workflow.compare import summary
 from proxyless.workflow.contender_files import load_contenders
 from proxyless.workflow.contenders import open_contest
 from proxyless.workflow.measured_contest import measured_contenders
-from proxyless.workflow.uniform import OPS, scaled, shallower
+from proxyless.workflow.uniform import USUAL, scaled, shallower
 from tests.helpers import bound_at, table_by_macs
 
 _SPACE = tiny(resolution=16)
@@ -94,7 +94,7 @@ def test_the_networks_of_several_searches_are_one_row(run: Path, again: Path, tm
     found, *others = json.loads(stdout)["rows"]
     assert [network["name"] for network in found["networks"]] == ["found-1", "found-2"]
     networks = [Architecture.load(folder / "architecture.json").ops for folder in (run, again)]
-    assert [network["ops"] for network in found["networks"]] == networks and networks[0] != networks[1]
+    assert [tuple(network["ops"]) for network in found["networks"]] == networks and networks[0] != networks[1]
     accuracies = [network["trainings"][0]["test_accuracy"] for network in found["networks"]]
     assert found["mean"] == np.mean(accuracies) and found["standard_deviation"] == np.std(accuracies, ddof=1)
     assert [row["trainings"] for row in (found, *others)] == [2, 1, 1, 1, 1, 2]
@@ -225,7 +225,7 @@ def test_every_contender_may_use_the_budget_by_the_stopwatch(run: Path, monkeypa
 @pytest.mark.slow
 def test_networks_of_several_widths_are_measured_on_a_runtime(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxyless.workflow.measure.measure_files", partial(measure_files, rounds=2))
-    monkeypatch.setattr("proxyless.workflow.measured_contest.OPS", OPS[:1])
+    monkeypatch.setattr("proxyless.workflow.uniform.USUAL", USUAL[:1])
     contest = open_contest([run], None, None)
     measured = measured_contenders(replace(contest, table=_local(contest.table), budget_ms=50.0), LocalDevice(), 2, 0)
     assert [contender.name for contender in measured] == ["found", "uniform-k3e3", "random-1", "random-2"]
@@ -235,7 +235,7 @@ def test_networks_of_several_widths_are_measured_on_a_runtime(run: Path, monkeyp
 
 @pytest.mark.parametrize("space", [tiny(resolution=16), mobile(resolution=64, num_classes=10)], ids=["tiny", "mobile"])
 def test_shallower_networks_keep_the_bounds_with_the_fewest_skips_from_the_end_of_stages(space: Space) -> None:
-    for op, share in itertools.product(OPS, (0.05, 0.3, 0.6, 1.0)):
+    for op, share in itertools.product(USUAL, (0.05, 0.3, 0.6, 1.0)):
         bound = bound_at(space, share)
         path = shallower(space, op, [bound, params_bound(space, 1e9)])
         full = space.ops_path([op] * len(space.layers))
@@ -253,10 +253,10 @@ def test_shallower_networks_keep_the_bounds_with_the_fewest_skips_from_the_end_o
 
 def test_widths_multiply_those_that_the_space_has() -> None:
     space = mobile(resolution=64, width_mult=0.5)
-    assert scaled(space, OPS[0], 5).space.args["width_mult"] == 0.125
-    assert scaled(space, OPS[0], 20).cost == Architecture(space, (OPS[0],) * len(space.layers)).cost
-    assert scaled(space, OPS[0], 200).space.args["width_mult"] == 5.0
-    costs = [scaled(space, OPS[0], step).cost.macs for step in range(5, 60)]
+    assert scaled(space, USUAL[0], 5).space.args["width_mult"] == 0.125
+    assert scaled(space, USUAL[0], 20).cost == Architecture(space, (USUAL[0],) * len(space.layers)).cost
+    assert scaled(space, USUAL[0], 200).space.args["width_mult"] == 5.0
+    costs = [scaled(space, USUAL[0], step).cost.macs for step in range(5, 60)]
     assert costs == sorted(costs) and costs[0] < costs[-1]
 
 

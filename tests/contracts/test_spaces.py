@@ -10,7 +10,7 @@ from latency.writers.graph import lower, random_weights
 from proxyless.nn import build_network
 from proxyless.ops import network_cost
 from proxyless.search.config import SearchSettings
-from proxyless.space import SPACES, Space, build_space
+from proxyless.space import SPACES, Space, load_space
 from proxyless.space.declared import TEMPLATE, is_file
 from proxyless.workflow.search import search
 from tests.helpers import table_by_macs
@@ -22,7 +22,7 @@ def _small(name: str, folder: Path) -> Space:
     if is_file(name):
         (folder / name).write_text(TEMPLATE)
         name = str(folder / name)
-    return build_space(name, {"resolution": 16, "num_classes": 10})
+    return load_space(name, {"resolution": 16, "num_classes": 10})
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from proxyless.nn import Choice, MixedLayer, SuperNet
-from proxyless.space import SKIP, Space, tiny
+from proxyless.space import SKIP, Space, declared_space, tiny
 from tests.helpers import one_hot, randomise, saved_bytes
 
 
@@ -27,8 +27,28 @@ def _all_ops(net: SuperNet, images: Tensor, gates: list[Tensor]) -> Tensor:
     return loss
 
 
-def _case(seed: int, skip_active: bool = False) -> tuple[SuperNet, Tensor, list[Tensor], list[int]]:
-    space = tiny(resolution=16)
+def _mixed_space() -> Space:
+    """Operations with a shortcut, without one, and the skip, in the same layers."""
+    kinds = {"mbconv": {}, "conv": {"op": "conv"}, "pool": {"op": "pool_max"}, "fused": {"op": "fused_mbconv"}}
+    return declared_space(
+        {
+            "name": "mixed",
+            "resolution": 16,
+            "stem": {"width": 8},
+            "fixed": [{"width": 8}],
+            "stages": [{"width": 8, "depth": 2, "ops": kinds}, {"width": 12, "depth": 2, "ops": _CHANGING}],
+            "head": {"width": 16},
+        }
+    )
+
+
+_CHANGING = {"mbconv": {"expand": 2}, "conv": {"op": "conv"}, "separable": {"op": "depthwise_separable"}}
+
+
+def _case(
+    seed: int, skip_active: bool = False, space: Space | None = None
+) -> tuple[SuperNet, Tensor, list[Tensor], list[int]]:
+    space = space or tiny(resolution=16)
     net = _supernet(space, seed)
     images = torch.randn(3, 3, 16, 16, dtype=torch.double)
     alphas = [torch.randn(len(layer.ops), dtype=torch.double, requires_grad=True) for layer in space.layers]
@@ -45,10 +65,11 @@ def _ours(net: SuperNet, images: Tensor, alphas: list[Tensor], path: list[int]) 
     return torch.autograd.grad(net(images, choices).square().mean(), alphas)
 
 
+@pytest.mark.parametrize("space", [tiny(resolution=16), _mixed_space()], ids=["tiny", "mixed"])
 @pytest.mark.parametrize("skip_active", [False, True])
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_equals_the_all_ops_reference_and_sums_to_zero(seed: int, skip_active: bool) -> None:
-    net, images, alphas, path = _case(seed, skip_active)
+def test_equals_the_all_ops_reference_and_sums_to_zero(seed: int, skip_active: bool, space: Space) -> None:
+    net, images, alphas, path = _case(seed, skip_active, space)
     gates = [one_hot(a, len(alpha)).requires_grad_() for a, alpha in zip(path, alphas, strict=True)]
     gate_grads = torch.autograd.grad(_all_ops(net, images, gates), gates)
     for ours, grad, alpha in zip(_ours(net, images, alphas, path), gate_grads, alphas, strict=True):

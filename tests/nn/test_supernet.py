@@ -3,10 +3,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from proxyless.nn import MixedLayer, SuperNet, plain_choices
-from proxyless.nn.align import align_candidates
+from proxyless.nn.align import align_candidates, alike
 from proxyless.nn.blocks import Block
 from proxyless.optim import make_sgd
-from proxyless.space import tiny
+from proxyless.space import build_space, declared_space, tiny
 from tests.helpers import mbconv_layer
 
 
@@ -28,6 +28,39 @@ def test_unsampled_operations_get_neither_momentum_nor_decay() -> None:
     moved = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
     assert any(".candidates.1." in name for name in moved)
     assert not any(".candidates." in name and ".candidates.1." not in name for name in moved)
+
+
+@pytest.mark.parametrize("name", ["fbnet", "mobilenetv3"])
+def test_candidates_of_a_kind_start_alike_in_every_space(name: str) -> None:
+    torch.manual_seed(0)
+    net = SuperNet(build_space(name, {"resolution": 32}))
+    for layer in net.layers:
+        assert isinstance(layer, MixedLayer)
+        for first, *others in alike(layer):
+            centre = _centre(first)
+            assert all(torch.equal(_centre(other)[: len(centre)], centre[: len(_centre(other))]) for other in others)
+
+
+def _centre(block: Block) -> torch.Tensor:
+    """Of the first kernels of a spatial convolution."""
+    weight = next(part.weight for part in block.branch.children() if isinstance(part, torch.nn.Conv2d))
+    return weight[:16, :1, weight.shape[2] // 2, weight.shape[3] // 2].detach()
+
+
+def test_where_an_activation_follows_the_last_normalisation_it_has_a_gradient() -> None:
+    space = declared_space(
+        {
+            "name": "separable",
+            "resolution": 16,
+            "stem": {"width": 8},
+            "stages": [{"width": 8, "depth": 1, "ops": {"a": {"op": "depthwise_separable"}}}],
+            "head": {"width": 16},
+        }
+    )
+    net = SuperNet(space)
+    loss = net(torch.randn(4, 3, 16, 16), plain_choices([0])).square().mean()
+    torch.autograd.backward(loss)
+    assert all(float(p.grad.norm()) > 0 for p in net.layers[0].parameters() if p.grad is not None and p.ndim > 1)
 
 
 def test_candidates_of_a_layer_start_alike() -> None:

@@ -24,7 +24,7 @@ from proxyless.train.loop import Training
 from proxyless.workflow.compare import compare
 from proxyless.workflow.gallery import derive_gallery
 from proxyless.workflow.search import search as search_in_folder
-from proxyless.workflow.uniform import OPS
+from proxyless.workflow.uniform import USUAL
 from tests.helpers import architecture, bound_at, table_by_macs, toy_data, toy_space
 from tests.pretended_gpu import GPU_TYPE, OnGpu, pretended_gpu
 from tests.search.strategy_cases import every_strategy
@@ -107,7 +107,7 @@ def test_a_training_ends_there_as_on_the_cpu_and_goes_on_from_its_checkpoint(tmp
 def test_the_path_of_a_user_from_search_to_comparison(
     gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxyless.workflow.contenders.OPS", OPS[:1])  # all are trained by the same lines
+    monkeypatch.setattr("proxyless.workflow.uniform.USUAL", USUAL[:1])  # all are trained by the same lines
     space = tiny(resolution=16)
     settings = SearchSettings(warmup_epochs=0, epochs=1, batch_size=32)
     found = search_in_folder(space, "synthetic:120", table_by_macs(space), "60%", tmp_path / "run", settings)

@@ -12,7 +12,7 @@ from proxyless.cli.main import app
 from proxyless.errors import InputError
 from proxyless.ops import network_cost
 from proxyless.search.config import SearchSettings
-from proxyless.space import Architecture, build_space, declared_space, mobile
+from proxyless.space import Architecture, build_space, declared_space, load_space, mobile
 from proxyless.space.declared import TEMPLATE
 from proxyless.space.definition import Definition
 from proxyless.workflow.search import search, table_space
@@ -55,12 +55,12 @@ def test_the_same_definition_is_the_same_space_as_mobile(tmp_path: Path) -> None
         stages=[{"width": width, "depth": depth, "stride": stride} for width, depth, stride in stages],
         head={"width": 1280},
     )
-    assert build_space(path).fingerprint == mobile().fingerprint
+    assert load_space(path).fingerprint == mobile().fingerprint
 
 
 def test_documents_carry_the_whole_space(tmp_path: Path) -> None:
     path = _written(tmp_path, resolution=32)
-    space = build_space(path, {"num_classes": 10})
+    space = load_space(path, {"num_classes": 10})
     table = table_by_macs(space)
     table.save(tmp_path / "table.json")
     settings = SearchSettings.make("test", warmup_epochs=1, epochs=1, batch_size=8)
@@ -73,8 +73,8 @@ def test_documents_carry_the_whole_space(tmp_path: Path) -> None:
 
 def test_a_table_of_another_definition_is_refused(tmp_path: Path) -> None:
     path = _written(tmp_path)
-    table = table_by_macs(build_space(path))
-    assert table_space(path, table).fingerprint == build_space(path).fingerprint
+    table = table_by_macs(load_space(path))
+    assert table_space(path, table).fingerprint == load_space(path).fingerprint
     _written(tmp_path, act="relu")
     with pytest.raises(InputError, match=r"another definition of the space 'mine' than .*mine.yaml has now; profile"):
         table_space(path, table)
@@ -98,20 +98,51 @@ def test_a_table_of_another_definition_is_refused(tmp_path: Path) -> None:
         ({"stages": [{"width": 60_000, "depth": 20}]}, "would have up to .* parameters"),
         ({"resolution": 4}, "resolution of space 'mine' must be from 8 to 4096, got 4"),
         ({"act": "gelu"}, "act: .*relu6"),
+        ({"name": "tiny"}, "'tiny' is the name of a space of proxyless"),
+        ({"name": "mine.yaml"}, "'mine.yaml' is that of a file"),
+        ({"ops": {"a": {}, "b": {"op": "mbconv", "kernel": 3}}}, "operations 'a' and 'b' are the same; leave one out"),
+        ({"ops": {"a": {"op": "conv"}, "b": {"op": "conv", "expand": 2}}}, "operations 'a' and 'b' are the same"),
+        ({"ops": {"a": {"op": "linear"}}}, "no single pixel that can be flattened"),
+        ({"ops": {"a": {"op": "pool_mean", "kernel": 4}}}, "no mean over 4x4 with stride 2"),
+        ({"head": {"width": 64, "classifier": "wide_classifier", "hidden": 0}}, "head.hidden: .*greater than or equal"),
+        ({"head": {"width": 64, "hidden": 64}}, "hidden is for wide_classifier and mixed_classifier"),
+        ({"stages": [{"width": 24, "depth": 2, "min_depth": 3}]}, "min_depth 3 is more than depth 2"),
+        (
+            {"stages": [{"width": 24, "depth": 900}, {"width": 24, "depth": 900}]},
+            "1800 blocks, more than 1000",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
-        build_space(_written(tmp_path, **changes))
+        load_space(_written(tmp_path, **changes))
 
 
 @pytest.mark.parametrize("text", ["", "- a", "name: [", "!!python/object:os.system x", "\x00"])
 def test_what_is_no_definition(text: str, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(InputError, match=r"mine\.yaml"):
-        build_space(str(tmp_path / "mine.yaml"))
+        load_space(str(tmp_path / "mine.yaml"))
     with pytest.raises(InputError, match=r"none\.yaml"):
-        build_space(str(tmp_path / "none.yaml"))
+        load_space(str(tmp_path / "none.yaml"))
+
+
+def test_documents_cannot_name_a_file(tmp_path: Path) -> None:
+    path = _written(tmp_path)
+    for name in (path, "\x00.yaml", "\ud800.yaml"):
+        with pytest.raises(InputError, match="unknown space"):
+            build_space(name)
+
+
+def test_a_small_expansion_is_one_channel(tmp_path: Path) -> None:
+    space = load_space(_written(tmp_path, ops={"a": {"expand": 0.01}}))
+    assert space.layers[0].choices[0][1].mid_channels == 1  # type: ignore[union-attr]
+
+
+def test_as_many_networks_as_there_may_be_are_described(tmp_path: Path) -> None:
+    stages = [{"width": 16, "stride": 1, "depth": 1000}]
+    done = CliRunner().invoke(app, ["spaces", _written(tmp_path, stages=stages, head={"width": 64})])
+    assert done.exit_code == 0 and "e+778" in done.stdout  # six operations each, 1000 times
 
 
 def test_a_definition_made_in_python_goes_everywhere() -> None:

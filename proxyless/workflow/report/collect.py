@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from latency.table import LatencyTable
+from proxyless.quantities import power_of_ten
 from proxyless.report.content import Content, Exported, FitFacts, LatencyFigure, Question, TargetFacts
 from proxyless.space import Architecture, Space
 from proxyless.workflow.report.commands import missing_parts, reproduction
@@ -73,7 +74,7 @@ def _question(
     return Question(
         space=space.name,
         space_args=dict(space.args),
-        networks=space.size,
+        networks=power_of_ten(space.size),
         data=config.data,
         classes=classes,
         budget=folders.config.budget,

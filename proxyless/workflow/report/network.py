@@ -102,7 +102,7 @@ def _skip(layer: Layer, op: str, probability: float | None) -> LayerRow:
 
 def _kind(spec: LayerSpec) -> str:
     if spec.op == "mbconv":
-        return f"k{spec.kernel}e{spec.expand}"
+        return f"k{spec.kernel}e{spec.expand:.3g}"
     return f"conv k{spec.kernel}" if spec.op == "conv" else spec.op
 
 
