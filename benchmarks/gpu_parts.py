@@ -60,7 +60,7 @@ PARTS = (
         "--space tiny --batch 8 --resolution 16 --cycles 1",
         80,
     ),
-    Part("strategies", "gpu_strategies.py", "--epochs 2", "--epochs 1", 70),
+    Part("strategies", "gpu_strategies.py", "--epochs 1", "--epochs 1", 70),
     Part("path", "gpu_path.py", "", "", 35),
     Part("cifar10", "gpu_cifar.py", "--limit 20000 --batch 512 --epochs 3", "--limit 200 --batch 32 --epochs 1", 60),
 )
