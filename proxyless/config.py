@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from proxyless.errors import InputError, one_line
 from proxyless.files import first_problem, read_text, write_text
 
-MAX_SETTINGS_BYTES = 2**19
+MAX_SETTINGS_BYTES = 2**16
 MAX_COUNT = 2**20
 """Of epochs, rounds, images per step and the like."""
 MAX_DEPTH = 50

@@ -6,7 +6,7 @@ from dataclasses import replace
 from proxyless.errors import InputError
 from proxyless.search.evidence import Mask, Rows, all_of, improvements, supported
 from proxyless.search.knapsack import Knapsack
-from proxyless.space.bounds import FILL, Bound
+from proxyless.space.bounds import FILL, Bound, keeps
 
 _Part = tuple[Mask, Bound | None]
 """The operations of a domain, and the bound that its networks use."""
@@ -111,11 +111,6 @@ def candidate_paths(
 def log_prob(log_probs: Rows, path: Sequence[int]) -> float:
     """Sum over the layers."""
     return sum(row[op] for row, op in zip(log_probs, path, strict=True))
-
-
-def keeps(path: Sequence[int], bounds: Sequence[Bound]) -> bool:
-    """Whether a network keeps all bounds."""
-    return all(bound.cost(path) <= bound.limit for bound in bounds)
 
 
 def uses(path: Sequence[int], bounds: Sequence[Bound]) -> bool:

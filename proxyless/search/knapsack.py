@@ -8,7 +8,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import block_diag, csr_matrix
 
 from proxyless.search.evidence import Mask, Rows
-from proxyless.space.bounds import Bound
+from proxyless.space.bounds import Bound, keeps
 
 _LOG_PROB_FLOOR = -1e4
 """Stands for the log of a probability that underflowed: worse than any other, yet finite."""
@@ -55,7 +55,7 @@ class Knapsack:
             path = self._answer(gains, allowed, used, slack, gap)
             if path is None:
                 break
-            if self._keeps(path):
+            if keeps(path, self.bounds):
                 return path
         return self._with_cuts(gains, allowed, used, gap) if slack > 0 else None
 
@@ -64,7 +64,7 @@ class Knapsack:
         trial = replace(self, excluded=list(self.excluded))
         for _ in range(_CUTS):
             path = trial._answer(gains, allowed, used, 0.0, gap)
-            if path is None or self._keeps(path):
+            if path is None or keeps(path, self.bounds):
                 return path
             trial.exclude(path)
         return None
@@ -82,9 +82,6 @@ class Knapsack:
         if answer.x is None:
             return None
         return [int(part.argmax()) for part in np.split(answer.x, np.cumsum(self.sizes)[:-1])]
-
-    def _keeps(self, path: Sequence[int]) -> bool:
-        return all(bound.cost(path) <= bound.limit for bound in self.bounds)
 
     def _constraints(self, slack: float, used: Bound | None) -> list[LinearConstraint]:
         one_per_layer = csr_matrix(block_diag([np.ones((1, size)) for size in self.sizes]))

@@ -45,6 +45,11 @@ class Bound:
         return f"{self.name} of at most {self.limit:.4g} {self.unit}".rstrip()
 
 
+def keeps(path: Sequence[int], bounds: Sequence[Bound]) -> bool:
+    """Whether a network keeps all bounds."""
+    return all(bound.cost(path) <= bound.limit for bound in bounds)
+
+
 def latency_bound(costs: LayerCosts, budget_ms: float, name: str = "latency") -> Bound:
     """Predicted milliseconds, with the table's margin to spare.
 

@@ -1,5 +1,6 @@
 """Spaces of users: definitions from YAML files, which every document carries as a whole."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from proxyless.space.space import Space
 DEFINITION = "definition"
 """The argument of a space that has its whole definition."""
 _MAX_BYTES = 2**16
+_MAX_CHARACTERS = 24_000
+"""As JSON: every run keeps it among its settings, whose file may have 64 KiB as YAML."""
 
 TEMPLATE = """\
 # A search space for proxyless: proxyless profile --space THIS.yaml ...
@@ -82,9 +85,15 @@ def declared_space(
         plain = Definition.model_validate(definition)
     except ValidationError as error:
         raise InputError(f"the definition of the space is not valid: {first_problem(error)}") from None
+    written = plain.model_dump(exclude_unset=True)
+    if (size := len(json.dumps(written))) > _MAX_CHARACTERS:
+        raise InputError(
+            f"the definition of the space {plain.name!r} has {size:,} characters, more than {_MAX_CHARACTERS:,}; name "
+            "operations once, in `ops` of the whole space"
+        )
     overrides = {"resolution": resolution, "num_classes": num_classes}
     given = {key: value for key, value in overrides.items() if value is not None}
-    args = {DEFINITION: plain.model_dump(exclude_unset=True), **given}
+    args = {DEFINITION: written, **given}
     if width_mult != 1.0:
         args["width_mult"] = width_mult
     return plain.model_copy(update=given).build(args, width_mult)

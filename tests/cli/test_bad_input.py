@@ -244,7 +244,7 @@ def test_an_interruption_exits_with_130(work: Path, monkeypatch: pytest.MonkeyPa
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("proxyless.cli.spaces.build_space", interrupt)
+    monkeypatch.setattr("proxyless.cli.spaces.load_space", interrupt)
     code, _, stderr = _invoke("spaces")
     assert code == 130 and stderr.startswith("interrupted: finished measurements and epochs are kept")
 
@@ -255,7 +255,7 @@ def test_a_check_that_fails_exits_with_1(work: Path, monkeypatch: pytest.MonkeyP
     def fail(*_: object) -> None:
         raise CheckError("too slow")
 
-    monkeypatch.setattr("proxyless.cli.spaces.build_space", fail)
+    monkeypatch.setattr("proxyless.cli.spaces.load_space", fail)
     assert _invoke("spaces") == (1, "", "failed: too slow\n")
 
 
@@ -270,10 +270,10 @@ def test_too_little_memory_is_one_sentence_and_other_errors_are_not_hidden(
     def fail(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("proxyless.cli.spaces.build_space", allocate)
+    monkeypatch.setattr("proxyless.cli.spaces.load_space", allocate)
     code, _, stderr = _invoke("spaces")
     assert code == 1 and stderr.startswith("failed: out of memory (") and "use a smaller --batch-size" in stderr
-    monkeypatch.setattr("proxyless.cli.spaces.build_space", fail)
+    monkeypatch.setattr("proxyless.cli.spaces.load_space", fail)
     assert isinstance(CliRunner().invoke(app, ["spaces"]).exception, RuntimeError)
 
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxyless.errors import InputError
-from proxyless.search.derive import candidate_paths, choose_path, derive_path, derive_paths, feasible_path, keeps
-from proxyless.space.bounds import Bound
+from proxyless.search.derive import candidate_paths, choose_path, derive_path, derive_paths, feasible_path
+from proxyless.space.bounds import Bound, keeps
 
 Rows = list[list[float]]
 

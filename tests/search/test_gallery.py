@@ -21,11 +21,11 @@ from proxyless.errors import InputError
 from proxyless.execution import Execution
 from proxyless.nn import SuperNet, plain_choices
 from proxyless.search.config import SearchSettings
-from proxyless.search.derive import keeps
 from proxyless.search.result import Limits, load_result
 from proxyless.search.run import load_config, load_evaluator
 from proxyless.search.shared import Worth, _calibration_rows, inherit, recalibrate
 from proxyless.space import Architecture, tiny
+from proxyless.space.bounds import keeps
 from proxyless.workflow import derive_gallery, derive_networks, save_gallery, search
 from proxyless.workflow.derive import budget_bounds
 from proxyless.workflow.gallery import GalleryNetwork, on_front

@@ -127,6 +127,14 @@ def test_what_is_no_definition(text: str, tmp_path: Path) -> None:
         load_space(str(tmp_path / "none.yaml"))
 
 
+def test_a_definition_must_fit_into_the_settings_of_a_run(tmp_path: Path) -> None:
+    ops = {f"operation-{number}": {"kernel": 3, "expand": 1 + number / 8} for number in range(90)}
+    stages = [{"width": 16, "ops": ops} for _ in range(10)]
+    (tmp_path / "mine.yaml").write_text(json.dumps({**yaml.safe_load(TEMPLATE), "stages": stages}))
+    with pytest.raises(InputError, match=r"the definition of the space 'mine' has 4.,... characters, more than 24,000"):
+        load_space(str(tmp_path / "mine.yaml"))
+
+
 def test_documents_cannot_name_a_file(tmp_path: Path) -> None:
     path = _written(tmp_path)
     for name in (path, "\x00.yaml", "\ud800.yaml"):
