@@ -73,6 +73,7 @@ def test_proposals_fit_and_are_new(name: str) -> None:
     assert len(set(paths)) == len(paths)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "regret"), [("evolution", 0.25), ("predictor", 0.05)])
 def test_finds_what_brute_force_finds(name: str, regret: float) -> None:
     """Regret as a share of the range from the mean network to the best, over 4 problems of 60 evaluations."""

@@ -139,6 +139,7 @@ def test_what_the_user_types_counts(
     assert touched.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(problem() is not None, reason=f"{problem()}")
 def test_a_device_that_is_typed_measures(
     poisoned: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory

@@ -80,6 +80,7 @@ def test_equals_the_all_ops_reference_and_sums_to_zero(seed: int, skip_active: b
         assert abs(float(ours.sum())) < 1e-12
 
 
+@pytest.mark.slow
 def test_equals_finite_differences_of_the_gates() -> None:
     net, images, alphas, path = _case(0)
     ours = _ours(net, images, alphas, path)

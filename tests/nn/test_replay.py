@@ -56,6 +56,7 @@ def _on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     _CAPTURED.clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("strategy", "more"),
     [

@@ -64,6 +64,7 @@ def test_a_weight_step_does_not_wait(strategy: str, more: dict[str, Any]) -> Non
     assert result.loss.device.type == "meta" and search.sgd.taken == 2  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("strategy", "more"), [case for case in STRATEGY_CASES if STRATEGIES[case[0]].learns])
 def test_an_architecture_step_waits_for_its_gradient_only(
     strategy: str, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch

@@ -147,6 +147,7 @@ def test_the_planted_weights_do_what_they_should() -> None:
     assert search.evaluator.evaluate(strong).loss < search.evaluator.evaluate(weak).loss - 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in _SHARES if name not in (*_GATES, *_SLOW)])
 def test_the_known_optimum_is_found(name: str, tmp_path: Path) -> None:
     _assert_found(_search(name, tmp_path), name)
@@ -163,11 +164,13 @@ def by_gates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Search]:
     return {name: _search(name, tmp_path_factory.mktemp("gates")) for name in _GATES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _GATES)
 def test_the_known_optimum_is_found_by_gates(name: str, by_gates: dict[str, Search]) -> None:
     _assert_found(by_gates[name], name)
 
 
+@pytest.mark.slow
 def test_two_gates_decide_about_as_much_as_all(by_gates: dict[str, Search]) -> None:
     two, every = (search.history[-1]["entropy"] for search in by_gates.values())
     assert two == pytest.approx(every, abs=0.2)

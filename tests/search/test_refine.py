@@ -58,6 +58,7 @@ def test_a_budget_is_kept_and_used_though_predictions_err(
     assert 0.95 * budget_ms <= measured_ms <= budget_ms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget_ms", [3.0, 6.0, 9.0])
 def test_a_budget_is_used_though_large_networks_are_much_slower_than_predicted(
     budget_ms: float, monkeypatch: pytest.MonkeyPatch
