@@ -23,7 +23,7 @@ from tests.helpers import table_by_macs
 _CASES: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in (*LEARNING, *SAMPLING)),
     ("gradient", {"gates": "all"}),
-    ("darts", {"unrolled": True, "limit": 100}),
+    ("darts", {"unrolled": True, "limit": 120}),
 ]
 
 
