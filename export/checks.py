@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from export.dtypes import Dtype
 from export.format import Structure
-from proxyless.ops import Conv, LayerSpec, Linear, Node, Pool, Shuffle, lower_layer, network_cost
+from proxyless.ops import Act, Conv, LayerSpec, Linear, Node, Pool, Shuffle, lower_layer, network_cost
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ class Expected:
     """What a network asks of its files.
 
     strided: convolutions with a stride and a kernel; each may need one explicit padding, nothing else does.
-    shuffles: of channels, each up to three turns and two reshapes in a file. fast: there is a fast kernel for all of it
-    in every runtime. channels: outputs of all convolutions. end_parameters: of the first and the last layer.
+    shuffles: of channels, each up to three turns and two reshapes in a file. fast, fast_int8: there are fast kernels
+    for all of it in every runtime. channels: outputs of all convolutions. end_parameters: of the first and the last layer.
     """
 
     convolutions: int
@@ -79,6 +79,7 @@ class Expected:
     strided: int
     shuffles: int
     fast: bool
+    fast_int8: bool
     channels: int
     parameters: int
     end_parameters: int
@@ -94,6 +95,7 @@ class Expected:
             strided=sum(node.stride > 1 and node.kernel > 1 for node in windows),
             shuffles=sum(isinstance(node, Shuffle) for node in nodes),
             fast=not any(map(_is_slow, nodes)),
+            fast_int8=not any(_is_slow(node) or _has_hard_swish(node) for node in nodes),
             channels=sum(node.out_channels for node in nodes if isinstance(node, Conv | Linear)),
             parameters=network_cost(layers).params,
             end_parameters=network_cost([layers[0], layers[-1]]).params,
@@ -109,6 +111,11 @@ class Expected:
 def _is_slow(node: Node) -> bool:
     """XNNPACK leaves tensors of five dimensions, and paddings with other values than zero, to LiteRT."""
     return isinstance(node, Shuffle) or (isinstance(node, Pool) and node.padding > 0 and node.stride > 1)
+
+
+def _has_hard_swish(node: Node) -> bool:
+    """XNNPACK has no kernel of it for whole numbers."""
+    return isinstance(node, Conv | Linear | Act) and node.act == "h_swish"
 
 
 def structure_checks(
@@ -127,5 +134,6 @@ def structure_checks(
     yield exactly("depthwise convolutions", found.depthwise, expected.depthwise)
     if float_layers is not None:
         yield exactly("layers left in float", found.float_layers, float_layers)
-    if found.delegated is not None and expected.fast:
+    fast = expected.fast if float_layers is None else expected.fast_int8
+    if found.delegated is not None and fast:
         yield at_least("network taken over by the fast kernels", float(found.delegated), 1)

@@ -24,7 +24,7 @@ TEMPLATE = """\
 name: mine
 resolution: 96          # side of the square input in pixels; --resolution overrides it
 num_classes: 10         # --num-classes overrides it
-act: h_swish            # relu6, relu, h_swish or swish; stages and operations may have their own
+act: relu6              # relu6, relu, h_swish or swish; stages and operations may have their own
 
 stem: {width: 16, kernel: 3, stride: 2}
 fixed:                  # blocks that every network has
@@ -35,7 +35,7 @@ ops:                    # what every block is chosen from, by names of your own
   k5e3: {op: mbconv, kernel: 5, expand: 3}
   k3e6: {op: mbconv, kernel: 3, expand: 6}
   k5e6se: {op: mbconv, kernel: 5, expand: 6, se: 0.25}      # squeeze-and-excite
-  fused: {op: fused_mbconv, kernel: 3, expand: 3, act: relu}
+  fused: {op: fused_mbconv, kernel: 3, expand: 3, act: h_swish}
 
 stages:                 # the first block of a stage has its stride; others may be skipped, beyond min_depth
   - {width: 24, depth: 2, stride: 2}
