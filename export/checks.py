@@ -70,8 +70,8 @@ class Expected:
     """What a network asks of its files.
 
     strided: convolutions with a stride and a kernel; each may need one explicit padding, nothing else does.
-    shuffles: of channels, each up to three turns and two reshapes in a file. fast, fast_int8: there are fast kernels for
-    all of it in every runtime. channels: outputs of all convolutions. end_parameters: of the first and last layer.
+    shuffles: of channels, each up to three turns and two reshapes in a file. channels: outputs of all convolutions.
+    fast, fast_int8: every runtime has fast kernels for all of it. end_parameters: of the first and the last layer.
     """
 
     convolutions: int
