@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from latency.table import LatencyTable
+from proxyless.errors import InputError
 from proxyless.quantities import parse_budget
 from proxyless.search.domain import BoundedDomain
 from proxyless.space import Architecture, Space
@@ -36,16 +37,23 @@ def main() -> None:
     parser.add_argument("--nets", type=int, default=24)
     parser.add_argument("--width-step", type=int, default=2, help="twentieths of a width between two networks")
     arguments = parser.parse_args()
+    try:
+        print(json.dumps(_compared(arguments), indent=1))
+    except InputError as error:
+        parser.error(str(error))
+
+
+def _compared(arguments: argparse.Namespace) -> dict[str, Any]:
     table = LatencyTable.load(arguments.table)
-    assert table.space is not None, "the table was made for no space"
+    if table.space is None:
+        raise InputError(f"the latency table {arguments.table} was made for no space; profile one")
     space = table_space(table.space.name, table)
     budget_ms = parse_budget(arguments.budget, table.costs(space))
     networks = {**_random(space, table, budget_ms, arguments.nets), **_uniform(space, arguments.width_step)}
     (device,) = measuring_devices([table])
     measured_ms = measure_networks(table, space, networks, device)
-    kept = {name: ms for name, ms in measured_ms.items() if ms <= budget_ms}
-    rows = {name: _figures(networks[name], ms) for name, ms in kept.items()}
-    print(json.dumps({"budget_ms": round(budget_ms, 4), **_summary(rows, budget_ms)}, indent=1))
+    rows = {name: _figures(networks[name], ms) for name, ms in measured_ms.items() if ms <= budget_ms}
+    return {"budget_ms": round(budget_ms, 4), **_summary(rows, budget_ms)}
 
 
 def _random(space: Space, table: LatencyTable, budget_ms: float, count: int) -> dict[str, Architecture]:

@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from proxyless.errors import InputError
+from proxyless.files import read_json
 from proxyless.ops import LayerSpec, network_cost
 from proxyless.ops.cost import squeeze_channels
 
@@ -24,10 +26,23 @@ def main() -> None:
     parser.add_argument("--archs", type=Path, required=True)
     parser.add_argument("--json", action="store_true", help="one JSON line per network")
     arguments = parser.parse_args()
-    rows = [compare(entry) for entry in json.loads(arguments.archs.read_text())]
+    try:
+        rows = [
+            _compared(number, entry) for number, entry in enumerate(read_json(arguments.archs, "list of networks"), 1)
+        ]
+    except InputError as error:
+        parser.error(str(error))
     for row in rows:
         print(json.dumps(row) if arguments.json else _words(row))
     sys.exit(not all(row["agrees"] for row in rows))
+
+
+def _compared(number: int, entry: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return compare(entry)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        reason = f"{type(error).__name__} {error}"
+        raise InputError(f"network {number} is not as Once-for-All publishes them ({reason}); correct it") from None
 
 
 def compare(entry: dict[str, Any]) -> dict[str, Any]:
