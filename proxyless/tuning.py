@@ -4,7 +4,7 @@ import gc
 import logging
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -121,13 +121,14 @@ def fastest_way(executions: Sequence[Execution], choose: Callable[[Sequence[Exec
     except Exception:  # a GPU, or a library, that cannot compute in it
         return choose(executions)
     way = first.chosen.memory_format, first.chosen.depthwise
-    rest = [execution for execution in executions if (execution.memory_format, execution.depthwise) == way]
-    if len(rest) == 1:
+    same = [execution for execution in executions if (execution.memory_format, execution.depthwise) == way]
+    rest = [execution for execution in same if execution != first.chosen]
+    try:
+        second = choose(rest) if rest else first
+    except Exception:  # none of the others can be computed
         return first
-    second = choose(rest)
-    return second.model_copy(
-        update={"step_ms": {**first.step_ms, **second.step_ms}, "failed": {**first.failed, **second.failed}}
-    )
+    step_ms = {**first.step_ms, **second.step_ms}
+    return Choice(chosen=_best(same, step_ms), step_ms=step_ms, failed={**first.failed, **second.failed})
 
 
 def usable(recorded: Choice | None, device: torch.device) -> Choice | None:
@@ -222,10 +223,15 @@ def fastest(
             if execution is executions[-1] and not step_ms:
                 raise
             failed[str(execution)] = _reason(error)
-    limit_ms = _NEARLY * min(step_ms.values())
-    careful = sorted(executions, key=lambda execution: ARITHMETICS.index(execution.arithmetic))
-    chosen = next(execution for execution in careful if step_ms.get(str(execution), float("inf")) <= limit_ms)
-    return Choice(chosen=chosen, step_ms=step_ms, failed=failed)
+    return Choice(chosen=_best(executions, step_ms), step_ms=step_ms, failed=failed)
+
+
+def _best(executions: Sequence[Execution], step_ms: Mapping[str, float]) -> Execution:
+    """Of what was timed the one that rounds least of those that are nearly as fast as the fastest."""
+    timed = [execution for execution in executions if str(execution) in step_ms]
+    limit_ms = _NEARLY * min(step_ms[str(execution)] for execution in timed)
+    careful = sorted(timed, key=lambda execution: ARITHMETICS.index(execution.arithmetic))
+    return next(execution for execution in careful if step_ms[str(execution)] <= limit_ms)
 
 
 def _timed(
