@@ -69,9 +69,9 @@ def _layers(axes: Axes, table: LatencyTable, space: Space) -> None:
     for number, name in enumerate(names):
         places, costs_ms = [], []
         for index, layer in enumerate(space.layers):
-            specs = [layer.spec(op) for op in layer.ops if op == name]
-            places += [index + (number - len(names) / 2 + 0.5) * thickness for spec in specs if spec]
-            costs_ms += [table.lookup(spec) for spec in specs if spec]
+            if name in layer.ops and (spec := layer.spec(name)):
+                places.append(index + (number - len(names) / 2 + 0.5) * thickness)
+                costs_ms.append(table.lookup(spec))
         axes.barh(places, costs_ms, thickness, label=name)
     labels = ["x".join(map(str, layer.in_shape)) for layer in space.layers]
     axes.set_yticks(range(len(labels)), labels, fontsize=8)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -29,6 +30,10 @@ MAX_ROWS = 20_000
 Rows = Annotated[list["Row"], Field(max_length=MAX_ROWS)]
 
 
+_SPEC = tuple(field.name for field in fields(LayerSpec))
+"""What a row says of its layer, by the same names."""
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True, allow_inf_nan=False)
 
@@ -54,35 +59,12 @@ class Row(_Part):
 
     @property
     def spec(self) -> LayerSpec:
-        return LayerSpec(
-            self.op,
-            self.in_shape,
-            self.out_shape,
-            self.kernel,
-            self.expand,
-            self.stride,
-            self.residual,
-            self.act,
-            self.se,
-            self.groups,
-        )
+        return LayerSpec(**{name: getattr(self, name) for name in _SPEC})
 
     @staticmethod
     def of(spec: LayerSpec, **values: Any) -> "Row":
         """The row of a layer; `values` are the remaining fields."""
-        return Row(
-            op=spec.op,
-            kernel=spec.kernel,
-            expand=spec.expand,
-            in_shape=spec.in_shape,
-            out_shape=spec.out_shape,
-            stride=spec.stride,
-            residual=spec.residual,
-            act=spec.act,
-            se=spec.se,
-            groups=spec.groups,
-            **values,
-        )
+        return Row(**{name: getattr(spec, name) for name in _SPEC}, **values)
 
 
 class DeviceInfo(_Part):

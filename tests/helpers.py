@@ -15,6 +15,7 @@ from proxyless.data import ImageData, Split, make_data
 from proxyless.nn import build_network
 from proxyless.space import Architecture, Layer, LayerSpec, Shape, Space, layer_cost, tiny
 from proxyless.space.bounds import Bound, latency_bound
+from proxyless.space.build import build
 from proxyless.space.definition import Definition, Fixed, Head, Stage, Stem
 from proxyless.space.mbconvs import mbconvs
 
@@ -127,7 +128,7 @@ def toy_space(
         stages=[Stage(width=width, depth=depth, stride=stride) for width, depth, stride in stages],
         head=Head(width=2 * width),
     )
-    return definition.build({})
+    return build(definition, {})
 
 
 def bound_at(space: Space, share: float) -> Bound:

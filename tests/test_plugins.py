@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 _ROOT = Path(__file__).parents[1]
 _CHECK = """
 import importlib.util, json
+from pathlib import Path
 import numpy as np, torch
 from latency.runtimes import find_runtime
 from latency.writers.graph import lower
@@ -20,7 +22,7 @@ from tests.helpers import deployable, folded_weights, random_images
 space = build_space("bottlenecks", {"num_classes": 3})
 layers = space.network([layer.ops[0] for layer in space.layers])
 network, runtime, images = deployable(layers), find_runtime("onnx-reference"), random_images(1, 32)
-runtime.writer_of("float32")(lower(layers, folded_weights(network)), __import__("pathlib").Path("network.onnx"))
+runtime.writer_of("float32")(lower(layers, folded_weights(network)), Path("network.onnx"))
 spec = importlib.util.spec_from_file_location("runner", runtime.runner)
 runner = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(runner)
@@ -42,7 +44,7 @@ def _run(folder: Path, site: Path, *arguments: str) -> "subprocess.CompletedProc
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the example, built and installed from a copy."""
     folder = tmp_path_factory.mktemp("plugin")
-    subprocess.run(["cp", "-r", str(_ROOT / "examples" / "plugin"), str(folder / "source")], check=True)
+    shutil.copytree(_ROOT / "examples" / "plugin", folder / "source")
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--target", str(folder / "site")]
     subprocess.run([sys.executable, "-m", "pip", "install", *options, str(folder / "source")], check=True)
     return folder / "site"

@@ -36,10 +36,9 @@ def write_ncnn(graph: Graph, path: Path) -> None:
     lines, weights = _Lines(graph), bytearray()
     for index in range(len(graph.nodes)):
         lines.add(index)
-        for array in graph.weights.get(index, ())[:1]:
-            weights += _RAW_FLOAT32 + array.astype("<f4").tobytes()
-        for array in graph.weights.get(index, ())[1:]:
-            weights += array.astype("<f4").tobytes()
+        if index in graph.weights:
+            weight, bias = graph.weights[index]
+            weights += _RAW_FLOAT32 + weight.astype("<f4").tobytes() + bias.astype("<f4").tobytes()
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("model.param", lines.text())
         archive.writestr("model.bin", bytes(weights))

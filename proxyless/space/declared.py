@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from proxyless.config import parse_yaml
 from proxyless.errors import InputError
 from proxyless.files import first_problem
+from proxyless.space.build import build
 from proxyless.space.definition import SUFFIXES, Definition
 from proxyless.space.space import Space
 
@@ -96,4 +97,4 @@ def declared_space(
     args = {DEFINITION: written, **given}
     if width_mult != 1.0:
         args["width_mult"] = width_mult
-    return plain.model_copy(update=given).build(args, width_mult)
+    return build(plain.model_copy(update=given), args, width_mult)

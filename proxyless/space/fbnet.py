@@ -1,5 +1,6 @@
 """The space of FBNet (Wu et al., CVPR 2019): 22 layers, nine operations with groups."""
 
+from proxyless.space.build import build
 from proxyless.space.definition import Definition, Head, Operation, Stage, Stem
 from proxyless.space.space import Space
 
@@ -54,4 +55,4 @@ def fbnet(
         "head_width": head_width,
         "width_mult": width_mult,
     }
-    return definition.build(args, width_mult)
+    return build(definition, args, width_mult)

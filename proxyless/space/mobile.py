@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from proxyless.errors import InputError
+from proxyless.space.build import build
 from proxyless.space.definition import Definition, Fixed, Head, Stage, Stem
 from proxyless.space.mbconvs import mbconvs
 from proxyless.space.space import Space
@@ -52,4 +53,4 @@ def mobile(
         stages=[Stage(width=width, depth=depth, stride=stride) for width, depth, stride in shapes],
         head=Head(width=head_width),
     )
-    return definition.build(args, width_mult)
+    return build(definition, args, width_mult)

@@ -1,5 +1,6 @@
 """The MobileNetV3 space of Once-for-All (Cai et al., ICLR 2020): kernel, expansion and depth."""
 
+from proxyless.space.build import build
 from proxyless.space.definition import Definition, Fixed, Head, Stage, Stem
 from proxyless.space.mbconvs import mbconvs
 from proxyless.space.space import Space
@@ -33,6 +34,5 @@ def mobilenetv3(resolution: int = 224, num_classes: int = 1000, width_mult: floa
         stages=list(_STAGES),
         head=Head(width=960, classifier="mixed_classifier", hidden=1280),
     )
-    return definition.build(
-        {"resolution": resolution, "num_classes": num_classes, "width_mult": width_mult}, width_mult
-    )
+    args = {"resolution": resolution, "num_classes": num_classes, "width_mult": width_mult}
+    return build(definition, args, width_mult)

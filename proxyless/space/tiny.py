@@ -1,5 +1,6 @@
 """The mobile idea for 32x32 images, small enough to search on a CPU in minutes."""
 
+from proxyless.space.build import build
 from proxyless.space.definition import Definition, Fixed, Head, Stage, Stem
 from proxyless.space.mbconvs import mbconvs
 from proxyless.space.space import Space
@@ -35,4 +36,4 @@ def tiny(resolution: int = 32, num_classes: int = 10, stem_stride: int = 2, widt
         stages=[Stage(width=width, depth=depth, stride=stride) for width, depth, stride in _STAGES],
         head=Head(width=256),
     )
-    return definition.build(args, width_mult)
+    return build(definition, args, width_mult)

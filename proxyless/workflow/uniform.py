@@ -5,7 +5,7 @@ from itertools import chain, groupby, zip_longest
 
 from proxyless.space import SKIP, Architecture, Space, build_space
 from proxyless.space.bounds import Bound, keeps
-from proxyless.space.definition import MAX_WIDTH_MULT, MIN_WIDTH_MULT
+from proxyless.space.build import MAX_WIDTH_MULT, MIN_WIDTH_MULT
 
 USUAL = ("k3e3", "k3e6", "k5e6", "k7e6")
 """`k3e6` is MobileNetV2's."""

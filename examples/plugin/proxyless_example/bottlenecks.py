@@ -1,6 +1,7 @@
 """A space of bottlenecks."""
 
 from proxyless.space import Space
+from proxyless.space.build import build
 from proxyless.space.definition import Definition, Head, Operation, Stage, Stem
 
 
@@ -22,4 +23,4 @@ def bottlenecks(resolution: int = 32, num_classes: int = 10, width_mult: float =
         head=Head(width=128),
     )
     args = {"resolution": resolution, "num_classes": num_classes, "width_mult": width_mult}
-    return definition.build(args, width_mult)
+    return build(definition, args, width_mult)
