@@ -1,6 +1,6 @@
 """Do exported files keep the budgets that their networks were derived for, and use them?
 
-python benchmarks/budgets.py --space tiny --runtime litert --budgets 10
+python benchmarks/budgets.py --space tiny-fixed --runtime litert --budgets 10
 
 Profiles the space, searches it briefly on random images (the search state is what matters here, not what was learnt),
 derives a network for every budget between the smallest and the largest network, exports them with the command's own
@@ -131,7 +131,7 @@ def refused(run: Path, table: LatencyTable, space: Space) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", default="tiny")
+    parser.add_argument("--space", default="tiny-fixed")
     parser.add_argument("--runtime", default="litert", choices=list(_FORMATS))
     parser.add_argument("--budgets", type=int, default=10)
     parser.add_argument("--strategy", default="gradient")

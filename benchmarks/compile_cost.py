@@ -1,6 +1,6 @@
 """Weight steps of one random path with compiled and with uncompiled blocks.
 
-taskset -c 1 python benchmarks/compile_cost.py --space tiny --resolution 32 --batch 32 --steps 11
+taskset -c 1 python benchmarks/compile_cost.py --space tiny-fixed --resolution 32 --batch 32 --steps 11
 
 Both kinds of steps alternate; prints seconds of compilation (of this one path's blocks), the median processor time of
 a step of each kind and the ratio. Processor time is that of one thread: another program on the core does not count.
@@ -23,7 +23,7 @@ from proxyless.space import build_space
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", default="tiny")
+    parser.add_argument("--space", default="tiny-fixed")
     parser.add_argument("--resolution", type=int, default=32)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--steps", type=int, default=11)
@@ -34,7 +34,7 @@ def main() -> None:
     net = Execution().prepare(SuperNet(space))
     sgd = make_sgd(net, 0.01, 0.9, 4e-5)
     rng = random.Random(0)
-    choices = plain_choices([rng.randrange(len(layer.ops)) for layer in space.layers])
+    choices = plain_choices([rng.randrange(len(layer.choices)) for layer in space.decisions])
     images = torch.randn(arguments.batch, 3, arguments.resolution, arguments.resolution)
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.arange(arguments.batch) % space.num_classes

@@ -58,7 +58,7 @@ def _compared(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _random(space: Space, table: LatencyTable, budget_ms: float, count: int) -> dict[str, Architecture]:
     bound = latency_bound(table.costs(space), budget_ms)
-    domain, rng = BoundedDomain([bound.layers], [bound.limit - bound.constant]), np.random.default_rng(0)
+    domain, rng = BoundedDomain([bound]), np.random.default_rng(0)
     paths = {domain.random_near(rng, _NEAR) for _ in range(4 * count)} - {None}
     chosen = sorted(path for path in paths if path is not None)[:count]
     return {f"random {number}": Architecture(space, space.path_ops(path)) for number, path in enumerate(chosen)}

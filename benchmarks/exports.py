@@ -1,6 +1,6 @@
 """Export networks with random weights in both formats, verify every file, and time conversion and execution.
 
-python benchmarks/exports.py --space tiny --count 200        random architectures, every one verified
+python benchmarks/exports.py --space tiny-fixed --count 200        random architectures, every one verified
 python benchmarks/exports.py --hostile                       odd resolutions, 1 and 1,000 classes, narrow, all skips
 python benchmarks/exports.py --published --measure           the published networks at 224, with their latencies
 """
@@ -56,18 +56,21 @@ def random_networks(space: Space, count: int, seed: int) -> Iterator[tuple[str, 
 def hostile_networks() -> Iterator[tuple[str, Architecture]]:
     """Every shape at which something could go wrong, with a random network and with both extremes of skipping."""
     arguments = [
-        ("tiny", {"resolution": resolution, "num_classes": classes, "width_mult": width})
+        ("tiny-fixed", {"resolution": resolution, "num_classes": classes, "width_mult": width})
         for resolution, classes, width in [
             (33, 10, 1.0), (47, 10, 1.0), (97, 3, 1.0), (32, 1, 1.0), (32, 1000, 1.0), (32, 10, 0.25), (31, 1, 0.25)
         ]
     ]  # fmt: skip
-    arguments += [("mobile", {"resolution": 97, "num_classes": 1}), ("mobile", {"resolution": 65, "width_mult": 0.25})]
+    arguments += [
+        ("mobile-fixed", {"resolution": 97, "num_classes": 1}),
+        ("mobile-fixed", {"resolution": 65, "width_mult": 0.25}),
+    ]
     rng = random.Random(0)
     for name, values in arguments:
         space = build_space(name, values)
         title = f"{name} " + " ".join(f"{key}={value}" for key, value in values.items())
-        skips = tuple("skip" if "skip" in layer.ops else layer.ops[0] for layer in space.layers)
-        none = tuple(next(op for op in layer.ops if op != "skip") for layer in space.layers)
+        skips = tuple("skip" if "skip" in layer.choices else layer.choices[0] for layer in space.decisions)
+        none = tuple(next(op for op in layer.choices if op != "skip") for layer in space.decisions)
         chosen = {"random": space.random_ops(rng), "every skip": skips, "no skip": none}
         for kind, ops in chosen.items():
             yield f"{title}, {kind}", Architecture(space, ops)
@@ -76,7 +79,7 @@ def hostile_networks() -> Iterator[tuple[str, Architecture]]:
 def published_networks() -> Iterator[tuple[str, Architecture]]:
     for entry in json.loads(_NETWORKS.read_text())["networks"]:
         if entry["name"] in _PUBLISHED:
-            space = build_space("mobile", entry["space_args"])
+            space = build_space("mobile-fixed", entry["space_args"])
             yield entry["name"], Architecture(space, tuple(entry["ops"]))
 
 
@@ -144,7 +147,7 @@ def measure(networks: list[tuple[str, Architecture]], folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", default="tiny")
+    parser.add_argument("--space", default="tiny-fixed")
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--hostile", action="store_true")

@@ -21,7 +21,7 @@ from proxyless.config import read_yaml
 from proxyless.nn import build_network, save_weights
 from proxyless.search.result import SearchResult, load_result
 from proxyless.search.run import RunConfig, load_config
-from proxyless.space import Anchor, Architecture, Target, build_space, layer_cost, tiny
+from proxyless.space import Anchor, Architecture, Target, build_space, layer_cost, tiny_fixed
 from proxyless.space.bounds import params_bound
 from proxyless.train.run import TrainConfig
 from proxyless.train.trained import ARCHITECTURE, DESCRIPTION, WEIGHTS, TrainedInfo, load_trained
@@ -30,8 +30,8 @@ from proxyless.workflow.pipeline import PipelineSettings
 Files = Mapping[str, bytes]
 """Content by name."""
 
-_SPACE = tiny(resolution=16, num_classes=3)
-_OPS = [layer.ops[index % len(layer.ops)] for index, layer in enumerate(_SPACE.layers)]
+_SPACE = tiny_fixed(resolution=16, num_classes=3)
+_OPS = [layer.choices[index % len(layer.choices)] for index, layer in enumerate(_SPACE.decisions)]
 _DEEP, _LONG, _NUMBER = "@deep@", "@long@", "@number@"
 _RAW = {
     f'"{_DEEP}"': "[" * 50_000 + "]" * 50_000,
@@ -198,8 +198,8 @@ def _search_folder() -> SearchStrategy[Files]:
         space=_SPACE.name,
         space_args=dict(_SPACE.args),
         budget_ms=3.0,
-        ops=[list(layer.ops) for layer in _SPACE.layers],
-        log_probs=[[-1.0 - index for index in range(len(layer.ops))] for layer in _SPACE.layers],
+        ops=[list(layer.choices) for layer in _SPACE.decisions],
+        log_probs=[[-1.0 - index for index in range(len(layer.choices))] for layer in _SPACE.decisions],
         evaluated=[_OPS],
     ).model_dump()
     return _json_content(result).map(lambda content: {"config.yaml": b"", "result.json": content})
@@ -287,13 +287,13 @@ def _pipeline() -> Any:
 
 
 def _run_config() -> Any:
-    values = {"space": "tiny", "space_args": dict(_SPACE.args), "data": "digits", "limits": {"max_params": 1e6}}
+    values = {"space": "tiny-fixed", "space_args": dict(_SPACE.args), "data": "digits", "limits": {"max_params": 1e6}}
     targets = [{"table": "litert", "budget_ms": 3.0}]
     return RunConfig.model_validate({**values, "targets": targets, "search": {}}).model_dump(mode="json")
 
 
 def _train_config() -> Any:
-    values = {"space": "tiny", "space_args": dict(_SPACE.args), "data": "digits", "ops": _OPS, "train": {}}
+    values = {"space": "tiny-fixed", "space_args": dict(_SPACE.args), "data": "digits", "ops": _OPS, "train": {}}
     return TrainConfig.model_validate(values).model_dump(mode="json")
 
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from proxyless.search.config import SearchSettings
-from proxyless.space import tiny
+from proxyless.space import tiny_fixed
 from proxyless.train.config import TrainSettings
 from proxyless.workflow.compare import compare
 from proxyless.workflow.search import search
@@ -30,7 +30,7 @@ def main() -> None:
     arguments = parser.parse_args()
     there = [place for place in _PLACES if place.is_dir()]
     data = f"parquet:{there[0]}" if there else "synthetic:400"
-    space, start = tiny(), time.monotonic()
+    space, start = tiny_fixed(), time.monotonic()
     recipe = {"batch_size": arguments.batch, "lr": 0.4 * arguments.batch / 512, "weight_decay": 5e-4}
     with tempfile.TemporaryDirectory() as folder:
         run, out = Path(folder) / "run", Path(folder) / "compared"

@@ -29,7 +29,7 @@ _COSINE = 0.75
 
 def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    work = search_work(build_space("tiny", {"resolution": 32, "num_classes": 10}), SearchSettings(), 1000)
+    work = search_work(build_space("tiny-fixed", {"resolution": 32, "num_classes": 10}), SearchSettings(), 1000)
     exact = _step(work.layers, Execution(), torch.device("cpu"))
     kernels = kernels_here() if device.type == "cuda" else ["torch"]
     precise = candidates(work, RecipeSettings(precision="32-true"), device.type, kernels)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from proxyless.execution import load_choice
 from proxyless.progress import Record, Silent
-from proxyless.space import Architecture, tiny
+from proxyless.space import Architecture, tiny_fixed
 from proxyless.train.config import TrainSettings
 from proxyless.train.trained import LAST_WEIGHTS
 from proxyless.workflow.train import train
@@ -31,7 +31,7 @@ class _Stops(Silent):
 
 
 def main() -> None:
-    network = Architecture(tiny(resolution=16), tuple(_OPS.split()))
+    network = Architecture(tiny_fixed(resolution=16), tuple(_OPS.split()))
     settings = TrainSettings(epochs=3, warmup_epochs=1, batch_size=32)
     with tempfile.TemporaryDirectory() as folder:
         straight, stopped = Path(folder) / "straight", Path(folder) / "stopped"

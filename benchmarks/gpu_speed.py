@@ -27,7 +27,7 @@ from search_speed import Cycle, make_search, measure, paper_steps, search_steps,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", default="mobile")
+    parser.add_argument("--space", default="mobile-fixed")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--resolution", type=int, default=224)
     parser.add_argument("--cycles", type=int, default=3)

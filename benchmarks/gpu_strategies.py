@@ -15,7 +15,7 @@ from typing import Any
 
 from proxyless.execution import load_choice
 from proxyless.search.config import LEARNING, SAMPLING, SearchSettings
-from proxyless.space import tiny
+from proxyless.space import tiny_fixed
 from proxyless.workflow.gallery import derive_gallery
 from proxyless.workflow.search import search
 from tests.helpers import table_by_macs
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _search(folder: Path, strategy: str, epochs: int, more: dict[str, Any]) -> dict[str, Any]:
-    space = tiny(resolution=16)
+    space = tiny_fixed(resolution=16)
     evaluations = {"evaluations": 5} if strategy in SAMPLING else {}
     settings = SearchSettings.make(
         "benchmark", strategy=strategy, warmup_epochs=1, epochs=epochs, batch_size=32, **evaluations, **more

@@ -28,7 +28,7 @@ from proxyless.search.config import SAMPLING
 from proxyless.search.result import ENVIRONMENT
 
 _SEARCH = (
-    "search --space tiny --data synthetic:480 --table TABLE --budget 60% --warmup-epochs 4 --epochs 6 "
+    "search --space tiny-fixed --data synthetic:480 --table TABLE --budget 60% --warmup-epochs 4 --epochs 6 "
     "--batch-size 16 --device cpu"
 )
 _TRAIN = "train {network} --data synthetic:480 --epochs 12 --batch-size 16 --device cpu"

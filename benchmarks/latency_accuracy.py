@@ -1,6 +1,6 @@
 """Predicted against measured latency of random networks that the table was not fitted to.
 
-python benchmarks/latency_accuracy.py --space mobile --runtime litert --nets 40
+python benchmarks/latency_accuracy.py --space mobile-fixed --runtime litert --nets 40
 
 Profiles the space, then times two sets of random networks in rounds with the table's anchors: `uniform` (every
 operation equally likely: all of about the same latency) and `spanning` (of all sizes). Prints, raw and normalised by
@@ -73,7 +73,7 @@ def evaluate(space: Space, table: LatencyTable, sets: dict[str, Networks]) -> di
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", default="tiny")
+    parser.add_argument("--space", default="tiny-fixed")
     parser.add_argument("--runtime", default="litert")
     parser.add_argument("--nets", type=int, default=40)
     parser.add_argument("--threads", type=int, default=1)

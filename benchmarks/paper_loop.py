@@ -12,16 +12,15 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from proxyless.nn.blocks import build_layer, initialise, running_norm
-from proxyless.space import Space
-from proxyless.space.space import Layer
+from proxyless.space import Slot, Space
 
 
 class MixedEdge(nn.Module):
     """One searched layer with architecture parameters and binary gates of its own."""
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, slot: Slot) -> None:
         super().__init__()
-        specs = [layer.spec(op) for op in layer.ops]
+        specs = slot.specs
         self.candidates = nn.ModuleList(build_layer(s, running_norm) if s else nn.Identity() for s in specs)
         self.alpha = nn.Parameter(1e-3 * torch.randn(len(specs)))
         self.gates = nn.Parameter(torch.zeros(len(specs)))
@@ -79,12 +78,14 @@ class _Gated(torch.autograd.Function):
 
 
 class PaperLoop:
-    """Weight steps and architecture steps in turn."""
+    """Weight steps and architecture steps in turn, in a space of nothing but operations."""
 
     def __init__(self, space: Space, device: torch.device) -> None:
-        before, after = ([build_layer(spec, running_norm) for spec in part] for part in (space.before, space.after))
-        self.edges = [MixedEdge(layer) for layer in space.layers]
-        self.net = nn.Sequential(*before, *self.edges, *after)
+        parts = [
+            build_layer(slot.layers[0], running_norm) if slot.is_fixed else MixedEdge(slot) for slot in space.slots
+        ]
+        self.edges = [part for part in parts if isinstance(part, MixedEdge)]
+        self.net = nn.Sequential(*parts)
         initialise(self.net)
         self.net.to(device)
         edge_parameters = {id(p) for edge in self.edges for p in (edge.alpha, edge.gates)}

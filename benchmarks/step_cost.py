@@ -1,6 +1,6 @@
 """Time and memory of supernet steps relative to the plain network on the same path.
 
-python benchmarks/step_cost.py --space mobile --resolution 64 --batch 16 --rounds 12
+python benchmarks/step_cost.py --space mobile-fixed --resolution 64 --batch 16 --rounds 12
 
 Every round draws a random path and runs each kind of step once on it, in a random order; prints medians of the
 ratios to the plain network's step in the same round. `paper` is the paper's loop written plainly
@@ -64,11 +64,11 @@ class PaperOnPath(PaperLoop):
 
 
 def make_strategy(space: Space, gates: str) -> FixedPath:
-    costs = tuple(tuple(1.0 for _ in layer.ops) for layer in space.layers)
-    bounds = (Bound("latency", "ms", 1.0, costs, 10.0),)
+    costs = [[1.0] * size for size in space.sizes]
+    bounds = (Bound.of_rows("latency", "ms", 1.0, costs, 10.0 * len(costs)),)
     settings = SearchSettings.make("benchmark", gates=gates)
     architecture, expected = ArchitectureLogits(space, 0), ExpectedCosts(bounds)
-    domain = BoundedDomain([costs], [9.0])
+    domain = BoundedDomain(bounds)
     return FixedPath(Setting(architecture, expected, Constrained(bounds), settings, 1e-3, domain))
 
 
@@ -140,7 +140,7 @@ class Contenders:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", default="mobile")
+    parser.add_argument("--space", default="mobile-fixed")
     parser.add_argument("--resolution", type=int, default=64)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=12)

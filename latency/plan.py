@@ -1,19 +1,18 @@
 """What to measure: every layer that the space can ask for, and whole networks that span its range."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from latency.devices import Visit
 from latency.runtimes import Runtime
 from latency.timing import make_schedule
 from latency.writers.graph import lower, random_weights
 from proxyless.space import LayerSpec, Space, layer_cost
-
-
-def _macs(space: Space, layer: int, op: str) -> int:
-    spec = space.layers[layer].spec(op)
-    return layer_cost(spec).macs if spec else 0
+from proxyless.space.factors import Factor, cheapest_path, dearest_path, space_factors
 
 
 def spanning_networks(space: Space, count: int, seed: int) -> list[tuple[str, ...]]:
@@ -21,16 +20,24 @@ def spanning_networks(space: Space, count: int, seed: int) -> list[tuple[str, ..
 
     Uniformly random networks all have about the same latency; a fit needs a spread.
     """
-    ranked = [sorted(layer.ops, key=lambda op: _macs(space, i, op)) for i, layer in enumerate(space.layers)]
+    _, macs = space_factors(space, lambda spec: layer_cost(spec).macs)
+    smallest, largest = cheapest_path(macs, space.sizes), dearest_path(macs, space.sizes)
+    ranked = [_ranked(macs, decision, largest) for decision in range(len(space.sizes))]
     rng = random.Random(seed)  # noqa: S311
-    networks = {tuple(ops[0] for ops in ranked): None, tuple(ops[-1] for ops in ranked): None}
+    networks = dict.fromkeys([space.path_ops(smallest), space.path_ops(largest)])
     while len(networks) < min(count, space.size):
         level = rng.random()
-        networks[tuple(_pick(ops, level, rng) for ops in ranked)] = None
+        networks[space.path_ops([_pick(choices, level, rng) for choices in ranked])] = None
     return list(networks)[:count]
 
 
-def _pick(ranked: list[str], level: float, rng: random.Random) -> str:
+def _ranked(macs: Sequence[Factor], decision: int, path: Sequence[int]) -> list[int]:
+    """The choices of a decision by the multiply-accumulates that they make, the others being those of the path."""
+    costs = sum(factor.choices(decision, path) for factor in macs if decision in factor.scope)
+    return [int(choice) for choice in np.argsort(costs, kind="stable")]
+
+
+def _pick(ranked: list[int], level: float, rng: random.Random) -> int:
     return rng.choice(ranked) if rng.random() < 0.5 else ranked[round(level * (len(ranked) - 1))]
 
 

@@ -44,7 +44,7 @@ def _pictures(table: LatencyTable, space: Space | None) -> Iterator[tuple[str, f
     if table.fit is not None and table.fit.networks:
         yield "accuracy", _INCHES, lambda axes: _accuracy(axes, table)
     if space is not None and table.covers(space):
-        yield "layers", 0.35 * len(space.layers) + 1.5, lambda axes: _layers(axes, table, space)
+        yield "layers", 0.35 * len(space.searched) + 1.5, lambda axes: _layers(axes, table, space)
     if table.stability is not None:
         yield "stability", 0.5 * _INCHES, lambda axes: _stability(axes, table)
 
@@ -63,17 +63,22 @@ def _accuracy(axes: Axes, table: LatencyTable) -> None:
 
 
 def _layers(axes: Axes, table: LatencyTable, space: Space) -> None:
-    """Bars per searched layer, one per operation."""
-    names = list(dict.fromkeys(op for layer in space.layers for op in layer.ops if layer.spec(op)))
+    """Bars per searched layer, one per operation; where widths and resolutions are chosen, of the largest ones."""
+    searched = [
+        (space.decisions[decision].choices, slot.specs[-len(space.decisions[decision].choices) :])
+        for decision, slot in space.searched
+    ]
+    names = list(dict.fromkeys(op for ops, specs in searched for op, spec in zip(ops, specs, strict=True) if spec))
     thickness = 0.8 / len(names)
     for number, name in enumerate(names):
         places, costs_ms = [], []
-        for index, layer in enumerate(space.layers):
-            if name in layer.ops and (spec := layer.spec(name)):
+        for index, (ops, specs) in enumerate(searched):
+            spec = dict(zip(ops, specs, strict=True)).get(name)
+            if spec:
                 places.append(index + (number - len(names) / 2 + 0.5) * thickness)
                 costs_ms.append(table.lookup(spec))
         axes.barh(places, costs_ms, thickness, label=name)
-    labels = ["x".join(map(str, layer.in_shape)) for layer in space.layers]
+    labels = ["x".join(map(str, next(spec for spec in specs if spec).in_shape)) for _, specs in searched]
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
     axes.invert_yaxis()
     axes.set(xlabel="ms", ylabel="input of the layer", title=f"{table.target}\ncost of every operation")

@@ -14,6 +14,7 @@ from proxyless.errors import InputError, shown
 from proxyless.files import read_model, write_json
 from proxyless.ops import Activation
 from proxyless.space import Anchor, LayerSpec, Space
+from proxyless.space.factors import space_factors
 from proxyless.space.latency import LayerCosts
 
 _MOST = 1e9
@@ -241,11 +242,8 @@ class LatencyTable(_Part):
                 f"the latency table was made for the space {space.name!r} with other arguments "
                 f"({made or 'another version'}); profile this space again"
             )
-        layers = tuple(
-            tuple(0.0 if (spec := layer.spec(op)) is None else self.lookup(spec) for op in layer.ops)
-            for layer in space.layers
-        )
-        costs = LayerCosts(self.predict(space.fixed), layers, self.margin)
+        constant_ms, factors = space_factors(space, self.lookup)
+        costs = LayerCosts(self.overhead_ms + constant_ms, space.sizes, factors, self.margin)
         if not costs.min_ms > 0:
             raise InputError(
                 f"the latency table predicts {costs.min_ms:.4g} ms for the smallest network, and none takes no time; "

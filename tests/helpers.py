@@ -1,7 +1,8 @@
 """What several tests need."""
 
+import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,11 @@ from latency.table import LatencyTable, Row, SpaceInfo
 from latency.tables import load_table
 from latency.writers.graph import Array, Weights
 from proxyless.data import ImageData, Split, make_data
-from proxyless.nn import build_network
-from proxyless.space import Architecture, Layer, LayerSpec, Shape, Space, layer_cost, tiny
+from proxyless.nn import MixedLayer, SuperNet, build_network
+from proxyless.space import Architecture, Decision, LayerSpec, Shape, Slot, Space, layer_cost, tiny_fixed
 from proxyless.space.bounds import Bound, latency_bound
 from proxyless.space.build import build
-from proxyless.space.definition import Definition, Fixed, Head, Stage, Stem
+from proxyless.space.definition import Definition, Fixed, Head, Operation, Stage, Stem
 from proxyless.space.mbconvs import mbconvs
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -26,7 +27,7 @@ NO_BUDGET = "10000ms"
 
 
 def architecture(ops: str, space: Space | None = None) -> Architecture:
-    return Architecture(space or tiny(), tuple(ops.split()))
+    return Architecture(space or tiny_fixed(), tuple(ops.split()))
 
 
 MIXED_OPS = "k3e3 skip k5e6 k7e3 k3e6 k3e3 skip k3e3 k7e6"
@@ -58,11 +59,36 @@ def kernel_and_expand(op: str) -> tuple[int, int]:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def mbconv_layer(in_shape: Shape, out_shape: Shape, ops: Iterable[str]) -> Layer:
+def mbconv_layer(in_shape: Shape, out_shape: Shape, ops: Sequence[str]) -> MixedLayer:
     """A searched layer of inverted bottlenecks by their names."""
-    return Layer.of(
-        in_shape, out_shape, {op: LayerSpec("mbconv", in_shape, out_shape, *kernel_and_expand(op)) for op in ops}
-    )
+    specs = tuple(LayerSpec("mbconv", in_shape, out_shape, *kernel_and_expand(op)) for op in ops)
+    return MixedLayer(Slot((0,), (len(ops),), specs), [Decision("block", tuple(ops))])
+
+
+def searched_layers(net: SuperNet) -> list[MixedLayer]:
+    """Those whose operation is chosen, in order."""
+    layers = [layer for layer in net.layers if isinstance(layer, MixedLayer)]
+    return [layer for layer in layers if layer.decision is not None]
+
+
+def input_shape(layer: MixedLayer) -> tuple[int, int, int]:
+    """Channels, height, width of the largest input."""
+    height, width, channels = layer.slot.layers[-1].in_shape
+    return channels, height, width
+
+
+def all_weighted(net: SuperNet, images: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The reference for gates and mixtures of a space without other decisions: every operation in the graph."""
+    x, rows = images, iter(weights)
+    for layer in net.layers:
+        assert isinstance(layer, MixedLayer)
+        if layer.decision is None:
+            x = layer.compute([0] * len(weights), x)
+            continue
+        row = next(rows)
+        outputs = [layer.candidates[str(j)](x) if str(j) in layer.candidates else x for j in range(len(row))]
+        x = torch.stack([weight * y for weight, y in zip(row, outputs, strict=True)]).sum(0)
+    return x
 
 
 def randomise(network: nn.Module) -> nn.Module:
@@ -129,6 +155,29 @@ def toy_space(
         head=Head(width=2 * width),
     )
     return build(definition, {})
+
+
+def elastic_space() -> Space:
+    """384 networks: resolution, widths, a depth, one operation for two blocks, and single operations with skips."""
+    ops = {"k3": Operation(kernel=3, expand=2), "k5": Operation(kernel=5, expand=3)}
+    definition = Definition(
+        name="elastic",
+        resolution=[8, 16],
+        num_classes=3,
+        stem=Stem(width=[4, 8], stride=1),
+        ops=ops,
+        stages=[
+            Stage(width=[8, 12], depth=[1, 2], stride=2, shared=True),
+            Stage(width=[8, 16], depth=2, se=0.25),
+        ],
+        head=Head(width=16),
+    )
+    return build(definition, {})
+
+
+def every_path(space: Space) -> list[tuple[int, ...]]:
+    """All combinations of choices."""
+    return list(itertools.product(*map(range, space.sizes)))
 
 
 def bound_at(space: Space, share: float) -> Bound:

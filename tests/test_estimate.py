@@ -17,7 +17,7 @@ from tests.helpers import bound_at, toy_data, toy_space
 
 _SPACE, _CPU = toy_space(), torch.device("cpu")
 _SETTINGS = SearchSettings(batch_size=8, device="cpu")
-_WORK = Work(_SPACE.network([layer.ops[0] for layer in _SPACE.layers]), 8, 100)
+_WORK = Work(_SPACE.network([layer.choices[0] for layer in _SPACE.decisions]), 8, 100)
 
 
 def test_steps_that_were_timed_at_the_start_are_not_timed_again(caplog: pytest.LogCaptureFixture) -> None:

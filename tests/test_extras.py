@@ -16,7 +16,7 @@ import pytest
 from latency.table import LatencyTable, RuntimeInfo
 from proxyless.errors import InputError
 from proxyless.extras import missing, require
-from proxyless.space import Anchor, tiny
+from proxyless.space import Anchor, tiny_fixed
 from tests.helpers import table_by_macs
 
 _ROOT = Path(__file__).parents[1]
@@ -136,7 +136,8 @@ def test_what_is_missing_is_named_with_its_extra() -> None:
 
 _SHORT = "--epochs 1 --warmup-epochs 0 --limit 200 --device cpu"
 _WORK = {
-    "search": f"search --space tiny --data digits --table table.json --budget 60% --batch-size 16 -o run {_SHORT}",
+    "search": "search --space tiny-fixed --data digits --table table.json --budget 60% "
+    f"--batch-size 16 -o run {_SHORT}",
     "derive": "derive run --budget 50% --budget 70% --candidates 2 -o gallery",
     "train": f"train run --data digits -o trained --batch-size 16 {_SHORT}",
     "compare": f"compare run --nets 2 --seeds 1 --batch-size 16 -o compared {_SHORT}",
@@ -144,23 +145,23 @@ _WORK = {
     "tables": "tables table.json",
 }
 _REFUSED = {
-    "profile --space tiny --runtime litert -o new.json": (
+    "profile --space tiny-fixed --runtime litert -o new.json": (
         "the runtime 'litert' needs the packages ai_edge_litert, flatbuffers",
         "litert",
     ),
-    "profile --space tiny --runtime litert --dtype int8 -o new.json": (
+    "profile --space tiny-fixed --runtime litert --dtype int8 -o new.json": (
         "the runtime 'litert' needs the packages ai_edge_litert, flatbuffers, ai_edge_quantizer",
         "litert",
     ),
-    "profile --space tiny --runtime onnxruntime -o new.json": (
+    "profile --space tiny-fixed --runtime onnxruntime -o new.json": (
         "the runtime 'onnxruntime' needs the packages onnxruntime, onnx",
         "onnx",
     ),
-    "profile --space tiny --runtime onnxruntime --device ssh://nowhere -o new.json": (
+    "profile --space tiny-fixed --runtime onnxruntime --device ssh://nowhere -o new.json": (
         "the runtime 'onnxruntime' needs the package onnx",
         "onnx",
     ),
-    "profile --space tiny --runtime mnn -o new.json": ("the runtime 'mnn' needs the packages MNN, onnx", "mnn"),
+    "profile --space tiny-fixed --runtime mnn -o new.json": ("the runtime 'mnn' needs the packages MNN, onnx", "mnn"),
     "export trained --format onnx -o model": (
         "writing onnx needs the packages onnx, onnxruntime, onnxscript",
         "onnx",
@@ -201,8 +202,8 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
 
 def _table() -> LatencyTable:
     """A table as if it had been measured here: nothing but missing packages is in the way of measuring again."""
-    space = tiny(num_classes=10)
-    anchor = Anchor(ops=[layer.ops[0] for layer in space.layers], ms=1.0)
+    space = tiny_fixed(num_classes=10)
+    anchor = Anchor(ops=[layer.choices[0] for layer in space.decisions], ms=1.0)
     runtime = RuntimeInfo(name="litert", version="ai-edge-litert 2.3.0", threads=1, delegate="xnnpack")
     return table_by_macs(space).changed(device={"name": "local"}, runtime=runtime, anchors=[anchor])
 

@@ -20,7 +20,7 @@ from proxyless.space import build_space
 from tests.helpers import deployable, folded_weights, random_images
 
 space = build_space("bottlenecks", {"num_classes": 3})
-layers = space.network([layer.ops[0] for layer in space.layers])
+layers = space.network([layer.choices[0] for layer in space.decisions])
 network, runtime, images = deployable(layers), find_runtime("onnx-reference"), random_images(1, 32)
 runtime.writer_of("float32")(lower(layers, folded_weights(network)), Path("network.onnx"))
 spec = importlib.util.spec_from_file_location("runner", runtime.runner)
@@ -54,12 +54,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_example_adds_a_space_an_operator_and_a_runtime(site: Path, tmp_path: Path) -> None:
     listed = _run(tmp_path, site, "-m", "proxyless.cli.main", "spaces", "--json")
     spaces = {space["name"]: space for space in json.loads(listed.stdout)}
-    assert {"mobile", "bottlenecks"} <= spaces.keys()
+    assert {"mobile-fixed", "bottlenecks"} <= spaces.keys()
     assert spaces["bottlenecks"]["layers"][1] == ["k3e0.25", "k5e0.25", "k3e0.5", "k5e0.5", "skip"]
     checked = _run(tmp_path, site, "-c", _CHECK)
     assert checked.returncode == 0, checked.stderr
     assert json.loads(checked.stdout)["error"] < 1e-5
-    command = "profile --space tiny --runtime tvm -o table.json"
+    command = "profile --space tiny-fixed --runtime tvm -o table.json"
     refused = _run(tmp_path, site, "-m", "proxyless.cli.main", *command.split())
     assert refused.returncode == 2 and "onnx-reference" in refused.stderr
 

@@ -11,7 +11,7 @@ from proxyless.config import read_yaml
 from proxyless.errors import InputError, one_line, shown
 from proxyless.files import MAX_JSON_BYTES, read_json, write_json
 from proxyless.nn import build_network, save_weights
-from proxyless.space import Architecture, build_space, tiny
+from proxyless.space import Architecture, build_space, tiny_fixed
 from proxyless.train.config import TrainSettings
 from proxyless.train.trained import ARCHITECTURE, DESCRIPTION, WEIGHTS, TrainedInfo, load_trained, save_info
 from tests.helpers import MIXED_OPS, architecture
@@ -69,11 +69,11 @@ def test_a_reader_that_fails_is_noticed(
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ({"resolution": 10**6}, "resolution of space 'mobile' must be from 8 to 4096, got 1000000"),
-        ({"num_classes": 10**9}, "num_classes of space 'mobile' must be from 1 to 100000"),
-        ({"stage_widths": [10**9] * 6}, "stage_width of space 'mobile' must be from 1 to 65536"),
-        ({"width_mult": 1e9}, "width_mult of space 'mobile' must be from 0.05 to 10"),
-        ({"head_width": 10**30}, "head_width of space 'mobile' must be from 1 to 65536"),
+        ({"resolution": 10**6}, "resolution of space 'mobile-fixed' must be from 8 to 4096, got 1000000"),
+        ({"num_classes": 10**9}, "num_classes of space 'mobile-fixed' must be from 1 to 100000"),
+        ({"stage_widths": [10**9] * 6}, "stage1_width of space 'mobile-fixed' must be from 1 to 65536"),
+        ({"width_mult": 1e9}, "width_mult of space 'mobile-fixed' must be from 0.05 to 10"),
+        ({"head_width": 10**30}, "head_width of space 'mobile-fixed' must be from 1 to 65536"),
         (
             {"stage_widths": [60_000] * 6},
             r"up to [\d,]+ parameters with these widths, more than 1,000,000,000",
@@ -82,17 +82,20 @@ def test_a_reader_that_fails_is_noticed(
 )
 def test_enormous_spaces_are_refused(args: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        build_space("mobile", args)
+        build_space("mobile-fixed", args)
 
 
 def test_the_widest_multiplier_is_not_too_wide() -> None:
-    assert build_space("mobile", {"width_mult": 10.0}).layers and build_space("tiny", {"width_mult": 10.0}).layers
+    assert (
+        build_space("mobile-fixed", {"width_mult": 10.0}).decisions
+        and build_space("tiny-fixed", {"width_mult": 10.0}).decisions
+    )
 
 
 def test_weights_that_are_too_small_are_refused_before_the_network_is_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small, large = architecture(MIXED_OPS), architecture(MIXED_OPS, tiny(width_mult=10.0))
+    small, large = architecture(MIXED_OPS), architecture(MIXED_OPS, tiny_fixed(width_mult=10.0))
     large.save(tmp_path / ARCHITECTURE)
     save_weights(tmp_path / WEIGHTS, build_network(small.layers))
     numbers = {"best_epoch": 1, "validation_accuracy": 0.5, "test_accuracy": 0.5}

@@ -17,7 +17,7 @@ def _gradients(scale: LossScale, mixture: bool) -> tuple[list[Tensor], list[Tens
     """Of the gates or mixture weights, and of the network's weights."""
     torch.manual_seed(0)
     net, images = randomise(SuperNet(_SPACE)), torch.randn(4, 3, 8, 8)
-    rows = [torch.full((len(layer.ops),), 1 / len(layer.ops), requires_grad=True) for layer in _SPACE.layers]
+    rows = [torch.full((len(layer.choices),), 1 / len(layer.choices), requires_grad=True) for layer in _SPACE.decisions]
     choices = [Mixture(row) if mixture else Choice(0, tuple(range(len(row))), row) for row in rows]
     loss = scale.outputs(net(images, scale.choices(choices))).square().mean()
     torch.autograd.backward(loss)

@@ -15,7 +15,7 @@ from proxyless.nn import build_network
 from proxyless.nn.depthwise import DepthwiseConv
 from proxyless.search.config import SearchSettings
 from proxyless.search.work import search_work
-from proxyless.space import tiny
+from proxyless.space import tiny_fixed
 from proxyless.tuning import (
     StepTrial,
     Work,
@@ -30,7 +30,7 @@ from proxyless.tuning import (
 from tests.helpers import MIXED_OPS, architecture
 
 _CPU = torch.device("cpu")
-_WORK = Work(architecture(MIXED_OPS, tiny(resolution=16)).layers, images=4, steps=1000)
+_WORK = Work(architecture(MIXED_OPS, tiny_fixed(resolution=16)).layers, images=4, steps=1000)
 _SLOW, _FAST, _NEARLY = (Execution(arithmetic=name) for name in ("tf32", "16-mixed", "bf16-mixed"))
 
 
@@ -166,7 +166,7 @@ def test_flags_are_a_gpus_and_are_put_back() -> None:
 
 
 def test_the_work_of_a_search_has_every_kind_of_operation() -> None:
-    space = tiny(resolution=16)
+    space = tiny_fixed(resolution=16)
     settings = SearchSettings(batch_size=20, warmup_epochs=1, epochs=3)
     work = search_work(space, settings, 110)
     assert work.steps == 110 and work.images == 20 and work.once

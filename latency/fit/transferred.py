@@ -33,7 +33,7 @@ def check_known(known: Mapping[str, LatencyTable], space: Space, dtype: str) -> 
                 f"{name} cannot be transferred to space {space.name!r}: it has no row for the layer [{missing}]; give "
                 "tables of the same space, with its resolution and number of classes"
             )
-        if not any(table.lookup(spec) for layer in space.layers for op in layer.ops if (spec := layer.spec(op))):
+        if not any(table.lookup(spec) for slot in space.slots for spec in slot.layers if not slot.is_fixed):
             raise InputError(f"{name} cannot be transferred: every operation takes 0 ms; give another table")
 
 

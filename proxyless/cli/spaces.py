@@ -1,5 +1,6 @@
 """`proxyless spaces`"""
 
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -7,9 +8,10 @@ import typer
 from proxyless.cli.console import command, print_json, print_table
 from proxyless.cli.options import Json, NumClasses, Resolution
 from proxyless.quantities import power_of_ten
-from proxyless.space import SKIP, Layer, Space, layer_cost, load_space, network_cost
+from proxyless.space import Space, layer_cost, load_space, network_cost
 from proxyless.space.declared import TEMPLATE
 from proxyless.space.definition import Definition
+from proxyless.space.factors import Factor, cheapest_path, dearest_path, space_factors
 from proxyless.space.registry import known_spaces
 
 
@@ -44,34 +46,26 @@ def spaces(
     if json:
         print_json(summaries[0] if name else summaries)
         return
-    columns = ("space", "input", "classes", "layers", "networks", "parameters (M)", "MACs (M)")
+    columns = ("space", "input", "classes", "decisions", "layers", "networks", "parameters (M)", "MACs (M)")
     print_table("Search spaces", columns, [_row(summary) for summary in summaries])
     if name:
-        _print_layers(chosen[0])
-
-
-def _extreme(layer: Layer, smallest: bool) -> str:
-    def macs(op: str) -> int:
-        return 0 if (spec := layer.spec(op)) is None else layer_cost(spec).macs
-
-    return min(layer.ops, key=macs) if smallest else max(layer.ops, key=macs)
+        _print_decisions(chosen[0])
 
 
 def _summary(space: Space) -> dict[str, Any]:
-    low, high = (
-        network_cost(space.network([_extreme(layer, smallest) for layer in space.layers])) for smallest in (True, False)
-    )
+    low, high = (_extreme(space, find) for find in (cheapest_path, dearest_path))
     return {
         "name": space.name,
         "args": dict(space.args),
         "resolution": space.resolution,
         "num_classes": space.num_classes,
-        "layers": [list(layer.ops) for layer in space.layers],
+        "decisions": {decision.name: list(decision.choices) for decision in space.decisions},
+        "layers": len(space.specs()),
         "networks": space.size,
-        "min_params": low.params,
-        "max_params": high.params,
-        "min_macs": low.macs,
-        "max_macs": high.macs,
+        "min_params": low[0],
+        "max_params": high[0],
+        "min_macs": low[1],
+        "max_macs": high[1],
     }
 
 
@@ -80,22 +74,28 @@ def _row(summary: dict[str, Any]) -> list[str]:
         summary["name"],
         "x".join([str(summary["resolution"])] * 2),
         str(summary["num_classes"]),
-        str(len(summary["layers"])),
+        str(len(summary["decisions"])),
+        str(summary["layers"]),
         power_of_ten(summary["networks"]),
         f"{summary['min_params'] / 1e6:.2f} to {summary['max_params'] / 1e6:.2f}",
         f"{summary['min_macs'] / 1e6:.1f} to {summary['max_macs'] / 1e6:.1f}",
     ]
 
 
-def _print_layers(space: Space) -> None:
-    rows = [
-        [
-            str(index),
-            "x".join(map(str, layer.in_shape)),
-            "x".join(map(str, layer.out_shape)),
-            str(layer.stride),
-            " ".join(op for op in layer.ops if op != SKIP) + (" skip" if SKIP in layer.ops else ""),
-        ]
-        for index, layer in enumerate(space.layers)
-    ]
-    print_table("Searched layers", ("layer", "input", "output", "stride", "operations"), rows)
+def _extreme(space: Space, find: Callable[[Sequence[Factor], Sequence[int]], list[int]]) -> tuple[int, int]:
+    """Parameters, and MACs, of the network that has the least of each, or the most."""
+    params, macs = (
+        network_cost(space.path_network(find(space_factors(space, count)[1], space.sizes)))
+        for count in (lambda spec: layer_cost(spec).params, lambda spec: layer_cost(spec).macs)
+    )
+    return params.params, macs.macs
+
+
+def _print_decisions(space: Space) -> None:
+    shapes = {decision: slot.layers[-1] for decision, slot in reversed(space.searched)}
+    rows = []
+    for number, decision in enumerate(space.decisions):
+        largest = shapes.get(number)
+        sizes = ["x".join(map(str, shape)) for shape in (largest.in_shape, largest.out_shape)] if largest else ["", ""]
+        rows.append([decision.name, *sizes, " ".join(decision.choices)])
+    print_table("Decisions", ("decision", "largest input", "output", "choices"), rows)

@@ -11,6 +11,7 @@ from torch import nn
 
 from proxyless.nn.blocks import Block
 from proxyless.nn.mixed import MixedLayer
+from proxyless.nn.parts import common_part
 
 _EXTRA_SCALE = 0.1
 """Weight of the channels that a wider candidate has beyond the narrowest, at the start."""
@@ -29,9 +30,10 @@ def align_candidates(layer: MixedLayer) -> None:
         for block in blocks:
             if block is not smallest:
                 _copy(smallest, block)
-    for block in _blocks(layer):
-        *_, last = [None, *block.branch.children()]
-        if block.residual and isinstance(last, nn.BatchNorm2d):
+    for name, candidate in layer.candidates.items():
+        assert isinstance(candidate, Block)
+        *_, last = [None, *candidate.branch.children()]
+        if layer.is_residual(name) and isinstance(last, nn.BatchNorm2d):
             nn.init.zeros_(last.weight)
 
 
@@ -50,13 +52,6 @@ def _blocks(layer: MixedLayer) -> list[Block]:
     return [block for block in layer.candidates.values() if isinstance(block, Block)]
 
 
-def common_part(weight: torch.Tensor, other: torch.Tensor) -> tuple[slice, ...]:
-    """Where in `weight` it has what `other` has too: the first channels, and the centre of a kernel (out, in, K, K)."""
-    sizes = [(size, min(size, there)) for size, there in zip(weight.shape, other.shape, strict=True)]
-    rims = [(size - common) // 2 if axis >= 2 else 0 for axis, (size, common) in enumerate(sizes)]
-    return tuple(slice(rim, rim + common) for rim, (_, common) in zip(rims, sizes, strict=True))
-
-
 def _copy(source: Block, target: Block) -> None:
     """As much of the source as the target has room for; what it has beyond, rims of kernels too, starts at zero or
     small, so that both start alike."""
@@ -70,7 +65,7 @@ def _copy(source: Block, target: Block) -> None:
 def _copy_weight(small: torch.Tensor, large: torch.Tensor) -> None:
     channels, inputs = min(len(small), len(large)), min(small.shape[1], large.shape[1])
     large[:channels, :inputs] *= _rim(large)
-    large[common_part(large, small)] = small[common_part(small, large)]
+    large[common_part(large, small.shape)] = small[common_part(small, large.shape)]
     large[:, inputs:] *= _EXTRA_SCALE
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 from proxyless.nn.depthwise import CASES, DepthwiseConv
+from proxyless.nn.parts import compute_part
 from proxyless.ops import (
     Act,
     Activation,
@@ -65,6 +66,15 @@ class Block(nn.Module):
         out: Tensor = self.branch(x)
         return x + out if self.residual else out
 
+    def part(self, x: Tensor, spec: LayerSpec) -> Tensor:
+        """A smaller layer of the same kind, computed by parts of the weights: the first channels, the centres of the
+        kernels (Cai et al., "Once-for-All", ICLR 2020)."""
+        out = self.part_of_branch(x, spec)
+        return x + out if spec.residual else out
+
+    def part_of_branch(self, x: Tensor, spec: LayerSpec) -> Tensor:
+        return self.branch.part(x, lower_layer(spec).branch)
+
 
 class _Step(NamedTuple):
     """parts: names of modules, one after another; computes: or a function, from the tensors with the numbers `sources`.
@@ -95,9 +105,18 @@ class Branch(nn.Module):
             self._steps.append(_Step(tuple(name for name, _ in parts), computes, node.sources, unused))
 
     def forward(self, x: Tensor) -> Tensor:
+        return self._run(x, self._whole)
+
+    def part(self, x: Tensor, nodes: Sequence[Node]) -> Tensor:
+        """The same with fewer channels, or smaller kernels, as the nodes say: as many, of the same kinds."""
+        return self._run(x, partial(self._in_part, nodes))
+
+    def _run(self, x: Tensor, compute: Callable[[int, Tensor], Tensor]) -> Tensor:
+        """compute: what has weights, by the number of the node."""
         tensors: list[Tensor | None] = [x]
-        for step in self._steps:
-            made = self._computed(step, [tensors[source] for source in step.sources])
+        for number, step in enumerate(self._steps):
+            inputs = [made for source in step.sources if (made := tensors[source]) is not None]
+            made = step.computes(*inputs) if step.computes else compute(number, inputs[0])
             for tensor in step.unused:
                 tensors[tensor] = None
             tensors.append(made)
@@ -105,13 +124,16 @@ class Branch(nn.Module):
         assert out is not None
         return out
 
-    def _computed(self, step: _Step, inputs: list[Tensor | None]) -> Tensor:
-        if step.computes:
-            return step.computes(*inputs)
-        x = inputs[0]
-        for name in step.parts:
+    def _whole(self, number: int, x: Tensor) -> Tensor:
+        for name in self._steps[number].parts:
             x = getattr(self, name)(x)
-        assert x is not None
+        return x
+
+    def _in_part(self, nodes: Sequence[Node], number: int, x: Tensor) -> Tensor:
+        node = nodes[number]
+        assert isinstance(node, Conv | Linear)
+        for name in self._steps[number].parts:
+            x = compute_part(getattr(self, name), node, x)
         return x
 
 

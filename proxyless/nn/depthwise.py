@@ -5,6 +5,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv2d
 
 CASES = frozenset((kernel, stride) for kernel in (3, 5, 7) for stride in (1, 2))
 """Kernels and strides that our own kernels compute."""
@@ -26,13 +27,17 @@ class DepthwiseConv(nn.Conv2d):
         super().__init__(channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.compute(x, self.weight)
+
+    def compute(self, x: Tensor, weight: Tensor) -> Tensor:
+        """With these weights (channels, 1, K, K), such as some of its own."""
         if self.kernels == "torch" or x.device.type == "cpu":
-            return super().forward(x)
+            return conv2d(x, weight, None, self.stride, weight.shape[-1] // 2, groups=len(weight))
         from proxyless.nn.depthwise_triton import depthwise
 
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))
-        return depthwise(x, self.weight, self.stride[0])
+        return depthwise(x, weight.contiguous(), self.stride[0])
 
 
 def set_depthwise(network: nn.Module, kernels: Kernels) -> None:

@@ -1,6 +1,7 @@
-"""A searched layer: binary gates with one path in memory and exact gate gradients, or a weighted mixture."""
+"""What may stand in a slot: binary gates with one path in memory and exact gate gradients, or a weighted mixture."""
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import torch
@@ -8,16 +9,17 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from proxyless.nn.blocks import Block, batch_norm, build_layer
-from proxyless.space.space import Layer
+from proxyless.ops import LayerSpec, layer_cost
+from proxyless.space import Decision, Slot
 
 
 class Choice(NamedTuple):
-    """What a searched layer does in one step.
+    """What is done in one step where a decision is concerned.
 
-    active: index of the operation that computes the output (its gate is 1, all others are 0).
+    active: index of the choice that computes the output (its gate is 1, all others are 0).
     compared: indices of the operations whose gates get a gradient; empty in a weight step.
     probs: shape (len(compared),), probabilities of the compared operations. They do not change the
-        output; the gradient that they receive is that of the gates.
+        output; the gradient that they receive is that of the gates, summed over the slots of the decision.
     """
 
     active: int
@@ -26,7 +28,7 @@ class Choice(NamedTuple):
 
 
 class Mixture(NamedTuple):
-    """A searched layer as the weighted sum of all its operations (DARTS, SNAS, FBNet).
+    """The operations of a decision as a weighted sum (DARTS, SNAS, FBNet).
 
     weights: shape (operations,).
     """
@@ -34,45 +36,133 @@ class Mixture(NamedTuple):
     weights: Tensor
 
 
-class MixedLayer(nn.Module):
-    """The candidates of one searched layer.
+Choices = Sequence[Choice | Mixture]
+"""One for every decision of the space."""
 
-    In the order of `layer.ops`; the identity has no module.
+
+def has_gates(decisions: Sequence[Decision], slots: Sequence[Slot]) -> list[bool]:
+    """Of every decision, whether its choices are operations that the gates of a slot compare: in a slot of several such
+    decisions, as in a cell, no gate belongs to one of them alone."""
+    gated = [decision.kind == "operation" for decision in decisions]
+    for slot in slots:
+        among = [decision for decision in slot.scope if decisions[decision].kind == "operation"]
+        if len(among) > 1:
+            for decision in among:
+                gated[decision] = False
+    return gated
+
+
+class MixedLayer(nn.Module):
+    """The candidates of one slot: one for every combination of operations, with the weights of its largest layer; its
+    layers of other widths are parts of that one.
+
+    A combination that is no layer at all has no module.
     """
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, slot: Slot, decisions: Sequence[Decision]) -> None:
         super().__init__()
-        specs = [layer.spec(op) for op in layer.ops]
-        self.candidates = nn.ModuleDict(
-            {str(index): build_layer(spec, batch_norm) for index, spec in enumerate(specs) if spec is not None}
-        )
+        self.slot = slot
+        self._operations = [d for d in slot.scope if decisions[d].kind == "operation"]
+        self._sizes = [len(decisions[d].choices) for d in self._operations]
+        self.decision = self._operations[0] if len(self._operations) == 1 else None
+        specs: dict[str, list[LayerSpec]] = {}
+        for indices, spec in zip(product(*map(range, slot.sizes)), slot.specs, strict=True):
+            if spec is not None:
+                specs.setdefault(self._name(dict(zip(slot.scope, indices, strict=True))), []).append(spec)
+        self._largest = {name: max(each, key=lambda spec: layer_cost(spec).params) for name, each in specs.items()}
+        self._residual = {name: all(spec.residual for spec in each) for name, each in specs.items()}
+        names = sorted(specs, key=int)
+        self.candidates = nn.ModuleDict({name: build_layer(self._largest[name], batch_norm) for name in names})
 
-    def is_skip(self, index: int) -> bool:
-        return str(index) not in self.candidates
+    def _name(self, path: Sequence[int] | dict[int, int]) -> str:
+        index = 0
+        for decision, size in zip(self._operations, self._sizes, strict=True):
+            index = index * size + path[decision]
+        return str(index)
 
-    def branch(self, index: int, x: Tensor) -> Tensor:
-        """What operation `index` adds to the identity, or its whole output where there is no identity."""
-        block = self.candidates[str(index)]
+    def is_residual(self, name: str) -> bool:
+        """Whether all layers of a candidate add their input."""
+        return self._residual[name]
+
+    def active(self, choices: Choices) -> str | None:
+        """The name of the candidate that computes the output; None where it is a sum of several, or none."""
+        path = {d: choice.active for d in self._operations if isinstance(choice := choices[d], Choice)}
+        return self._name(path) if len(path) == len(self._operations) else None
+
+    def block(self, path: Sequence[int]) -> tuple[Block, LayerSpec] | None:
+        """The candidate of a network, and the layer that it has to be; None where there is no layer."""
+        spec = self.slot.spec(path)
+        if spec is None:
+            return None
+        block = self.candidates[self._name(path)]
         assert isinstance(block, Block)
-        out: Tensor = block.branch(x)
+        return block, spec
+
+    def compute(self, path: Sequence[int], x: Tensor) -> Tensor:
+        """The output of the layer of a network."""
+        found = self.block(path)
+        if found is None:
+            return x
+        block, spec = found
+        whole = _same_weights(spec, self._largest[self._name(path)])
+        out: Tensor = block(x) if whole else block.part(x, spec)
         return out
 
-    def forward(self, x: Tensor, choice: Choice | Mixture) -> Tensor:
+    def branch(self, path: Sequence[int], x: Tensor) -> Tensor:
+        """What the layer adds to the identity, or its whole output where it adds to none."""
+        found = self.block(path)
+        assert found is not None
+        block, spec = found
+        whole = _same_weights(spec, self._largest[self._name(path)])
+        out: Tensor = block.branch(x) if whole else block.part_of_branch(x, spec)
+        return out
+
+    def forward(self, x: Tensor, choices: Choices, path: Sequence[int]) -> Tensor:
+        """path: the active choices."""
+        choice = None if self.decision is None else choices[self.decision]
         if isinstance(choice, Mixture):
-            return self._mixture(x, choice.weights)
-        y = x if self.is_skip(choice.active) else self.candidates[str(choice.active)](x)
-        if choice.probs is None:
+            return self._mixture(x, choice.weights, path)
+        y = self.compute(path, x)
+        if choice is None or choice.probs is None:
             return y
-        out: Tensor = _GateGradient.apply(y, x, choice.probs, self, choice)  # type: ignore[no-untyped-call]
+        out: Tensor = _GateGradient.apply(y, x, choice.probs, _At(self, path), choice)  # type: ignore[no-untyped-call]
         return out
 
-    def _mixture(self, x: Tensor, weights: Tensor) -> Tensor:
+    def _mixture(self, x: Tensor, weights: Tensor, path: Sequence[int]) -> Tensor:
         """Candidates are computed again in the backward pass: no more than one is in memory with its insides."""
+        at = _At(self, path)
         outputs = [
-            x if self.is_skip(index) else checkpoint(self.candidates[str(index)], x, use_reentrant=False)
+            x if at.spec(index) is None else checkpoint(self.compute, at.path(index), x, use_reentrant=False)
             for index in range(len(weights))
         ]
         return torch.stack([weight * y for weight, y in zip(weights, outputs, strict=True)]).sum(0)
+
+
+def _same_weights(spec: LayerSpec, largest: LayerSpec) -> bool:
+    """Whether a layer has all weights of the largest one: it may be of another resolution."""
+    return (spec.in_shape[2], spec.out_shape[2], spec.expand, spec.residual) == (
+        largest.in_shape[2],
+        largest.out_shape[2],
+        largest.expand,
+        largest.residual,
+    )
+
+
+class _At(NamedTuple):
+    """A slot of a network, with one operation or another."""
+
+    layer: MixedLayer
+    active: Sequence[int]
+
+    def path(self, index: int) -> list[int]:
+        decision = self.layer.decision
+        return [index if number == decision else choice for number, choice in enumerate(self.active)]
+
+    def spec(self, index: int) -> LayerSpec | None:
+        return self.layer.slot.spec(self.path(index))
+
+    def branch(self, index: int, x: Tensor) -> Tensor:
+        return self.layer.branch(self.path(index), x)
 
 
 class _GateGradient(torch.autograd.Function):
@@ -86,10 +176,10 @@ class _GateGradient(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, y: Tensor, x: Tensor, probs: Tensor, mixed: MixedLayer, choice: Choice) -> Tensor:
+    def forward(ctx: Any, y: Tensor, x: Tensor, probs: Tensor, at: _At, choice: Choice) -> Tensor:
         # Both are inputs of neighbouring layers, which keep them in any case.
         ctx.save_for_backward(x, y)
-        ctx.mixed, ctx.choice, ctx.dtype = mixed, choice, probs.dtype
+        ctx.at, ctx.choice, ctx.dtype = at, choice, probs.dtype
         device = x.device.type
         ctx.autocast = (device, torch.is_autocast_enabled(device), torch.get_autocast_dtype(device))
         return y.view_as(y)
@@ -100,18 +190,18 @@ class _GateGradient(torch.autograd.Function):
         x, y = ctx.saved_tensors
         device, enabled, dtype = ctx.autocast
         with torch.no_grad(), torch.autocast(device, enabled=enabled, dtype=dtype):
-            gates = [_gate_gradient(ctx.mixed, ctx.choice.active, j, x, y, grad_y) for j in ctx.choice.compared]
+            gates = [_gate_gradient(ctx.at, ctx.choice.active, j, x, y, grad_y) for j in ctx.choice.compared]
         return grad_y, None, torch.stack(gates).to(ctx.dtype), None, None
 
 
-def _gate_gradient(mixed: MixedLayer, active: int, index: int, x: Tensor, y: Tensor, grad_y: Tensor) -> Tensor:
+def _gate_gradient(at: _At, active: int, index: int, x: Tensor, y: Tensor, grad_y: Tensor) -> Tensor:
     """`<dL/dy, o_j(x)>`, less that of the identity where the layer keeps the shape."""
-    if mixed.is_skip(index):
+    spec = at.spec(index)
+    if spec is None:
         return grad_y.new_zeros(())
-    block = mixed.candidates[str(index)]
-    if index != active and block.residual:
-        return _inner(grad_y, mixed.branch(index, x.detach()))
-    own = _inner(grad_y, y if index == active else mixed.branch(index, x.detach()))
+    if index != active and spec.residual:
+        return _inner(grad_y, at.branch(index, x.detach()))
+    own = _inner(grad_y, y if index == active else at.branch(index, x.detach()))
     return own - _inner(grad_y, x) if x.shape == y.shape else own
 
 

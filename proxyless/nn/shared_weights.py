@@ -12,8 +12,9 @@ from itertools import chain
 import torch
 from torch import nn
 
-from proxyless.nn.align import alike, common_part
+from proxyless.nn.align import alike
 from proxyless.nn.mixed import Choice, MixedLayer, Mixture
+from proxyless.nn.parts import common_part
 
 _Part = tuple[nn.Parameter, nn.Parameter, tuple[slice, ...]]
 """A parameter, the one of the largest candidate that it is a part of, and which part."""
@@ -27,7 +28,7 @@ class SharedWeights:
     """
 
     def __init__(self, layers: Iterable[nn.Module]) -> None:
-        self._parts = [_parts(layer) for layer in layers if isinstance(layer, MixedLayer)]
+        self._parts = [(layer, _parts(layer)) for layer in layers if isinstance(layer, MixedLayer)]
 
     @torch.no_grad()
     def lend(self, choices: Sequence[Choice | Mixture]) -> None:
@@ -37,7 +38,7 @@ class SharedWeights:
     @torch.no_grad()
     def lend_all(self) -> None:
         """At the end of an epoch: give all candidates weights, so that each can be evaluated or go on by itself."""
-        _copy(chain.from_iterable(part for layer in self._parts for part in layer.values()))
+        _copy(chain.from_iterable(part for _, parts in self._parts for part in parts.values()))
 
     def collect(self, choices: Sequence[Choice | Mixture]) -> None:
         """After a backward pass: move the gradients to the weights that were lent; those of the rest are zero there."""
@@ -48,9 +49,9 @@ class SharedWeights:
                 part.grad = None
 
     def _active(self, choices: Sequence[Choice | Mixture]) -> Iterable[_Part]:
-        for parts, choice in zip(self._parts, choices, strict=True):
-            if isinstance(choice, Choice):
-                yield from parts.get(str(choice.active), ())
+        for layer, parts in self._parts:
+            if (name := layer.active(choices)) is not None:
+                yield from parts.get(name, ())
 
 
 def _copy(parts: Iterable[_Part]) -> None:
@@ -73,7 +74,7 @@ def _of_the_largest(members: dict[str, dict[str, nn.Parameter]]) -> dict[str, li
     for largest, wholes in members.items():
         if all(_has_room(wholes, others) for others in members.values()):
             return {
-                name: [(parts[key], wholes[key], common_part(wholes[key], parts[key])) for key in parts]
+                name: [(parts[key], wholes[key], common_part(wholes[key], parts[key].shape)) for key in parts]
                 for name, parts in members.items()
                 if name != largest
             }

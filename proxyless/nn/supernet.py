@@ -1,37 +1,45 @@
 """The over-parameterised network of a space."""
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from proxyless.nn.align import align_candidates
-from proxyless.nn.blocks import batch_norm, build_layer, initialise
-from proxyless.nn.mixed import Choice, MixedLayer, Mixture
-from proxyless.space.space import Space
+from proxyless.nn.blocks import initialise
+from proxyless.nn.mixed import Choice, Choices, MixedLayer
+from proxyless.space import Space
 
 
 class SuperNet(nn.Module):
-    """All candidates of every layer; each forward pass computes the path that the choices name.
+    """All candidates of every slot; each forward pass computes the path that the choices name.
 
     Modes, by what the choices compare: nothing (weight step, memory and time of one network), two
-    operations per layer, or all of them (architecture steps, memory of one network).
+    operations per decision, or all of them (architecture steps, memory of one network).
     Normalisation always uses the statistics of the batch.
     """
 
     def __init__(self, space: Space) -> None:
         super().__init__()
-        self.before = nn.Sequential(*(build_layer(spec, batch_norm) for spec in space.before))
-        layers = [MixedLayer(layer) for layer in space.layers]
+        layers = [MixedLayer(slot, space.decisions) for slot in space.slots]
         self.layers = nn.ModuleList(layers)
-        self.after = nn.Sequential(*(build_layer(spec, batch_norm) for spec in space.after))
         initialise(self)
         for layer in layers:
             align_candidates(layer)
 
-    def forward(self, images: Tensor, choices: Sequence[Choice | Mixture]) -> Tensor:
-        """Images (N, 3, H, W) to logits (N, classes), one choice per searched layer."""
-        x = self.before(images)
-        for layer, choice in zip(self.layers, choices, strict=True):
-            x = layer(x, choice)
-        logits: Tensor = self.after(x)
-        return logits
+    def forward(self, images: Tensor, choices: Choices) -> Tensor:
+        """Images (N, 3, H, W) of the largest input to logits (N, classes), one choice per decision."""
+        path = [choice.active if isinstance(choice, Choice) else 0 for choice in choices]
+        first = self.layers[0]
+        assert isinstance(first, MixedLayer)
+        spec = first.slot.spec(path)
+        assert spec is not None
+        x = resized(images, spec.in_shape[0])
+        for layer in self.layers:
+            x = layer(x, choices, path)
+        return x
+
+
+def resized(images: Tensor, side: int) -> Tensor:
+    """Square images (N, 3, H, W) with that side in pixels."""
+    if images.shape[-1] == side:
+        return images
+    return interpolate(images, size=(side, side), mode="bilinear", antialias=True)

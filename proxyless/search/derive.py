@@ -9,16 +9,16 @@ from proxyless.search.knapsack import Knapsack
 from proxyless.space.bounds import FILL, Bound, keeps
 
 _Part = tuple[Mask, Bound | None]
-"""The operations of a domain, and the bound that its networks use."""
+"""The choices of a domain, and the bound that its networks use."""
 
 
 def derive_path(log_probs: Rows, bounds: Sequence[Bound]) -> list[int]:
-    """The network that the probabilities prefer, within all bounds; returns the index of the operation in each layer.
+    """The network that the probabilities prefer, within all bounds; returns the index of the choice of each decision.
 
-    It maximises `sum_l log p_l,a_l` over the operations that have the evidence that their cost needs (`supported`).
-    Where that leaves the bounds unused, up to `least` of one of them, operations that cost more take the place of
+    It maximises `sum_l log p_l,a_l` over the choices that have the evidence that their cost needs (`supported`).
+    Where that leaves the bounds unused, up to `least` of one of them, choices that cost more take the place of
     others that are not clearly preferred (`improvements`), as far as that goes.
-    log_probs: per layer and operation.
+    log_probs: per decision and choice.
 
     Raises:
         InputError: no network keeps the bounds.
@@ -109,7 +109,7 @@ def candidate_paths(
 
 
 def log_prob(log_probs: Rows, path: Sequence[int]) -> float:
-    """Sum over the layers."""
+    """Sum over the decisions."""
     return sum(row[op] for row, op in zip(log_probs, path, strict=True))
 
 
@@ -124,7 +124,7 @@ def feasible_path(bounds: Sequence[Bound]) -> list[int]:
     Raises:
         InputError: none does.
     """
-    return derive_path([[0.0] * len(row) for row in bounds[0].layers], bounds)
+    return derive_path([[0.0] * size for size in bounds[0].sizes], bounds)
 
 
 def _infeasible(bounds: Sequence[Bound]) -> str:

@@ -6,49 +6,46 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import logsumexp, softmax
 
 from proxyless.errors import InputError
 from proxyless.search.samplers.base import Path
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from proxyless.search.tilted import Energies, Ints, Tilted
+from proxyless.space.bounds import Bound
+from proxyless.space.factors import Array, Scope, least_by_choice
 
 _EXPECTED_SHARE = 0.97
 """Of what the cheapest network leaves of a bound, how much a random one uses on average: about half of them fit."""
 _HELD_BACK = 0.99
 """Share of that from which on a bound is what keeps random networks from using more."""
-_STEEPEST = 1000.0
+_STEEPEST = -1000.0
 _ROUNDING = 1e-12
-"""A bound may be the very cost of a network, less what is fixed: their difference is rounded."""
+"""A bound may be the very cost of the cheapest network: their difference is rounded."""
+_NARROWEST = 1e-6
+"""Share of the range of costs below which what a bound leaves is nothing."""
 _BATCH, _BATCHES, _RESTARTS, _STEPS = 32, 30, 20, 100
 
 
 @dataclass(frozen=True)
 class BoundedDomain:
-    """A `Domain` of samplers.
+    """A `Domain` of samplers. known: a network that fits, for bounds so tight that no other is found.
 
-    costs: per bound, layer and operation, such as milliseconds or parameters. room: per bound, what the costs of a
-    network may sum to at most. known: a network that fits, for bounds so tight that no other is found.
-
-    Random networks are drawn layer by layer with probabilities proportional to `exp(-sum_b t_b cost_b / room_b)`, and
-    those that do not fit are rejected. Of all distributions with the same expected costs this one has the greatest
-    entropy: a network's probability depends on its costs alone, so networks that cost the same are equally likely.
-    Uniform sampling would hardly ever meet a tight bound, and the good networks are those that nearly reach it.
+    Random networks are drawn with probabilities proportional to `exp(-sum_b t_b cost_b / room_b)`, where the room is
+    what a bound leaves beyond the cheapest network, and those that do not fit are rejected. Of all distributions with
+    the same expected costs this one has the greatest entropy: a network's probability depends on its costs alone, so
+    networks that cost the same are equally likely. Uniform sampling would hardly ever meet a tight bound, and the good
+    networks are those that nearly reach it.
     """
 
-    costs: Sequence[Sequence[Sequence[float]]]
-    room: Sequence[float]
+    bounds: Sequence[Bound]
     known: Path | None = None
 
-    @cached_property
+    @property
     def sizes(self) -> tuple[int, ...]:
-        return tuple(len(layer) for layer in self.costs[0])
+        return self.bounds[0].sizes
 
     def fits(self, paths: Ints) -> NDArray[np.bool_]:
-        """Which of the paths (networks, layers) keep every bound."""
-        return np.asarray(np.all(self._spent(paths) <= np.asarray(self.room) * (1 + _ROUNDING), axis=1))
+        """Which of the paths (networks, decisions) keep every bound."""
+        return np.asarray(np.all(self._costs(paths) <= self._limits, axis=1))
 
     def random(self, rng: np.random.Generator) -> Path:
         """A random network that fits, likely near the bounds.
@@ -57,28 +54,31 @@ class BoundedDomain:
             InputError: no network fits, or none was found because the bounds contradict each other.
         """
         for _ in range(_BATCHES):
-            paths = _draw(self._tilted, rng)
+            paths = self._tilted.draw(_BATCH, rng)
             fitting = np.flatnonzero(self.fits(paths))
             if len(fitting):
                 return _path(paths[fitting[0]])
         return self._walk(rng)
 
     def random_near(self, rng: np.random.Generator, share: float = 0.95) -> Path | None:
-        """A random network that fits and uses at least `share` of the room of one of the bounds; None: none was found.
+        """A random network that fits and uses at least `share` of what one of the bounds leaves beyond what every
+        network costs; None: none was found.
 
         Raises:
             InputError: no network fits.
         """
+        constants = np.array([bound.constant for bound in self.bounds])
+        near = constants + share * (self._limits - constants)
         for _ in range(_BATCHES):
-            paths = _draw(self._tilted_near, rng)
-            near = np.any(self._spent(paths) >= share * np.asarray(self.room), axis=1)
-            fitting = np.flatnonzero(near & self.fits(paths))
+            paths = self._tilted_near.draw(_BATCH, rng)
+            costs = self._costs(paths)
+            fitting = np.flatnonzero(np.any(costs >= near, axis=1) & np.all(costs <= self._limits, axis=1))
             if len(fitting):
                 return _path(paths[fitting[0]])
         return None
 
     def mutate(self, path: Path, rng: np.random.Generator) -> Path:
-        """One or two layers changed; where no neighbour was found that fits, a random network."""
+        """One or two decisions changed; where no neighbour was found that fits, a random network."""
         for _ in range(_BATCHES):
             changed = self._changed(np.array(path), rng)
             fitting = np.flatnonzero(self.fits(changed) & np.any(changed != path, axis=1))
@@ -87,75 +87,91 @@ class BoundedDomain:
         return self.random(rng)
 
     @cached_property
-    def _table(self) -> Array:
-        """(bounds, layers, operations), infinite where a layer has fewer operations."""
-        table = np.full((len(self.costs), len(self.sizes), max(self.sizes)), np.inf)
-        for bound, layers in enumerate(self.costs):
-            for layer, values in enumerate(layers):
-                table[bound, layer, : len(values)] = values
-        return table
+    def _limits(self) -> Array:
+        return np.array([bound.limit for bound in self.bounds])
 
     @cached_property
-    def _tilted(self) -> Array:
-        return self._tilt(np.zeros(len(self.room)))
+    def _tilted(self) -> Tilted:
+        return self._energies.tilt(_EXPECTED_SHARE, [0.0] * len(self.bounds))
 
     @cached_property
-    def _tilted_near(self) -> Array:
+    def _tilted_near(self) -> Tilted:
         """Where no bound holds random networks back, towards the first one also from below."""
-        used = np.sum(self._tilted * np.where(np.isfinite(self._excess), self._excess, 0.0), axis=(1, 2))
-        if np.max(used) > _HELD_BACK * _EXPECTED_SHARE:
+        if np.max(self._tilted.used) > _HELD_BACK * _EXPECTED_SHARE:
             return self._tilted
-        return self._tilt(np.array([-_STEEPEST] + [0.0] * (len(self.room) - 1)))
-
-    def _spent(self, paths: Ints) -> Array:
-        """(networks, layers) to (networks, bounds), added from the first layer to the last as Python's `sum` does: a
-        bound may be the very cost of a network."""
-        chosen = self._table[:, np.arange(paths.shape[1]), paths]
-        return np.asarray(np.cumsum(chosen, axis=2)[:, :, -1].T)
+        return self._energies.tilt(_EXPECTED_SHARE, [_STEEPEST] + [0.0] * (len(self.bounds) - 1))
 
     @cached_property
-    def _excess(self) -> Array:
-        """(bounds, layers, operations): what an operation costs more than the layer's cheapest, as a share of what the
-        cheapest network leaves; infinite where an operation alone oversteps a bound."""
-        cheapest = self._table.min(axis=2, keepdims=True)
-        least = np.cumsum(cheapest[:, :, 0], axis=1)[:, -1]
-        spare = np.asarray(self.room) * (1 + _ROUNDING) - least
+    def _scopes(self) -> list[Scope]:
+        return list(dict.fromkeys(factor.scope for bound in self.bounds for factor in bound.factors))
+
+    @cached_property
+    def _tables(self) -> list[Array]:
+        """Per scope (bounds, choices of the scope ...)."""
+        tables = [np.zeros((len(self.bounds), *(self.sizes[d] for d in scope))) for scope in self._scopes]
+        for number, bound in enumerate(self.bounds):
+            for factor in bound.factors:
+                tables[self._scopes.index(factor.scope)][number] += factor.values
+        return tables
+
+    @cached_property
+    def _lookup(self) -> tuple[Ints, Ints, Ints, Array]:
+        """Scopes and strides (factors, longest scope), starts (factors,) in the costs (bounds, combinations)."""
+        longest = max((len(scope) for scope in self._scopes), default=1)
+        scopes = np.array([[*scope, *[0] * (longest - len(scope))] for scope in self._scopes], int)
+        strides = np.zeros_like(scopes)
+        for number, table in enumerate(self._tables):
+            sizes = table.shape[1:]
+            strides[number, : len(sizes)] = [int(np.prod(sizes[place + 1 :])) for place in range(len(sizes))]
+        flat = [table.reshape(len(self.bounds), -1) for table in self._tables]
+        starts = np.cumsum([0, *(part.shape[1] for part in flat)])[:-1]
+        return scopes, strides, starts, np.concatenate(flat, axis=1)
+
+    def _costs(self, paths: Ints) -> Array:
+        """(networks, decisions) to (networks, bounds), added in the order of `Bound.cost`: a bound may be the very cost
+        of a network."""
+        scopes, strides, starts, costs = self._lookup
+        chosen = costs[:, starts + (paths[:, scopes] * strides).sum(2)]
+        constants = np.array([bound.constant for bound in self.bounds])
+        return np.asarray(constants + np.cumsum(chosen, axis=2)[:, :, -1].T)
+
+    @cached_property
+    def _energies(self) -> Energies:
+        """Costs as shares of what the cheapest network leaves; choices that no network within the bounds has are
+        impossible."""
+        constants = np.array([bound.constant for bound in self.bounds])
+        least = np.array([bound.min_cost for bound in self.bounds])
+        spare = self._limits + np.abs(self._limits) * _ROUNDING - least
         if np.any(spare < 0):
             worst = int(np.argmin(spare))
             raise InputError(
-                f"no network fits: the smallest needs {least[worst]:.4g} of bound {worst + 1}, "
-                f"which allows {self.room[worst]:.4g}; ask for a looser one"
+                f"no network fits: the smallest needs {least[worst] - constants[worst]:.4g} of bound {worst + 1}, "
+                f"which allows {self._limits[worst] - constants[worst]:.4g}; ask for a looser one"
             )
-        more = self._table - cheapest
-        with np.errstate(invalid="ignore", divide="ignore"):
-            share = np.where(more > 0, more / spare[:, None, None], 0.0)
-        possible = np.all(share <= 1, axis=0)
-        if not np.all(np.any(possible, axis=1)):
-            raise InputError("no network keeps all bounds at once; ask for looser ones")
-        return np.where(possible, share, np.inf)
+        most = np.array([bound.max_cost for bound in self.bounds])
+        scale = np.maximum(np.maximum(spare, _NARROWEST * (most - least)), np.finfo(float).tiny)
+        tables = [table / scale.reshape(-1, *[1] * (table.ndim - 1)) for table in self._tables]
+        tables = [*zip(self._scopes, tables, strict=True), *self._impossible]
+        return Energies(tables, self.sizes, (least - constants) / scale)
 
-    def _tilt(self, least: Array) -> Array:
-        """Probabilities (layers, operations). The exponents `t_b >= least_b` minimise the convex dual of maximal
-        entropy, whose gradient is what is left of each bound on average; 0 where a bound does not bind."""
-        possible = np.isfinite(self._excess[0])
-        excess = np.where(possible, self._excess, 0.0)
-
-        def logits(exponents: Array) -> Array:
-            return np.where(possible, -np.tensordot(exponents, excess, axes=1), -np.inf)
-
-        def dual(exponents: Array) -> tuple[float, Array]:
-            used = np.sum(softmax(logits(exponents), axis=1) * excess, axis=(1, 2))
-            value = logsumexp(logits(exponents), axis=1).sum() + _EXPECTED_SHARE * exponents.sum()
-            return float(value), _EXPECTED_SHARE - used
-
-        limits = [(low, _STEEPEST) for low in least]
-        answer = minimize(dual, np.zeros(len(least)), jac=True, method="L-BFGS-B", bounds=limits)
-        return np.asarray(softmax(logits(answer.x), axis=1))
+    @property
+    def _impossible(self) -> list[tuple[Scope, Array]]:
+        """Per decision (bounds, choices): infinite where every network with a choice oversteps a bound, else 0."""
+        masks: list[tuple[Scope, Array]] = []
+        for decision, size in enumerate(self.sizes):
+            mask = np.zeros((len(self.bounds), size))
+            for bound in self.bounds:
+                least = bound.constant + least_by_choice(bound.factors, self.sizes, decision)
+                mask[:, least > bound.limit + abs(bound.limit) * _ROUNDING] = np.inf
+            if np.all(np.isinf(mask)):
+                raise InputError("no network keeps all bounds at once; ask for looser ones")
+            masks.append(((decision,), mask))
+        return masks
 
     def _walk(self, rng: np.random.Generator) -> Path:
         """Random changes from a random network, first only those that overstep the bounds less, then all that fit."""
         for _ in range(_RESTARTS):
-            path = _draw(self._tilted, rng)[0]
+            path = self._tilted.draw(1, rng)[0]
             for _ in range(_STEPS):
                 changed = self._changed(path, rng)
                 better = np.flatnonzero(self._overstep(changed) <= self._overstep(path[None]))
@@ -168,27 +184,19 @@ class BoundedDomain:
 
     def _overstep(self, paths: Ints) -> Array:
         """Per network, the sum over the bounds of what it uses beyond them, as a share."""
-        room = np.asarray(self.room)
-        beyond = np.maximum(self._spent(paths) - room, 0.0)
-        return np.asarray(np.sum(beyond / np.maximum(np.abs(room), 1e-300), axis=1))
+        beyond = np.maximum(self._costs(paths) - self._limits, 0.0)
+        return np.asarray(np.sum(beyond / np.maximum(np.abs(self._limits), 1e-300), axis=1))
 
     def _changed(self, path: Ints, rng: np.random.Generator) -> Ints:
-        """Networks (batch, layers) with one or two layers drawn anew, of those with a choice."""
+        """Networks (batch, decisions) with one or two decisions drawn anew, of those with a choice."""
         free = np.flatnonzero(np.asarray(self.sizes) > 1)
         changed = np.tile(path, (_BATCH, 1))
         if not len(free):
             return changed
-        layers = free[rng.integers(len(free), size=(_BATCH, 2))]
-        layers[:, 1] = np.where(rng.random(_BATCH) < 0.5, layers[:, 0], layers[:, 1])
-        np.put_along_axis(changed, layers, rng.integers(np.asarray(self.sizes)[layers]), axis=1)
+        drawn = free[rng.integers(len(free), size=(_BATCH, 2))]
+        drawn[:, 1] = np.where(rng.random(_BATCH) < 0.5, drawn[:, 0], drawn[:, 1])
+        np.put_along_axis(changed, drawn, rng.integers(np.asarray(self.sizes)[drawn]), axis=1)
         return changed
-
-
-def _draw(probabilities: Array, rng: np.random.Generator) -> Ints:
-    """Networks (batch, layers) from probabilities (layers, operations)."""
-    cumulative = np.cumsum(probabilities, axis=1)
-    drawn = rng.random((_BATCH, len(probabilities), 1)) * cumulative[:, -1:]
-    return np.asarray((cumulative <= drawn).sum(axis=2))
 
 
 def _path(row: Ints) -> Path:

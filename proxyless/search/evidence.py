@@ -10,44 +10,46 @@ from collections.abc import Sequence
 from proxyless.space.bounds import Bound
 
 Rows = Sequence[Sequence[float]]
-"""Per layer, per operation."""
+"""Per decision, per choice."""
 Mask = list[list[bool]]
-"""Per layer, per operation: whether it may be chosen."""
+"""Per decision, per choice: whether it may be chosen."""
 
 TWICE = math.log(2)
-"""In nats: an operation that is more than twice as probable as another is preferred to it."""
+"""In nats: a choice that is more than twice as probable as another is preferred to it."""
 SEVERAL = 4.0
-"""How many times the cost of another operation of its layer needs evidence."""
+"""How many times the cost of another choice needs evidence."""
 
 
 def all_of(rows: Rows) -> Mask:
-    """Every operation."""
+    """Every choice."""
     return [[True] * len(row) for row in rows]
 
 
 def supported(log_probs: Rows, bounds: Sequence[Bound]) -> Mask:
-    """Without the operations that cost more than `SEVERAL` times as much as another one of their layer, by one of the
-    bounds and no less by any, and are not at least twice as probable. What costs nothing is no operation to compare
-    with: a skip."""
-    return [
-        [
-            all(_is_worth(row, [bound.layers[layer] for bound in bounds], op, other) for other in range(len(row)))
-            for op in range(len(row))
-        ]
-        for layer, row in enumerate(log_probs)
-    ]
+    """Without the choices that cost more than `SEVERAL` times as much as another one of their decision, by one of the
+    bounds and no less by any, and are not at least twice as probable. What costs nothing is no choice to compare
+    with: a skip. Other decisions, where a cost depends on them too, have their most probable choice."""
+    likeliest = [row.index(max(row)) for row in map(list, log_probs)]
+    mask = []
+    for decision, row in enumerate(log_probs):
+        costs = [bound.choices(decision, likeliest) for bound in bounds]
+        mask.append([all(_is_worth(row, costs, mine, other) for other in range(len(row))) for mine in range(len(row))])
+    return mask
 
 
-def _is_worth(row: Sequence[float], costs: Sequence[Sequence[float]], op: int, other: int) -> bool:
-    several = any(0 < SEVERAL * each[other] < each[op] for each in costs)
-    dearer = several and all(each[other] <= each[op] for each in costs)
-    return not dearer or row[op] >= row[other] + TWICE
+def _is_worth(row: Sequence[float], costs: Sequence[Sequence[float]], mine: int, other: int) -> bool:
+    several = any(0 < SEVERAL * each[other] < each[mine] for each in costs)
+    dearer = several and all(each[other] <= each[mine] for each in costs)
+    return not dearer or row[mine] >= row[other] + TWICE
 
 
 def improvements(log_probs: Rows, bound: Bound, base: Sequence[int], allowed: Mask) -> Mask:
-    """Of what is allowed, without the operations that cost more than that of `base` in their layer, where that one is
-    more than twice as probable. base: index of the operation in each layer."""
-    return [
-        [may and (costs[op] <= costs[mine] or row[op] >= row[mine] - TWICE) for op, may in enumerate(mask)]
-        for row, costs, mine, mask in zip(log_probs, bound.layers, base, allowed, strict=True)
-    ]
+    """Of what is allowed, without the choices that cost more than that of `base`, where that one is more than twice as
+    probable. base: index of the choice of each decision; where a cost depends on others too, they have theirs."""
+    improving = []
+    for decision, (row, mine, mask) in enumerate(zip(log_probs, base, allowed, strict=True)):
+        costs = bound.choices(decision, base)
+        improving.append(
+            [may and (costs[op] <= costs[mine] or row[op] >= row[mine] - TWICE) for op, may in enumerate(mask)]
+        )
+    return improving

@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import prod
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import block_diag, csr_matrix
+from scipy.sparse import block_diag, coo_array, csr_matrix, vstack
 
 from proxyless.search.evidence import Mask, Rows
 from proxyless.space.bounds import Bound, keeps
+from proxyless.space.factors import Scope
 
-_LOG_PROB_FLOOR = -1e4
+_FLOOR = -1e4
 """Stands for the log of a probability that underflowed: worse than any other, yet finite."""
 
 _SLACKS = (0.0, 1e-7, 1e-6, 1e-5)
@@ -24,31 +27,51 @@ _CUTS = 50
 
 @dataclass
 class Knapsack:
-    """The programme over one 0/1 variable per layer and operation, and the networks that it may not give again."""
+    """The programme, and the networks that it may not give again.
+
+    Of every choice a 0/1 variable says whether it is taken; where several decisions cost something together, one more
+    per combination of their choices, whose sums over all combinations with a choice are that choice's. These are whole
+    numbers where the first are.
+    """
 
     log_probs: Rows
     bounds: Sequence[Bound]
     excluded: list[np.ndarray] = field(default_factory=list)
 
-    @property
+    @cached_property
     def sizes(self) -> list[int]:
         return [len(row) for row in self.log_probs]
 
+    @cached_property
+    def _starts(self) -> list[int]:
+        """Of the variables of every decision."""
+        return [0, *np.cumsum(self.sizes)]
+
+    @cached_property
+    def _joint(self) -> dict[Scope, int]:
+        """Of the variables of every scope of several decisions; the end is at `()`."""
+        scopes = dict.fromkeys(f.scope for bound in self.bounds for f in bound.factors if len(f.scope) > 1)
+        lengths = [prod(self.sizes[decision] for decision in scope) for scope in scopes]
+        starts = np.cumsum([self._starts[-1], *lengths])
+        return dict(zip([*scopes, ()], map(int, starts), strict=True))
+
     def exclude(self, path: Sequence[int]) -> None:
-        rows = [np.eye(size)[op] for size, op in zip(self.sizes, path, strict=True)]
-        self.excluded.append(np.concatenate(rows))
+        row = np.zeros(self._joint[()])
+        row[[start + op for start, op in zip(self._starts, path, strict=False)]] = 1.0
+        self.excluded.append(row)
 
     def most_probable(self, allowed: Mask, used: Bound | None = None) -> list[int] | None:
-        """Of the allowed operations; used: one of the bounds, of which it costs at least `least`."""
-        gains = np.concatenate([np.asarray(row, float) for row in self.log_probs])
-        return self._solve(np.maximum(gains, _LOG_PROB_FLOOR), allowed, used)
+        """Of the allowed choices; used: one of the bounds, of which it costs at least `least`."""
+        gains = np.zeros(self._joint[()])
+        gains[: self._starts[-1]] = np.maximum(_flat(self.log_probs), _FLOOR)
+        return self._solve(gains, allowed, used)
 
     def dearest(self, allowed: Mask, bound: Bound) -> list[int] | None:
-        """A network of the allowed operations that costs about as much of a bound as any, and keeps all.
+        """A network of the allowed choices that costs about as much of a bound as any, and keeps all.
 
         To a share of `_ABOUT`: exactly, it is the subset-sum problem, and can take minutes.
         """
-        return self._solve(_flat(bound.layers) / bound.limit, allowed, None, gap=_ABOUT)
+        return self._solve(self._row(bound), allowed, None, gap=_ABOUT)
 
     def _solve(self, gains: np.ndarray, allowed: Mask, used: Bound | None, gap: float = 0.0) -> list[int] | None:
         for slack in _SLACKS:
@@ -72,30 +95,61 @@ class Knapsack:
     def _answer(
         self, gains: np.ndarray, allowed: Mask, used: Bound | None, slack: float, gap: float
     ) -> list[int] | None:
+        choices = self._starts[-1]
+        most = np.concatenate([_flat(allowed), np.ones(len(gains) - choices)])
         answer = milp(
             -gains,
             constraints=self._constraints(slack, used),
-            integrality=np.ones(len(gains)),
-            bounds=Bounds(0, np.concatenate([np.asarray(row, float) for row in allowed])),
+            integrality=np.arange(len(gains)) < choices,
+            bounds=Bounds(0, most),
             options={"mip_rel_gap": gap},
         )
         if answer.x is None:
             return None
-        return [int(part.argmax()) for part in np.split(answer.x, np.cumsum(self.sizes)[:-1])]
+        return [int(part.argmax()) for part in np.split(answer.x[:choices], self._starts[1:-1])]
 
     def _constraints(self, slack: float, used: Bound | None) -> list[LinearConstraint]:
-        one_per_layer = csr_matrix(block_diag([np.ones((1, size)) for size in self.sizes]))
-        constraints = [LinearConstraint(one_per_layer, 1, 1)]
+        constraints = list(self._structure)
         for bound in self.bounds:
             fixed = bound.constant / bound.limit
-            constraints.append(LinearConstraint(_flat(bound.layers)[None] / bound.limit, -np.inf, 1 - fixed - slack))
+            constraints.append(LinearConstraint(self._row(bound)[None], -np.inf, 1 - fixed - slack))
         if used is not None:
-            spent, least = _flat(used.layers)[None] / used.limit, (used.least - used.constant) / used.limit
-            constraints.append(LinearConstraint(spent, least, np.inf))
+            least = (used.least - used.constant) / used.limit
+            constraints.append(LinearConstraint(self._row(used)[None], least, np.inf))
         if self.excluded:
             constraints.append(LinearConstraint(np.stack(self.excluded), -np.inf, len(self.sizes) - 1))
         return constraints
 
+    @cached_property
+    def _structure(self) -> tuple[LinearConstraint, ...]:
+        """One choice of every decision; of every combination as much as of each of its choices."""
+        one = block_diag([np.ones((1, size)) for size in self.sizes])
+        one.resize(len(self.sizes), self._joint[()])
+        constraints = [LinearConstraint(csr_matrix(one), 1, 1)]
+        if tied := [self._tied(scope, start) for scope, start in self._joint.items() if scope]:
+            constraints.append(LinearConstraint(csr_matrix(vstack(tied)), 0, 0))
+        return tuple(constraints)
 
-def _flat(rows: Rows) -> np.ndarray:
+    def _tied(self, scope: Scope, start: int) -> coo_array:
+        """A row per choice of every decision of the scope: the sum over the combinations with it, less its own."""
+        grid = np.indices([self.sizes[decision] for decision in scope]).reshape(len(scope), -1)
+        offsets = np.cumsum([0, *(self.sizes[decision] for decision in scope)])
+        rows = np.concatenate([indices + offset for indices, offset in zip(grid, offsets, strict=False)])
+        columns = np.tile(start + np.arange(grid.shape[1]), len(scope))
+        own = np.concatenate([self._starts[decision] + np.arange(self.sizes[decision]) for decision in scope])
+        values = np.concatenate([np.ones(len(rows)), -np.ones(len(own))])
+        places = np.concatenate([rows, np.arange(len(own))]), np.concatenate([columns, own])
+        return coo_array((values, places), (len(own), self._joint[()]))
+
+    def _row(self, bound: Bound) -> np.ndarray:
+        """What every variable costs, as a share of the limit."""
+        row = np.zeros(self._joint[()])
+        for factor in bound.factors:
+            (decision,) = factor.scope if len(factor.scope) == 1 else (None,)
+            start = self._joint[factor.scope] if decision is None else self._starts[decision]
+            row[start : start + factor.values.size] += factor.values.ravel() / bound.limit
+        return row
+
+
+def _flat(rows: Rows | Mask) -> np.ndarray:
     return np.concatenate([np.asarray(row, float) for row in rows])

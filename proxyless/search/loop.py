@@ -97,11 +97,7 @@ class Search:
             self.objective,
             settings,
             self.arch_lr,
-            BoundedDomain(
-                [b.layers for b in problem.bounds],
-                [b.limit - b.constant for b in problem.bounds],
-                problem.feasible_path,
-            ),
+            BoundedDomain(problem.bounds, problem.feasible_path),
         )
         self.strategy = find_strategy(settings.strategy)(setting)
         self.expected = ExpectedCosts(problem.bounds)
@@ -302,7 +298,7 @@ class Search:
         return {f"{part}_loss": float(to_host(mean(loss))), f"{part}_accuracy": float(to_host(mean(accuracy)))}
 
     def log_probs(self) -> list[list[float]]:
-        """Log of the probability of every operation in every layer."""
+        """Log of the probability of every choice of every decision."""
         return self.strategy.log_probs()
 
     def derive(self) -> list[int]:

@@ -12,12 +12,13 @@ from proxyless.config import CONFIG
 from proxyless.errors import InputError, shown
 from proxyless.files import read_model
 from proxyless.search.derive import candidate_paths, choose_path, log_prob
-from proxyless.space import Architecture, Layer, Space, build_space
+from proxyless.space import Architecture, Decision, Space, build_space
 from proxyless.space.architecture import Milliseconds, Names
 from proxyless.space.bounds import Bound, macs_bound, params_bound
+from proxyless.space.memory import memory_bound
 
 LogProbs = Annotated[list[Annotated[float, Field(le=1e-6)]], Field(min_length=1, max_length=10_000)]
-"""Of the operations of a layer; -inf where a probability underflowed."""
+"""Of the choices of a decision; -inf where a probability underflowed."""
 
 CHECKPOINT, LOG, RESULT = "checkpoint.pt", "log.jsonl", "result.json"
 EVALUATIONS = "evaluations.jsonl"
@@ -34,7 +35,7 @@ class Limits(BaseModel):
     max_memory_bytes: float | None = Field(None, gt=0, le=1e18)
 
     def bounds(self, space: Space) -> list[Bound]:
-        """The bounds on sums over layers; memory is not one, it leaves operations out of the space.
+        """The bounds, of the part of a space that a limit on memory leaves (`within_memory`).
 
         Raises:
             InputError: no network keeps one of them.
@@ -44,6 +45,8 @@ class Limits(BaseModel):
             made.append(params_bound(space, self.max_params))
         if self.max_macs is not None:
             made.append(macs_bound(space, self.max_macs))
+        if self.max_memory_bytes is not None and (memory := memory_bound(space, self.max_memory_bytes)):
+            made.append(memory)
         return made
 
 
@@ -53,12 +56,12 @@ MAX_NAMES = 1_000_000
 
 def best_evaluated(space: Space, best_first: Sequence[Sequence[int]]) -> list[list[str]]:
     """The evaluated networks that a result holds, by their operations; all of them are in `EVALUATIONS`."""
-    count = MAX_NAMES // max(1, len(space.layers))
+    count = MAX_NAMES // max(1, len(space.decisions))
     return [list(space.path_ops(path)) for path in best_first[:count]]
 
 
 class SearchResult(BaseModel):
-    """What a search found: the log-probability of every operation. `ops` names them, layer by layer.
+    """What a search found: the log-probability of every choice. `ops` names them, decision by decision.
 
     allowances_are_used: whether networks should use what their bounds allow; not after a search with a penalty.
     ops: those that were searched; a limit on memory leaves some of the space's out.
@@ -94,15 +97,14 @@ class SearchResult(BaseModel):
             InputError: the result does not fit it.
         """
         space = build_space(self.space, self.space_args)
-        if len(space.layers) != len(self.ops):
+        if len(space.decisions) != len(self.ops):
             raise InputError(self._other_version())
-        layers = tuple(self._searched(layer, names) for layer, names in zip(space.layers, self.ops, strict=True))
-        return replace(space, layers=layers)
+        return space.keeping([self._kept(*each) for each in zip(space.decisions, self.ops, strict=True)])
 
-    def _searched(self, layer: Layer, names: Sequence[str]) -> Layer:
-        kept = layer.keeping(names)
-        left_out = len(kept.ops) < len(layer.ops) and self.limits.max_memory_bytes is None
-        if not kept.ops or list(kept.ops) != names or left_out:
+    def _kept(self, decision: Decision, names: Sequence[str]) -> list[int]:
+        kept = [index for index, choice in enumerate(decision.choices) if choice in names]
+        left_out = len(kept) < len(decision.choices) and self.limits.max_memory_bytes is None
+        if not kept or [decision.choices[index] for index in kept] != list(names) or left_out:
             raise InputError(self._other_version())
         return kept
 
@@ -142,7 +144,7 @@ class SearchResult(BaseModel):
         return [list(path) for path in sorted(paths, key=place)]
 
     def path(self, architecture: Architecture) -> list[int]:
-        """The index of the operation in each layer."""
+        """The index of the choice of each decision."""
         return self._path(architecture.ops)
 
     def _evaluated_paths(self) -> list[list[int]]:

@@ -131,7 +131,7 @@ def run_search(folder: Path, config: RunConfig, problem: Problem, reporter: Repo
         budget_ms=config.targets[0].budget_ms,
         limits=config.limits,
         allowances_are_used=search.objective.allowances_are_used,
-        ops=[list(layer.ops) for layer in problem.space.layers],
+        ops=[list(decision.choices) for decision in problem.space.decisions],
         log_probs=search.log_probs(),
         at_chance=search.is_at_chance,
         evaluated=best_evaluated(problem.space, search.strategy.trials),

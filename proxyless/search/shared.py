@@ -14,6 +14,8 @@ from proxyless.data.batches import Batch, evaluation_batch
 from proxyless.execution import Execution
 from proxyless.host import to_host
 from proxyless.nn import MixedLayer, SuperNet, build_network
+from proxyless.nn.parts import common_part
+from proxyless.nn.supernet import resized
 from proxyless.search.config import SearchSettings
 from proxyless.space import Space
 
@@ -37,19 +39,22 @@ def divide_training(data: ImageData, settings: SearchSettings) -> tuple[ImageSpl
 
 
 def inherit(supernet: SuperNet, space: Space, path: Sequence[int]) -> nn.Sequential:
-    """The plain network of a path with the supernet's weights; its running statistics are not set yet.
+    """The plain network of a path with the supernet's weights, or the parts of them that it has; its running statistics
+    are not set yet.
 
-    The supernet shares no tensor with it. path: index of the operation in each layer.
+    The supernet shares no tensor with it. path: index of the choice of each decision.
     """
     device = next(supernet.parameters()).device
-    network = build_network(space.network(space.path_ops(path))).to(device)
-    chosen = [
-        layer.candidates[str(op)]
-        for layer, op in zip(supernet.layers, path, strict=True)
-        if isinstance(layer, MixedLayer) and not layer.is_skip(op)
-    ]
-    for target, source in zip(network, [*supernet.before, *chosen, *supernet.after], strict=True):
-        wrong = target.load_state_dict(source.state_dict(), strict=False)
+    network = build_network(space.path_network(path)).to(device)
+    layers = (layer for layer in supernet.layers if isinstance(layer, MixedLayer))
+    sources = [found[0] for layer in layers if (found := layer.block(path))]
+    for target, source in zip(network, sources, strict=True):
+        shapes = {name: tensor.shape for name, tensor in target.state_dict().items()}
+        state = {
+            name: tensor[common_part(tensor, shapes[name])] if tensor.ndim else tensor
+            for name, tensor in source.state_dict().items()
+        }
+        wrong = target.load_state_dict(state, strict=False)
         assert not wrong.unexpected_keys and all("running" in k or "tracked" in k for k in wrong.missing_keys)
     return network
 
@@ -104,14 +109,16 @@ class SharedEvaluator:
 
     def _evaluate(self, path: Sequence[int]) -> Worth:
         network = self.execution.prepare(inherit(self.supernet, self.space, path))
-        recalibrate(network, self._arranged(self.calibration))
+        side = self.space.path_network(path)[0].in_shape[0]
+        recalibrate(network, self._arranged(self.calibration, side))
         sums = torch.zeros(2, dtype=torch.float64, device=self.held_out.device)  # read once: no batch waits for the GPU
-        for images, labels in self._arranged(self.held_out):
+        for images, labels in self._arranged(self.held_out, side):
             outputs = network(images)
             right = (outputs.argmax(1) == labels).sum()
             sums += torch.stack([cross_entropy(outputs, labels, reduction="sum").double(), right.double()])
         loss, accuracy = (to_host(sums) / len(self.held_out.labels)).tolist()
         return Worth(loss, accuracy)
 
-    def _arranged(self, batches: Batches) -> Iterator[Batch]:
-        return ((self.execution.arrange(images), labels) for images, labels in batches.ordered())
+    def _arranged(self, batches: Batches, side: int) -> Iterator[Batch]:
+        """Images of that side in pixels."""
+        return ((self.execution.arrange(resized(images, side)), labels) for images, labels in batches.ordered())

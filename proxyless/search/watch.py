@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from proxyless.progress import Record
 from proxyless.search.objectives.constrained import MAX_MULTIPLIER
 from proxyless.search.strategies import Strategy
-from proxyless.space import Space
+from proxyless.space import SKIP, Space
 from proxyless.space.bounds import Bound
 
 _SKIPS_TAKE_OVER = 0.9
@@ -54,9 +54,9 @@ def _skip_share(space: Space, probabilities: Sequence[Sequence[float]]) -> float
     """Mean probability of the skip where there is one; None where there is none."""
     probs = [
         row[index]
-        for layer, row in zip(space.layers, probabilities, strict=True)
-        for index, op in enumerate(layer.ops)
-        if layer.spec(op) is None
+        for decision, row in zip(space.decisions, probabilities, strict=True)
+        for index, choice in enumerate(decision.choices)
+        if choice == SKIP
     ]
     return sum(probs) / len(probs) if probs else None
 

@@ -3,15 +3,15 @@
 from proxyless.processes import world
 from proxyless.search.config import SearchSettings
 from proxyless.search.strategies import find_strategy
-from proxyless.space import SKIP, Space
+from proxyless.space import SKIP, Decision, Space
 from proxyless.tuning import Work
 
 
 def search_work(space: Space, settings: SearchSettings, steps: int, streamed: bool = False) -> Work:
     """Of a search of so many weight steps: a path with every kind of operation, and all blocks to compile."""
-    blocks = [[op for op in layer.ops if op != SKIP] or list(layer.ops) for layer in space.layers]
-    path = [ops[number % len(ops)] for number, ops in enumerate(blocks)]
-    each = sum(map(len, blocks)) / len(blocks)
+    blocks = [decision for decision in space.decisions if decision.kind == "operation"]
+    each = sum(len(_layers(decision)) for decision in blocks) / max(1, len(blocks))
+    path = [_one(decision, number) for number, decision in enumerate(space.decisions)]
     strategy = find_strategy(settings.strategy)
     return Work(
         space.network(path),
@@ -21,3 +21,15 @@ def search_work(space: Space, settings: SearchSettings, steps: int, streamed: bo
         once=not settings.unrolled,
         replays=world() == 1 and not streamed and not strategy.mixes,
     )
+
+
+def _layers(decision: Decision) -> list[str]:
+    return [choice for choice in decision.choices if choice != SKIP] or list(decision.choices)
+
+
+def _one(decision: Decision, number: int) -> str:
+    """Operations in turn; of numbers the largest."""
+    if decision.kind == "operation":
+        layers = _layers(decision)
+        return layers[number % len(layers)]
+    return max(decision.choices, key=int)

@@ -2,11 +2,12 @@
 
 from proxyless.ops import Cost, LayerSpec, Shape, layer_cost, network_cost
 from proxyless.space.architecture import Anchor, Architecture, Target
+from proxyless.space.decisions import SKIP, Decision, Slot
 from proxyless.space.declared import declared_space
-from proxyless.space.mobile import mobile
+from proxyless.space.mobile import mobile, mobile_fixed
 from proxyless.space.registry import SPACES, build_space, check_registered, load_space
-from proxyless.space.space import SKIP, Layer, Space
-from proxyless.space.tiny import tiny
+from proxyless.space.space import Space
+from proxyless.space.tiny import tiny, tiny_fixed
 
 __all__ = [
     "SKIP",
@@ -14,9 +15,10 @@ __all__ = [
     "Anchor",
     "Architecture",
     "Cost",
-    "Layer",
+    "Decision",
     "LayerSpec",
     "Shape",
+    "Slot",
     "Space",
     "Target",
     "build_space",
@@ -25,6 +27,8 @@ __all__ = [
     "layer_cost",
     "load_space",
     "mobile",
+    "mobile_fixed",
     "network_cost",
     "tiny",
+    "tiny_fixed",
 ]

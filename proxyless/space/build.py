@@ -1,12 +1,15 @@
 """From a definition to its space: along the network, with every shape."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from typing import Any, NamedTuple
 
 from proxyless.errors import InputError, shown
-from proxyless.ops import LayerSpec, Shape, divisible, layer_cost, network_cost
-from proxyless.space.definition import Definition, Fixed, Operation, Stage
-from proxyless.space.space import SKIP, Layer, Space
+from proxyless.ops import LayerSpec, Lowered, Shape, divisible, layer_cost, lower_layer
+from proxyless.space.decisions import SKIP, Decision, Kind, Slot
+from proxyless.space.definition import Definition, Fixed, Numbers, Operation, Stage, as_list
+from proxyless.space.factors import space_factors
+from proxyless.space.space import Space
 
 MAX_PARAMS = 10**9
 """Of the largest network of a space: 4 GB as float32."""
@@ -18,13 +21,27 @@ def scaled(width: int, width_mult: float) -> int:
     return width if width_mult == 1.0 else divisible(width * width_mult)
 
 
-def check_width_mult(name: str, width_mult: float) -> None:
+def check_width_mult(name: str, width_mult: float, argument: str = "width_mult") -> None:
     """Raise InputError unless every width can be multiplied so."""
     if not MIN_WIDTH_MULT <= width_mult <= MAX_WIDTH_MULT:
         raise InputError(
-            f"width_mult of space {name!r} must be from {MIN_WIDTH_MULT:g} to {MAX_WIDTH_MULT:g}, "
+            f"{argument} of space {name!r} must be from {MIN_WIDTH_MULT:g} to {MAX_WIDTH_MULT:g}, "
             f"got {shown(width_mult)}"
         )
+
+
+def chosen_widths(name: str, width: int, factors: Sequence[float]) -> Numbers:
+    """The width times each of the factors, without those that come to the same; it is what is chosen from.
+
+    Raises:
+        InputError: no factor, or one that no width can be multiplied by.
+    """
+    if not factors:
+        raise InputError(f"width_factors of space {name!r} must have at least one factor, got none; give [1.0]")
+    for factor in factors:
+        check_width_mult(name, factor, "width_factors")
+    several = list(dict.fromkeys(scaled(width, factor) for factor in factors))
+    return several if len(several) > 1 else several[0]
 
 
 def build(definition: Definition, args: Mapping[str, Any], width_mult: float = 1.0) -> Space:
@@ -37,20 +54,32 @@ def build(definition: Definition, args: Mapping[str, Any], width_mult: float = 1
     return _check_size(_Builder(definition, width_mult).space(args))
 
 
+class _Axis(NamedTuple):
+    """A number, or what an operation is called, that a decision chooses; its only value where there is none."""
+
+    decision: int | None
+    values: tuple[Any, ...]
+
+
 class _Builder:
-    """Goes along the network; `shape` is that of the last output."""
+    """Goes along the network; `sides` and `width` are those of the last output."""
 
     def __init__(self, definition: Definition, width_mult: float) -> None:
         self.definition, self.width_mult = definition, width_mult
-        self._check(8, 4096, resolution=definition.resolution)
         self._check(1, 100_000, num_classes=definition.num_classes)
-        self.shape: Shape = (definition.resolution, definition.resolution, 3)
+        self.decisions: list[Decision] = []
+        self.slots: list[Slot] = []
+        self.sides = self._numbers("resolution", "resolution", definition.resolution, 8, 4096)
+        self.width = _Axis(None, (3,))
 
     def space(self, args: Mapping[str, Any]) -> Space:
-        definition = self.definition
-        before = [self._stem(), *map(self._fixed, definition.fixed)]
-        layers = [layer for number, stage in enumerate(definition.stages, 1) for layer in self._stage(number, stage)]
-        return Space(definition.name, dict(args), tuple(before), tuple(layers), self._head())
+        self._stem()
+        for number, block in enumerate(self.definition.fixed, 1):
+            self._fixed(number, block)
+        for number, stage in enumerate(self.definition.stages, 1):
+            self._stage(number, stage)
+        self._head()
+        return Space(self.definition.name, dict(args), tuple(self.decisions), tuple(self.slots))
 
     def _check(self, low: int, high: int, **values: int) -> None:
         for argument, value in values.items():
@@ -59,62 +88,143 @@ class _Builder:
                     f"{argument} of space {self.definition.name!r} must be from {low} to {high}, got {shown(value)}"
                 )
 
-    def _next(self, name: str, width: int, stride: int, width_mult: float) -> Shape:
-        """The shape of the next output."""
-        self._check(1, 65_536, **{f"{name}_width": width})
+    def _decide(self, name: str, kind: Kind, values: Sequence[Any]) -> _Axis:
+        """A new decision; none where there is one value only."""
+        if len(values) == 1 and kind != "operation":
+            return _Axis(None, tuple(values))
+        self.decisions.append(Decision(name, tuple(map(str, values)), kind))
+        return _Axis(len(self.decisions) - 1, tuple(values))
+
+    def _numbers(self, name: str, kind: Kind, numbers: Numbers, low: int, high: int) -> _Axis:
+        listed = as_list(numbers)
+        for number in listed:
+            self._check(low, high, **{name: number})
+        if len(set(listed)) < len(listed):
+            raise InputError(f"{name} of space {self.definition.name!r} has a number twice, {listed}; name it once")
+        return self._decide(name, kind, listed)
+
+    def _widths(self, name: str, numbers: Numbers, width_mult: float) -> _Axis:
+        for number in as_list(numbers):
+            self._check(1, 65_536, **{f"{name}_width": number})
+        return self._decide(
+            f"{name}.width", "width", list(dict.fromkeys(scaled(number, width_mult) for number in as_list(numbers)))
+        )
+
+    def _smaller(self, name: str, stride: int) -> _Axis:
+        """The sides of what a stride leaves."""
         self._check(1, 2, **{f"{name}_stride": stride})
-        self.shape = (-(-self.shape[0] // stride), -(-self.shape[1] // stride), scaled(width, width_mult))
-        return self.shape
+        return _Axis(self.sides.decision, tuple(-(-side // stride) for side in self.sides.values))
 
-    def _stem(self) -> LayerSpec:
-        stem, image = self.definition.stem, self.shape
-        out = self._next("stem", stem.width, stem.stride, self.width_mult)
-        return LayerSpec("conv", image, out, stem.kernel, 1, stem.stride, act=stem.act or self.definition.act)
+    def _slot(
+        self,
+        sides: _Axis,
+        width: _Axis,
+        spec: Callable[..., LayerSpec | None],
+        *further: _Axis,
+    ) -> None:
+        """The next layer: of these sides and width, `spec(in_shape, out_shape, *values)` of the further axes."""
+        axes = (self.sides, self.width, sides, width, *further)
+        scope = tuple(sorted({axis.decision for axis in axes if axis.decision is not None}))
+        sizes = tuple(len(self.decisions[decision].choices) for decision in scope)
+        specs = []
+        for indices in product(*map(range, sizes)):
+            at: dict[int | None, int] = dict(zip(scope, indices, strict=True))
+            side, channels, out_side, out_channels, *values = (axis.values[at.get(axis.decision, 0)] for axis in axes)
+            specs.append(spec((side, side, channels), (out_side, out_side, out_channels), *values))
+        self.slots.append(Slot(scope, sizes, tuple(specs)))
+        self.sides, self.width = sides, width
 
-    def _fixed(self, block: Fixed) -> LayerSpec:
-        before = self.shape
-        out = self._next("fixed", block.width, block.stride, self.width_mult)
-        return block.spec(before, out, block.stride, self.definition.act, 0)
+    def _stem(self) -> None:
+        stem, act = self.definition.stem, self.definition.act
+        width = self._widths("stem", stem.width, self.width_mult)
+        self._slot(
+            self._smaller("stem", stem.stride),
+            width,
+            lambda image, out: LayerSpec("conv", image, out, stem.kernel, 1, stem.stride, act=stem.act or act),
+        )
 
-    def _stage(self, number: int, stage: Stage) -> list[Layer]:
+    def _fixed(self, number: int, block: Fixed) -> None:
+        act = self.definition.act
+        width = self.width
+        if block.width is not None:
+            width = self._widths(f"fixed{number}" if number > 1 else "fixed", block.width, self.width_mult)
+        self._slot(
+            self._smaller("fixed", block.stride),
+            width,
+            lambda before, after: block.spec(before, after, block.stride, act, 0),
+        )
+
+    def _stage(self, number: int, stage: Stage) -> None:
         ops = self.definition.ops if stage.ops is None else stage.ops
         if not ops or SKIP in {**ops, **stage.changing}:
             wanted = "no operations; list some" if not ops else f"an operation {SKIP!r}; leave it out, see min_depth"
             raise InputError(f"stage {number} of space {self.definition.name!r} has {wanted}")
-        return [self._layer(stage, ops, block) for block in range(stage.depth)]
+        name = f"stage{number}"
+        width = self._widths(name, stage.width, self.width_mult)
+        depth = self._decide(f"{name}.depth", "depth", as_list(stage.depth))
+        shared = self._decide(f"{name}.blocks", "operation", list(ops)) if stage.shared else None
+        for block in range(stage.blocks):
+            self._block(f"{name}.block{block + 1}", stage, ops, block, width, depth, shared)
 
-    def _layer(self, stage: Stage, ops: Mapping[str, Operation], block: int) -> Layer:
-        before, stride = self.shape, stage.stride if block == 0 else 1
-        after = self._next("stage", stage.width, stride, self.width_mult)
-        keeps = stride == 1 and before == after
+    def _block(
+        self,
+        name: str,
+        stage: Stage,
+        ops: Mapping[str, Operation],
+        block: int,
+        width: _Axis,
+        depth: _Axis,
+        shared: _Axis | None,
+    ) -> None:
+        stride = stage.stride if block == 0 else 1
+        sides = self._smaller("stage", stride)
+        keeps = stride == 1 and self.width == width
+        offered = dict(ops) if keeps else {**ops, **stage.changing}
+        skips = keeps and not shared and depth.decision is None and block >= (stage.min_depth or 0)
+        names = [*offered, SKIP] if skips else list(offered)
+        operation = shared or self._decide(name, "operation", names)
         act = stage.act or self.definition.act
-        offered = ops if keeps else {**ops, **stage.changing}
-        choices: dict[str, LayerSpec | None] = {
-            name: op.spec(before, after, stride, act, stage.se) for name, op in offered.items()
-        }
-        return Layer.of(before, after, {**choices, SKIP: None} if keeps and block >= stage.min_depth else choices)
 
-    def _head(self) -> tuple[LayerSpec, LayerSpec]:
+        def spec(before: Shape, after: Shape, blocks: int, op: str) -> LayerSpec | None:
+            if op == SKIP or block >= blocks:
+                return None
+            return offered[op].spec(before, after, stride, act, stage.se)
+
+        self._slot(sides, width, spec, depth, operation)
+        _check_distinct(self.slots[-1], names)
+
+    def _head(self) -> None:
         head, wider = self.definition.head, max(1.0, self.width_mult)
-        before, act = self.shape, head.act or self.definition.act
-        features = self._next("head", head.width, 1, wider)
-        mix = LayerSpec("conv", before, features, act=act)
-        out = (1, 1, self.definition.num_classes)
-        if head.classifier == "classifier":
-            return mix, LayerSpec("classifier", features, out, act="none")
-        expand = scaled(head.hidden or head.width, wider) / features[2]
-        return mix, LayerSpec(head.classifier, features, out, expand=expand, act=act)
+        act = head.act or self.definition.act
+        features = self._widths("head", head.width, wider)
+        self._slot(self.sides, features, lambda before, after: LayerSpec("conv", before, after, act=act))
+        hidden = scaled(head.hidden or head.width, wider)
+
+        def classifier(before: Shape, after: Shape) -> LayerSpec:
+            if head.classifier == "classifier":
+                return LayerSpec("classifier", before, after, act="none")
+            return LayerSpec(head.classifier, before, after, expand=hidden / before[2], act=act)
+
+        self._slot(_Axis(None, (1,)), _Axis(None, (self.definition.num_classes,)), classifier)
+
+
+def _check_distinct(slot: Slot, ops: Sequence[str]) -> None:
+    """Raise InputError where two operations of a place are the same layer, or one leads elsewhere."""
+    names: dict[Lowered | None, str] = {}
+    for name, spec in zip(ops, slot.specs[-len(ops) :], strict=True):  # the operation is the decision made last
+        lowered = lower_layer(spec) if spec else None
+        if lowered in names:
+            raise InputError(f"operations {names[lowered]!r} and {name!r} are the same; leave one out")
+        names[lowered] = name
 
 
 def _check_size(space: Space) -> Space:
     """Widths that are fine one by one may be too much together."""
-    searched = ([spec for _, spec in layer.choices if spec] for layer in space.layers)
-    params = network_cost(space.fixed).params + sum(
-        max(layer_cost(spec).params for spec in specs) for specs in searched
-    )
+    constant, factors = space_factors(space, lambda spec: layer_cost(spec).params)
+    params = constant + sum(float(factor.values.max()) for factor in factors)
     if params > MAX_PARAMS:
         raise InputError(
-            f"networks of space {space.name!r} would have up to {params:,} parameters with these widths, more than "
+            f"networks of space {space.name!r} would have up to {params:,.0f} parameters with these widths, more than "
             f"{MAX_PARAMS:,}; take smaller widths"
         )
     return space

@@ -11,7 +11,7 @@ from proxyless.config import parse_yaml
 from proxyless.errors import InputError
 from proxyless.files import first_problem
 from proxyless.space.build import build
-from proxyless.space.definition import SUFFIXES, Definition
+from proxyless.space.definition import SUFFIXES, Definition, Numbers
 from proxyless.space.space import Space
 
 DEFINITION = "definition"
@@ -73,7 +73,7 @@ def load_definition(path: Path) -> Mapping[str, Any]:
 
 def declared_space(
     definition: object,
-    resolution: int | None = None,
+    resolution: Numbers | None = None,
     num_classes: int | None = None,
     width_mult: float = 1.0,
 ) -> Space:
@@ -94,7 +94,7 @@ def declared_space(
         )
     overrides = {"resolution": resolution, "num_classes": num_classes}
     given = {key: value for key, value in overrides.items() if value is not None}
-    args = {DEFINITION: written, **given}
+    args: dict[str, Any] = {DEFINITION: written, **given}
     if width_mult != 1.0:
         args["width_mult"] = width_mult
     return build(plain.model_copy(update=given), args, width_mult)

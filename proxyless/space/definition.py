@@ -14,6 +14,14 @@ _MAX_BLOCKS = 1000
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$")]
 
 
+Numbers = int | Annotated[list[int], Field(min_length=1, max_length=64)]
+"""One, or those to choose from."""
+
+
+def as_list(numbers: Numbers) -> list[int]:
+    return numbers if isinstance(numbers, list) else [numbers]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,16 +60,16 @@ Operations = Annotated[dict[Name, Operation], Field(max_length=100)]
 
 
 class Fixed(Operation):
-    """A block that every network has."""
+    """A block that every network has. width: one, several to choose from, or that of its input."""
 
-    width: int
+    width: Numbers | None = None
     stride: int = 1
 
 
 class Stem(_Part):
-    """The convolution on the image."""
+    """The convolution on the image. width: one, or several to choose from."""
 
-    width: int
+    width: Numbers
     kernel: int = Field(3, ge=1, le=31)
     stride: int = 2
     act: Activation | None = None
@@ -70,22 +78,34 @@ class Stem(_Part):
 class Stage(_Part):
     """Searched blocks of one width; the first one has the stride.
 
-    min_depth: so many blocks are in every network; the others may be skipped where they keep the shape. ops: by name;
-    those of the whole space where they are left out. changing: further ones of a block that does not keep the shape.
+    width, depth: a number, or several to choose from. min_depth: so many blocks are in every network; the others may be
+    skipped, each by itself, where they keep the shape; not where depths are chosen. ops: by name; those of the whole
+    space where they are left out. changing: further ones of a block that does not keep the shape. shared: one choice of
+    operation for all blocks.
     """
 
-    width: int
-    depth: int = Field(1, ge=1, le=_MAX_BLOCKS)
+    width: Numbers
+    depth: Numbers = 1
     stride: int = 1
-    min_depth: int = Field(0, ge=0)
+    min_depth: int | None = Field(None, ge=0)
+    shared: bool = False
     act: Activation | None = None
     se: float = Field(0, ge=0, le=1)
     ops: Operations | None = None
     changing: Operations = {}
 
+    @property
+    def blocks(self) -> int:
+        """At most."""
+        return max(as_list(self.depth))
+
     @model_validator(mode="after")
     def _has_so_many(self) -> Self:
-        if self.min_depth > self.depth:
+        if not 1 <= min(as_list(self.depth)) <= self.blocks <= _MAX_BLOCKS:
+            raise ValueError(f"depth must be from 1 to {_MAX_BLOCKS}, got {self.depth}; change it")
+        if self.min_depth is not None and (self.shared or isinstance(self.depth, list)):
+            raise ValueError("min_depth is for blocks that are chosen one by one; leave it out, or give one depth")
+        if (self.min_depth or 0) > self.blocks:
             raise ValueError(f"min_depth {self.min_depth} is more than depth {self.depth}; lower it")
         return self
 
@@ -107,10 +127,11 @@ class Head(_Part):
 
 
 class Definition(_Part):
-    """A whole space. act: of everything that has none of its own."""
+    """A whole space. resolution: side of the square input in pixels, one or several to choose from. act: of everything
+    that has none of its own."""
 
     name: Name
-    resolution: int = 224
+    resolution: Numbers = 224
     num_classes: int = 1000
     act: Activation = "relu6"
     stem: Stem
@@ -121,7 +142,7 @@ class Definition(_Part):
 
     @model_validator(mode="after")
     def _can_be_built(self) -> Self:
-        blocks = sum(stage.depth for stage in self.stages)
+        blocks = sum(stage.blocks for stage in self.stages)
         if blocks > _MAX_BLOCKS:
             raise ValueError(f"the stages have {blocks} blocks, more than {_MAX_BLOCKS}; make it smaller")
         if self.name.endswith(SUFFIXES):

@@ -1,7 +1,7 @@
 """The space of FBNet (Wu et al., CVPR 2019): 22 layers, nine operations with groups."""
 
 from proxyless.space.build import build
-from proxyless.space.definition import Definition, Head, Operation, Stage, Stem
+from proxyless.space.definition import Definition, Head, Numbers, Operation, Stage, Stem
 from proxyless.space.space import Space
 
 _WIDTHS, _DEPTHS = (16, 24, 32, 64, 112, 184, 352), (1, 4, 4, 4, 4, 4, 1)
@@ -11,7 +11,7 @@ _SIZES = ((3, 1, 1), (3, 1, 2), (3, 3, 1), (3, 6, 1), (5, 1, 1), (5, 1, 2), (5, 
 
 
 def fbnet(
-    resolution: int = 224,
+    resolution: Numbers = 224,
     num_classes: int = 1000,
     stem_stride: int = 2,
     second_stride: int = 2,
@@ -21,7 +21,7 @@ def fbnet(
     """22 searched blocks: kernel 3, 5; expansion 1, 3, 6; two groups at expansion 1; skip, or a 1x1 convolution where
     the shape changes.
 
-    resolution: side of the square input in pixels. num_classes: outputs of the classifier.
+    resolution: side of the square input in pixels, or several to choose from. num_classes: outputs of the classifier.
     stem_stride, second_stride: of the stem and of the second stage; both 1, and head_width 1504, for CIFAR.
     width_mult: multiplies every width, rounded to multiples of 8; the head never shrinks.
 

@@ -1,44 +1,48 @@
-"""What the search knows of latency: a constant plus a number of milliseconds per layer and operation."""
+"""What the search knows of latency: a constant plus milliseconds that depend on the choices of few decisions each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from proxyless.errors import InputError
+from proxyless.space.factors import Factor, cheapest_path, dearest_path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LayerCosts:
     """Additive cost model of a space on one target.
 
     constant_ms: of the layers that every network has, and of calling the runtime.
-    layers_ms: per searched layer, per operation in the order of the layer's `ops`.
+    sizes: number of choices of every decision. factors: milliseconds.
     margin: relative error to expect of a prediction; a budget is kept with this much to spare.
     """
 
     constant_ms: float
-    layers_ms: tuple[tuple[float, ...], ...]
+    sizes: tuple[int, ...]
+    factors: tuple[Factor, ...]
     margin: float = 0.0
 
-    @property
-    def min_ms(self) -> float:
-        return self.constant_ms + sum(min(costs) for costs in self.layers_ms)
+    def ms(self, path: Sequence[int]) -> float:
+        """Of one network, given as the index of the choice of every decision."""
+        return self.constant_ms + sum(factor.cost(path) for factor in self.factors)
 
-    @property
+    @cached_property
+    def min_ms(self) -> float:
+        return self.ms(cheapest_path(self.factors, self.sizes))
+
+    @cached_property
     def max_ms(self) -> float:
-        return self.constant_ms + sum(max(costs) for costs in self.layers_ms)
+        return self.ms(dearest_path(self.factors, self.sizes))
 
     @property
     def mean_ms(self) -> float:
         """Expectation over uniformly random networks."""
-        return self.constant_ms + sum(sum(costs) / len(costs) for costs in self.layers_ms)
+        return self.constant_ms + sum(float(factor.values.mean()) for factor in self.factors)
 
-    def restricted(self, kept: Sequence[Sequence[bool]]) -> "LayerCosts":
-        """Of the operations that are kept: per layer, whether it is, in the order of these costs."""
-        layers_ms = tuple(
-            tuple(ms for ms, keep in zip(row, keeps, strict=True) if keep)
-            for row, keeps in zip(self.layers_ms, kept, strict=True)
-        )
-        return replace(self, layers_ms=layers_ms)
+    def restricted(self, kept: Sequence[Sequence[int]]) -> "LayerCosts":
+        """With fewer choices. kept: of every decision, the indices of those that stay."""
+        sizes = tuple(map(len, kept))
+        return replace(self, sizes=sizes, factors=tuple(factor.keeping(kept) for factor in self.factors))
 
     def bound_ms(self, budget_ms: float) -> float:
         """What the prediction may be at most, for the measurement to stay within the budget."""

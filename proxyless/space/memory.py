@@ -1,14 +1,19 @@
 """The part of a space that keeps the peak memory of its activations within a limit.
 
-The peak of a network is the largest peak of its layers: a network keeps a limit exactly when every one of its
-operations does.
+The peak of a network is the largest peak of its layers: a network keeps a limit exactly when every one of its layers
+does. Choices that cannot be in such a network are left out of the space; where what is allowed depends on several
+decisions at once, a bound forbids the rest.
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
+
+import numpy as np
 
 from proxyless.errors import InputError
 from proxyless.ops import LayerSpec, peak_values
-from proxyless.space.space import Layer, Space
+from proxyless.space.bounds import Bound
+from proxyless.space.factors import Factor, cheapest_path, space_factors
+from proxyless.space.space import Space
 
 _FLOAT32_BYTES = 4
 
@@ -19,30 +24,42 @@ def peak_bytes(layers: list[LayerSpec]) -> int:
 
 
 def within_memory(space: Space, limit_bytes: float) -> Space:
-    """The part of the space whose networks peak at no more than the limit, and all of them: the same layers, fewer ops.
+    """The part of the space with all networks that peak at no more than the limit; `memory_bound` leaves out the rest.
 
     Raises:
         InputError: no network does.
     """
-    fixed = peak_bytes(list(space.fixed))
-    layers = tuple(_within(layer, limit_bytes / _FLOAT32_BYTES) for layer in space.layers)
-    if fixed > limit_bytes or not all(layer.ops for layer in layers):
-        needed = max([fixed, *(_least(layer) * _FLOAT32_BYTES for layer in space.layers)])
+    peaks = [
+        Factor(slot.scope, np.reshape([peak_values(spec) if spec else 0.0 for spec in slot.specs], slot.sizes))
+        for slot in space.slots
+    ]
+    smallest = peak_bytes(space.path_network(cheapest_path(peaks, space.sizes, np.maximum)))
+    if smallest > limit_bytes:
         raise InputError(
             f"no network of the space keeps its activations within {limit_bytes / 1e6:.4g} MB; "
-            f"ask for at least {needed / 1e6 + 5e-4:.3f} MB"
+            f"ask for at least {smallest / 1e6 + 5e-4:.3f} MB"
         )
-    return replace(space, layers=layers)
+    kept = [list(range(size)) for size in space.sizes]
+    while (fewer := _possible(peaks, kept, limit_bytes / _FLOAT32_BYTES)) != kept:
+        kept = fewer
+    return space.keeping(kept)
 
 
-def _peak(layer: Layer, index: int) -> int:
-    spec = layer.spec(layer.ops[index])
-    return peak_values(spec) if spec else 0
+def _possible(peaks: Sequence[Factor], kept: Sequence[Sequence[int]], limit: float) -> list[list[int]]:
+    """Of the choices that are kept those that stand, in every slot, in a combination within the limit."""
+    possible = [np.isin(np.arange(1 + max(indices)), indices) for indices in kept]
+    for factor in peaks:
+        fits = factor.keeping(kept).values <= limit
+        for place, decision in enumerate(factor.scope):
+            others = tuple(axis for axis in range(fits.ndim) if axis != place)
+            possible[decision][list(kept[decision])] &= fits.any(axis=others)
+    return [[int(index) for index in np.flatnonzero(mask)] for mask in possible]
 
 
-def _within(layer: Layer, values: float) -> Layer:
-    return layer.keeping([op for index, op in enumerate(layer.ops) if _peak(layer, index) <= values])
-
-
-def _least(layer: Layer) -> int:
-    return min(_peak(layer, index) for index in range(len(layer.ops)))
+def memory_bound(space: Space, limit_bytes: float) -> Bound | None:
+    """On the number of layers beyond the limit, of which a network has none; None where no combination has one."""
+    limit = limit_bytes / _FLOAT32_BYTES
+    constant, factors = space_factors(space, lambda spec: float(peak_values(spec) > limit))
+    if not any(factor.values.any() for factor in factors):
+        return None
+    return Bound("layers beyond the memory", "", constant, space.sizes, factors, 0.5, float("inf"))

@@ -1,7 +1,7 @@
 """The MobileNetV3 space of Once-for-All (Cai et al., ICLR 2020): kernel, expansion and depth."""
 
 from proxyless.space.build import build
-from proxyless.space.definition import Definition, Fixed, Head, Stage, Stem
+from proxyless.space.definition import Definition, Fixed, Head, Numbers, Stage, Stem
 from proxyless.space.mbconvs import mbconvs
 from proxyless.space.space import Space
 
@@ -14,10 +14,10 @@ _STAGES = (
 )
 
 
-def mobilenetv3(resolution: int = 224, num_classes: int = 1000, width_mult: float = 1.0) -> Space:
+def mobilenetv3(resolution: Numbers = 224, num_classes: int = 1000, width_mult: float = 1.0) -> Space:
     """20 searched inverted bottlenecks: kernel 3, 5, 7; expansion 3, 4, 6; two to four blocks in each of five stages.
 
-    resolution: side of the square input in pixels. num_classes: outputs of the classifier.
+    resolution: side of the square input in pixels, or several to choose from. num_classes: outputs of the classifier.
     width_mult: 1.0 and 1.2 are the published ones.
 
     Raises:

@@ -9,14 +9,16 @@ from proxyless.errors import InputError, shown
 from proxyless.plugins import find_with_plugins, with_plugins
 from proxyless.space.declared import DEFINITION, declared_space, is_file, load_definition
 from proxyless.space.fbnet import fbnet
-from proxyless.space.mobile import mobile
+from proxyless.space.mobile import mobile, mobile_fixed
 from proxyless.space.mobilenetv3 import mobilenetv3
 from proxyless.space.space import Space
-from proxyless.space.tiny import tiny
+from proxyless.space.tiny import tiny, tiny_fixed
 
 SPACES: dict[str, Callable[..., Space]] = {
     "mobile": mobile,
+    "mobile-fixed": mobile_fixed,
     "tiny": tiny,
+    "tiny-fixed": tiny_fixed,
     "mobilenetv3": mobilenetv3,
     "fbnet": fbnet,
 }
@@ -54,7 +56,7 @@ def build_space(name: str, args: Mapping[str, Any] | None = None) -> Space:
         if key not in legal:
             raise InputError(f"space {name!r} has no argument {shown(key)}; it has {', '.join(legal)}")
         if key != DEFINITION:
-            _check_kind(name, key, value, legal[key].default)
+            _check_kind(name, key, value, legal[key])
     space: Space = build(**given)
     if DEFINITION in given and space.name in SPACES:
         raise InputError(f"{space.name!r} is the name of a space of proxyless; give your definition another")
@@ -76,15 +78,14 @@ def check_registered(space: Space) -> None:
         )
 
 
-def _check_kind(name: str, key: str, value: object, default: object) -> None:
-    if default is None:
-        good, wanted = type(value) is int, "a whole number"
-    elif isinstance(default, tuple):
-        good = isinstance(value, list | tuple) and all(type(item) is int for item in value)
-        wanted = "a list of whole numbers"
-    elif isinstance(default, float):
-        good, wanted = type(value) in (int, float), "a number"
-    else:
-        good, wanted = type(value) is int, "a whole number"
-    if not good:
-        raise InputError(f"argument {key!r} of space {name!r} must be {wanted}, got {shown(value)}")
+def _check_kind(name: str, key: str, value: object, parameter: inspect.Parameter) -> None:
+    """Against the annotation: numbers, or lists of them."""
+    default, annotation = parameter.default, str(parameter.annotation)
+    fractions = isinstance(default, float) or "float" in annotation
+    kinds, wanted = ((int, float), "number") if fractions else ((int,), "whole number")
+    listed = isinstance(value, list | tuple)
+    items = value if isinstance(value, list | tuple) else [value]
+    may_list, must_list = "list" in annotation or isinstance(default, tuple), isinstance(default, tuple)
+    if (listed and not may_list) or (must_list and not listed) or not all(type(item) in kinds for item in items):
+        words = f"a list of {wanted}s" if must_list else f"a {wanted}" + " or a list of them" * may_list
+        raise InputError(f"argument {key!r} of space {name!r} must be {words}, got {shown(value)}")

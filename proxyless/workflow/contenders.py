@@ -23,7 +23,7 @@ from proxyless.workflow.derive import budget_bounds, derive_networks, first_tabl
 from proxyless.workflow.measure import can_measure, measuring_devices
 from proxyless.workflow.search import make_bounds, numbered
 from proxyless.workflow.target import make_architecture
-from proxyless.workflow.uniform import shallower, uniform_ops
+from proxyless.workflow.uniform import fitted, uniform_ops
 
 Group = Literal["found", "uniform", "random"]
 
@@ -94,7 +94,7 @@ class Contest:
             )
         return [
             *found,
-            *self._shallower(),
+            *self._uniform(),
             *(numbered_contenders("random", random) if len(random) == nets else []),
         ]
 
@@ -108,16 +108,15 @@ class Contest:
             return None
         return measuring_devices([self.table], [self.device] if self.device else [], "--measure-on")[0]
 
-    def _shallower(self) -> list[Contender]:
+    def _uniform(self) -> list[Contender]:
         space = self.result.build_space()
-        paths = {op: shallower(space, op, self.bounds) for op in uniform_ops(space)}
+        paths = {op: fitted(space, op, self.bounds) for op in uniform_ops(space)}
         return [Contender(f"uniform-{op}", "uniform", self._architecture(path)) for op, path in paths.items() if path]
 
     def random(self, count: int, seed: int, bounds: Sequence[Bound]) -> list[Architecture]:
         """Up to `count` distinct random networks near one of the bounds, as predicted."""
         limits = [min(bounds[0].limit, bounds[0].max_cost), *(bound.limit for bound in bounds[1:])]
-        room = [limit - bound.constant for limit, bound in zip(limits, bounds, strict=True)]
-        domain = BoundedDomain([bound.layers for bound in bounds], room)
+        domain = BoundedDomain([replace(bound, limit=limit) for bound, limit in zip(bounds, limits, strict=True)])
         rng = np.random.default_rng(stream_seed(seed, "random networks"))
         drawn: dict[tuple[int, ...], None] = {}
         for _ in range(_ATTEMPTS * count):

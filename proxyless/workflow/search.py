@@ -144,7 +144,8 @@ def searched_costs(table: LatencyTable, space: Space) -> LayerCosts:
         InputError: the table lacks a row, or was made for another version of the space.
     """
     whole = build_space(space.name, space.args)
-    kept = [[op in part.ops for op in layer.ops] for layer, part in zip(whole.layers, space.layers, strict=True)]
+    pairs = zip(whole.decisions, space.decisions, strict=True)
+    kept = [[decision.choices.index(choice) for choice in part.choices] for decision, part in pairs]
     return table.costs(whole).restricted(kept)
 
 

@@ -28,9 +28,14 @@ def layer_latencies(architecture: Architecture, table: LatencyTable) -> list[Lay
         InputError: the table lacks a row.
     """
     space, total_ms = architecture.space, table.predict(architecture.layers)
-    layers = []
-    for number, (layer, op) in enumerate(zip(space.layers, architecture.ops, strict=True), 1):
-        costs_ms = {each: table.lookup(spec) for each in layer.ops if (spec := layer.spec(each)) is not None}
+    path, layers = space.ops_path(architecture.ops), []
+    for number, (decision, slot) in enumerate(space.searched, 1):
+        op = architecture.ops[decision]
+        costs_ms = {
+            name: table.lookup(spec)
+            for index, name in enumerate(space.decisions[decision].choices)
+            if (spec := slot.spec([*path[:decision], index, *path[decision + 1 :]])) is not None
+        }
         ms = costs_ms.get(op, 0.0)
         others_ms = {name: other_ms for name, other_ms in costs_ms.items() if name != op and other_ms < ms}
         cheapest = min(others_ms.items(), key=lambda each: each[1], default=None)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby, zip_longest
 
-from proxyless.space import SKIP, Architecture, Space, build_space
+from proxyless.space import SKIP, Architecture, Decision, Space, build_space
 from proxyless.space.bounds import Bound, keeps
 from proxyless.space.build import MAX_WIDTH_MULT, MIN_WIDTH_MULT
 
@@ -17,8 +17,27 @@ WIDTH_STEPS = range(5, 201)
 
 def uniform_ops(space: Space) -> list[str]:
     """The operations that can be taken everywhere: the usual ones, or the first that there are."""
-    everywhere = [op for op in space.layers[0].ops if op != SKIP and all(op in layer.ops for layer in space.layers)]
+    offered = [decision.choices for decision in space.decisions if decision.kind == "operation"]
+    everywhere = [op for op in offered[0] if op != SKIP and all(op in ops for ops in offered)] if offered else []
     return [op for op in USUAL if op in everywhere] or everywhere[:_MOST]
+
+
+def uniform_path(space: Space, op: str, width: float = 0.5) -> list[int]:
+    """The operation in every layer of the deepest networks at the highest resolution: the index of the choice of every
+    decision. width: of those that can be chosen, from 0, the narrowest of every stage, to 1, the widest.
+
+    Raises:
+        InputError: it is no operation of some layer.
+    """
+    return space.ops_path([_uniform(decision, op, width) for decision in space.decisions])
+
+
+def _uniform(decision: Decision, op: str, width: float) -> str:
+    if decision.kind == "operation":
+        return op
+    ascending = sorted(decision.choices, key=int)
+    place = width if decision.kind == "width" else 1.0
+    return ascending[round(place * (len(ascending) - 1))]
 
 
 def scaled(space: Space, op: str, step: int) -> Architecture:
@@ -26,29 +45,38 @@ def scaled(space: Space, op: str, step: int) -> Architecture:
     own = float(space.args.get("width_mult", 1.0))
     scale = min(max(round(own * step / 20, 6), MIN_WIDTH_MULT), MAX_WIDTH_MULT)
     wide = build_space(space.name, {**space.args, "width_mult": scale})
-    return Architecture(wide, (op,) * len(wide.layers))
+    return Architecture(wide, wide.path_ops(uniform_path(wide, op)))
 
 
-def shallower(space: Space, op: str, bounds: Sequence[Bound]) -> list[int] | None:
-    """The operation in every layer, but for the fewest skips that keep the bounds: the last blocks of each stage first.
+def fitted(space: Space, op: str, bounds: Sequence[Bound]) -> list[int] | None:
+    """The operation in every layer, as wide as the bounds allow; where the narrowest oversteps them, with the fewest
+    skips that keep them: the last blocks of each stage first.
 
-    Returns the index of the operation in each layer; None where it is no operation of some layer, or skips are not
+    Returns the index of the choice of every decision; None where it is no operation of some layer, or skips are not
     enough.
     """
-    if not all(op in layer.ops for layer in space.layers):
+    if op not in uniform_ops(space):
         return None
-    path = space.ops_path([op] * len(space.layers))
-    for index in _skippable(space):
+    several = max((len(decision.choices) for decision in space.decisions if decision.kind == "width"), default=1)
+    for level in reversed(range(several)):
+        path = uniform_path(space, op, level / max(1, several - 1) if several > 1 else 0.5)
         if keeps(path, bounds):
-            break
-        path[index] = space.layers[index].ops.index(SKIP)
-    return path if keeps(path, bounds) else None
+            return path
+    for index in _skippable(space):
+        path[index] = space.decisions[index].choices.index(SKIP)
+        if keeps(path, bounds):
+            return path
+    return None
 
 
 def _skippable(space: Space) -> Iterator[int]:
-    """Layers that can be skipped: the last of each stage, the latest stage first, then the one before it of each."""
-    stages = [
-        list(stage) for _, stage in groupby(range(len(space.layers)), lambda index: space.layers[index].out_shape)
-    ]
-    blocks = [[index for index in reversed(stage) if SKIP in space.layers[index].ops] for stage in reversed(stages)]
+    """Decisions that can be to skip: the last of each stage, the latest stage first, then the one before it of each."""
+    shapes = {
+        decision: slot.layers[-1].out_shape
+        for slot in space.slots
+        for decision in slot.scope
+        if SKIP in space.decisions[decision].choices
+    }
+    stages = [list(stage) for _, stage in groupby(shapes, shapes.__getitem__)]
+    blocks = [list(reversed(stage)) for stage in reversed(stages)]
     return (index for index in chain.from_iterable(zip_longest(*blocks)) if index is not None)

@@ -18,7 +18,7 @@ from latency.settings import ProfileSettings
 from proxyless.cli.main import app
 from proxyless.config import Settings
 from proxyless.search.config import SearchSettings
-from proxyless.space import tiny
+from proxyless.space import tiny_fixed
 from proxyless.train.config import TrainSettings
 from tests.helpers import MIXED_OPS, architecture, table_by_macs
 
@@ -33,7 +33,7 @@ def _invoke(arguments: str) -> tuple[int, str, str]:
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a good table and architecture, and files that are wrong in several ways."""
     monkeypatch.chdir(tmp_path)
-    table_by_macs(tiny()).save(tmp_path / "table.json")
+    table_by_macs(tiny_fixed()).save(tmp_path / "table.json")
     architecture(MIXED_OPS).save(tmp_path / "arch.json")
     (tmp_path / "truncated.json").write_text((tmp_path / "table.json").read_text()[:300])
     (tmp_path / "empty").mkdir()
@@ -51,7 +51,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 _ROOT = Path(__file__).parents[2]
-_SEARCH = "search --space tiny --data digits --table table.json --budget 60% -o run"
+_SEARCH = "search --space tiny-fixed --data digits --table table.json --budget 60% -o run"
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ _SEARCH = "search --space tiny --data digits --table table.json --budget 60% -o 
         (_SEARCH.replace("table.json", "missing.json"), "latency table not found: missing.json; check the path"),
         (_SEARCH.replace("table.json", "truncated.json"), "latency table truncated.json is damaged"),
         (_SEARCH.replace("table.json", "pixel9"), "no latency table 'pixel9'"),
-        (_SEARCH.replace("tiny", "mobile"), "was made for the space 'tiny', not 'mobile'"),
+        (_SEARCH.replace("tiny-fixed", "mobile-fixed"), "was made for the space 'tiny-fixed', not 'mobile-fixed'"),
         (_SEARCH.replace("60%", "0.1ms"), "no network of the space fits 0.1 ms: predicted latencies go from"),
         (_SEARCH.replace("60%", "soon"), "the budget 'soon' is not understood"),
         (_SEARCH.replace("60%", "0ms"), "the budget must be more than 0 ms"),
@@ -87,21 +87,27 @@ _SEARCH = "search --space tiny --data digits --table table.json --budget 60% -o 
         (_SEARCH.replace("digits", "imagefolder:empty"), "no images in empty"),
         (_SEARCH.replace("digits", "imagefolder:one"), "images of one class ('cat')"),
         (_SEARCH.replace("digits", "imagefolder:images"), "3.png is not a readable image"),
-        ("search --space mobile --data digits --table pixel1 --budget 80ms -o run", "has 10 classes, but the networks"),
-        ("profile --space tiny --runtime tensorrt -o t.json", "unknown runtime 'tensorrt'; choose of litert"),
         (
-            "profile --space tiny --runtime ncnn --batch 2 -o t.json",
+            "search --space mobile-fixed --data digits --table pixel1 --budget 80ms -o run",
+            "has 10 classes, but the networks",
+        ),
+        ("profile --space tiny-fixed --runtime tensorrt -o t.json", "unknown runtime 'tensorrt'; choose of litert"),
+        (
+            "profile --space tiny-fixed --runtime ncnn --batch 2 -o t.json",
             "'ncnn' takes one image at a time, got a batch of 2",
         ),
-        ("profile --space tiny --device pi -o t.json", "unknown device 'pi'; choose local (this machine), ssh://user@"),
-        ("profile --space tiny --device ssh://pi:x -o t.json", "write ssh://user@host or ssh://user@host:port"),
         (
-            "profile --space tiny --device ssh://pi?key=a -o t.json",
+            "profile --space tiny-fixed --device pi -o t.json",
+            "unknown device 'pi'; choose local (this machine), ssh://user@",
+        ),
+        ("profile --space tiny-fixed --device ssh://pi:x -o t.json", "write ssh://user@host or ssh://user@host:port"),
+        (
+            "profile --space tiny-fixed --device ssh://pi?key=a -o t.json",
             "'key' is not understood; write ?python=..., ?config",
         ),
         ("bench model.onnx --device adb: --threads 2", "write adb:SERIAL, as 'adb devices' shows it"),
         ("profile --space huge -o t.json", "unknown space 'huge'"),
-        ("profile --space tiny -o table.json", "table.json exists already"),
+        ("profile --space tiny-fixed -o table.json", "table.json exists already"),
         ("derive empty --budget soon -o out", "the budget 'soon' is not understood"),
         ("compare empty --budget soon -o out", "the budget 'soon' is not understood"),
         ("derive empty --device ssh://pi -o out", "--device goes with --measure only"),
@@ -123,25 +129,31 @@ _SEARCH = "search --space tiny --data digits --table table.json --budget 60% -o 
         ("tables --import arch.json", "--import needs -o FILE.json"),
         ("tables --predict-space tiny table.json", "--predict-space needs -o FILE.json"),
         ("tables --predict-space tiny -o new.json", "--predict-space needs one TABLE, got 0"),
-        ("tables --predict-space tiny table.json -o arch.json", "arch.json exists already; delete it"),
-        ("tables --predict-space tiny table.json -o new.json", "has all layers of space 'tiny'; there is nothing"),
+        ("tables --predict-space tiny-fixed table.json -o arch.json", "arch.json exists already; delete it"),
+        (
+            "tables --predict-space tiny-fixed table.json -o new.json",
+            "has all layers of space 'tiny-fixed'; there is nothing",
+        ),
         ("tables pixel1 table.json", "layers in common; compare tables of one space, with the same resolution"),
         ("tables a b c", "tables describes one table or compares two, got 3"),
         ("tables --plot pictures", "--plot needs one TABLE, got 0"),
         ("tables note10-224 --plot pictures", "has no networks, no space and no record of its measurement"),
         ("tables table.json --plot table.json", "table.json is not a folder; choose another output"),
-        ("profile --space tiny --transfer pixel1 -o t.json", "pixel1 cannot be transferred to space 'tiny': it has no"),
-        ("profile --space tiny --transfer table.json --nets 3 -o t.json", "--nets must be at least 5, got 3"),
         (
-            "profile --space tiny --transfer table.json --calibrate 9 -o t.json",
+            "profile --space tiny-fixed --transfer pixel1 -o t.json",
+            "pixel1 cannot be transferred to space 'tiny-fixed': it has no",
+        ),
+        ("profile --space tiny-fixed --transfer table.json --nets 3 -o t.json", "--nets must be at least 5, got 3"),
+        (
+            "profile --space tiny-fixed --transfer table.json --calibrate 9 -o t.json",
             "--calibrate does not go with --transfer",
         ),
-        ("profile --space tiny --nets 9 -o t.json", "--nets goes with --transfer only; say --calibrate"),
+        ("profile --space tiny-fixed --nets 9 -o t.json", "--nets goes with --transfer only; say --calibrate"),
         ("tables pixel1 -o new.json", "--output goes with --import or --predict-space only"),
         ("tables pixel1 --resolution 96", "--resolution goes with --predict-space only"),
         ("tables pixel1 --plot p --predict-space tiny -o new.json", "choose one of --plot, --predict-space"),
         ("tables pixel1 --import arch.json -o new.json", "--import takes no TABLE, got 'pixel1'"),
-        ("spaces huge", "unknown space 'huge'; choose of mobile, tiny"),
+        ("spaces huge", "unknown space 'huge'; choose of mobile, mobile-fixed, tiny"),
     ],
 )
 def test_one_sentence_and_exit_code_2(work: Path, arguments: str, message: str) -> None:

@@ -18,17 +18,17 @@ from proxyless.cli.main import app
 from proxyless.errors import InputError
 from proxyless.search.config import SearchSettings
 from proxyless.search.result import Limits
-from proxyless.space import SKIP, Anchor, Architecture, Space, mobile, tiny
+from proxyless.space import SKIP, Anchor, Architecture, Space, mobile_fixed, tiny_fixed
 from proxyless.space.bounds import params_bound
 from proxyless.workflow import search
 from proxyless.workflow.compare import summary
 from proxyless.workflow.contender_files import load_contenders
 from proxyless.workflow.contenders import open_contest
 from proxyless.workflow.measured_contest import measured_contenders
-from proxyless.workflow.uniform import USUAL, scaled, shallower
+from proxyless.workflow.uniform import USUAL, fitted, scaled
 from tests.helpers import bound_at, table_by_macs
 
-_SPACE = tiny(resolution=16)
+_SPACE = tiny_fixed(resolution=16)
 _FLAGS = "--seeds 2 --nets 2 --epochs 1 --warmup-epochs 0 --batch-size 16 --device cpu"
 
 
@@ -175,7 +175,7 @@ def test_the_widest_network_within_budget_and_limits_is_taken(run: Path, monkeyp
         fitting = [
             wide.macs
             for step in range(5, 60)
-            for wide in [Architecture(tiny(resolution=16, width_mult=step / 20), (op,) * 9).cost]
+            for wide in [Architecture(tiny_fixed(resolution=16, width_mult=step / 20), (op,) * 9).cost]
             if wide.macs / 1e6 <= 0.984 * contest.budget_ms and wide.params <= 250_000
         ]
         assert cost.macs == max(fitting)
@@ -233,28 +233,35 @@ def test_networks_of_several_widths_are_measured_on_a_runtime(run: Path, monkeyp
     assert measured[1].architecture.cost.params <= 250_000  # fast enough at any width: the limit decides
 
 
-@pytest.mark.parametrize("space", [tiny(resolution=16), mobile(resolution=64, num_classes=10)], ids=["tiny", "mobile"])
-def test_shallower_networks_keep_the_bounds_with_the_fewest_skips_from_the_end_of_stages(space: Space) -> None:
+@pytest.mark.parametrize(
+    "space",
+    [tiny_fixed(resolution=16), mobile_fixed(resolution=64, num_classes=10)],
+    ids=["tiny-fixed", "mobile-fixed"],
+)
+def test_fitted_networks_keep_the_bounds_with_the_fewest_skips_from_the_end_of_stages(space: Space) -> None:
     for op, share in itertools.product(USUAL, (0.05, 0.3, 0.6, 1.0)):
         bound = bound_at(space, share)
-        path = shallower(space, op, [bound, params_bound(space, 1e9)])
-        full = space.ops_path([op] * len(space.layers))
+        path = fitted(space, op, [bound, params_bound(space, 1e9)])
+        full = space.ops_path([op] * len(space.decisions))
         if path is None:
-            every = [layer.ops.index(SKIP) if SKIP in layer.ops else layer.ops.index(op) for layer in space.layers]
+            every = [
+                layer.choices.index(SKIP) if SKIP in layer.choices else layer.choices.index(op)
+                for layer in space.decisions
+            ]
             assert bound.cost(every) > bound.limit
             continue
         skipped = [index for index, op in enumerate(space.path_ops(path)) if op == SKIP]
         assert bound.cost(path) <= bound.limit and all(path[i] == full[i] for i in range(len(path)) if i not in skipped)
         for index in skipped:  # whatever follows it in its stage is skipped too
-            following = space.layers[index + 1 : index + 2]
-            assert not following or following[0].stride == 2 or SKIP not in following[0].ops or index + 1 in skipped
+            following = space.decisions[index + 1 : index + 2]
+            assert not following or SKIP not in following[0].choices or index + 1 in skipped
         assert bound.cost(full) > bound.limit or not skipped
 
 
 def test_widths_multiply_those_that_the_space_has() -> None:
-    space = mobile(resolution=64, width_mult=0.5)
+    space = mobile_fixed(resolution=64, width_mult=0.5)
     assert scaled(space, USUAL[0], 5).space.args["width_mult"] == 0.125
-    assert scaled(space, USUAL[0], 20).cost == Architecture(space, (USUAL[0],) * len(space.layers)).cost
+    assert scaled(space, USUAL[0], 20).cost == Architecture(space, (USUAL[0],) * len(space.decisions)).cost
     assert scaled(space, USUAL[0], 200).space.args["width_mult"] == 5.0
     costs = [scaled(space, USUAL[0], step).cost.macs for step in range(5, 60)]
     assert costs == sorted(costs) and costs[0] < costs[-1]

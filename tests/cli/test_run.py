@@ -11,7 +11,7 @@ from proxyless.cli.main import app
 from tests.helpers import NO_BUDGET
 
 _CONFIG = {
-    "space": "tiny",
+    "space": "tiny-fixed",
     "space_args": {"resolution": 16},
     "data": "digits",
     "budget": NO_BUDGET,

@@ -10,13 +10,13 @@ from proxyless.cli.main import app
 from proxyless.cli.search import _print
 from proxyless.errors import InputError
 from proxyless.search.result import Limits
-from proxyless.space import Architecture, tiny
+from proxyless.space import Architecture, tiny_fixed
 from proxyless.space.memory import peak_bytes
 from proxyless.workflow import search
 from tests.helpers import MIXED_OPS, architecture, table_by_macs
 
-_SPACE = tiny(resolution=16)
-_SHORT = "--space tiny --data synthetic:200 --warmup-epochs 0 --epochs 1 --batch-size 16 --device cpu --json"
+_SPACE = tiny_fixed(resolution=16)
+_SHORT = "--space tiny-fixed --data synthetic:200 --warmup-epochs 0 --epochs 1 --batch-size 16 --device cpu --json"
 
 
 def _search(folder: Path, *more: str) -> Architecture:

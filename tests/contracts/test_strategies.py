@@ -1,6 +1,5 @@
 """What every strategy must do, on one small problem."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from proxyless.data import Split
 from proxyless.errors import InputError
 from proxyless.progress import Silent
+from proxyless.search.architecture import ArchitectureLogits
 from proxyless.search.config import LEARNING, OBJECTIVE_NAMES, SAMPLING, SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.objectives import OBJECTIVES
@@ -19,7 +19,7 @@ from proxyless.search.strategies import STRATEGIES
 from proxyless.search.strategies.sampled import SampledStrategy
 from proxyless.space import SKIP
 from proxyless.space.bounds import params_bound
-from tests.helpers import bound_at, toy_data, toy_space
+from tests.helpers import bound_at, elastic_space, toy_data, toy_space
 from tests.search.strategy_cases import every_strategy
 
 _SPACE = toy_space()
@@ -113,9 +113,7 @@ def test_mixed_precision(strategy: str, more: dict[str, Any], tmp_path: Path) ->
 
 @every_strategy
 def test_a_layer_with_one_operation_and_two_bounds(strategy: str, more: dict[str, Any], tmp_path: Path) -> None:
-
-    first, *others = _SPACE.layers
-    space = replace(_SPACE, layers=(first.keeping(first.ops[2:3]), *others))
+    space = _SPACE.keeping([[2], *(range(size) for size in _SPACE.sizes[1:])])
     bounds = (bound_at(space, 0.6), params_bound(space, 5_000))
     settings = SearchSettings.make(
         "test",
@@ -133,6 +131,32 @@ def test_a_layer_with_one_operation_and_two_bounds(strategy: str, more: dict[str
     assert path[0] == 0
     assert all(bound.cost(path) <= bound.limit for bound in bounds)
     assert [bound["name"] for bound in search.history[-1]["bounds"]] == ["latency", "parameters"]
+
+
+@every_strategy
+def test_widths_depth_resolution_and_shared_operations(strategy: str, more: dict[str, Any], tmp_path: Path) -> None:
+    """One decision in several slots, others without gates; what was stopped and resumed ends the same."""
+    space = elastic_space()
+    bounds = (bound_at(space, 0.4), params_bound(space, 9_000))
+    evaluations = {"evaluations": 5} if strategy in SAMPLING else {}
+    settings = SearchSettings.make(
+        "test", strategy=strategy, warmup_epochs=1, epochs=2, batch_size=8, device="cpu", **evaluations, **more
+    )
+    data = toy_data(resolution=16, classes=3)
+    whole, stopped, resumed = (Search(Problem(space, data, bounds), settings) for _ in range(3))
+    whole.run(tmp_path / "whole.pt")
+    path = whole.derive()
+    assert all(bound.cost(path) <= bound.limit for bound in bounds)
+    assert all(p.isfinite().all() for p in whole.supernet.parameters())
+    if strategy not in SAMPLING:  # every decision has moved
+        before = ArchitectureLogits(space, settings.seed).log_probs()
+        assert all(row != old for row, old in zip(whole.log_probs(), before, strict=True))
+    stopped.history.append(stopped._run_epoch(Silent()))
+    stopped.epoch = 1
+    stopped._save(tmp_path / "stopped.pt")
+    resumed.resume(tmp_path / "stopped.pt")
+    resumed.run(tmp_path / "stopped.pt")
+    assert resumed.log_probs() == whole.log_probs() and resumed.history == whole.history
 
 
 def test_settings_know_the_names_of_what_is_registered() -> None:
@@ -165,9 +189,9 @@ def test_what_keeps_its_budget_is_worth_its_loss_alone(strategy: str, tmp_path: 
 
 
 def test_layers_that_a_limit_on_memory_leaves_only_the_skip(tmp_path: Path) -> None:
-    index = next(i for i, layer in enumerate(_SPACE.layers) if SKIP in layer.ops)
-    layers = tuple(layer.keeping([SKIP]) if i == index else layer for i, layer in enumerate(_SPACE.layers))
-    space = replace(_SPACE, layers=layers)
+    index = next(i for i, decision in enumerate(_SPACE.decisions) if SKIP in decision.choices)
+    skip = _SPACE.decisions[index].choices.index(SKIP)
+    space = _SPACE.keeping([[skip] if i == index else range(size) for i, size in enumerate(_SPACE.sizes)])
     settings = SearchSettings.make("test", warmup_epochs=0, epochs=1, batch_size=8, device="cpu")
     search = Search(Problem(space, toy_data(resolution=8), (bound_at(space, 0.8),)), settings)
     search.run(tmp_path / "checkpoint.pt")

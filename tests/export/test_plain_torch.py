@@ -13,7 +13,7 @@ from torch import nn
 from export.receiver.model import read_safetensors
 from export.receiver.write import write_model
 from proxyless.nn import build_network, save_weights
-from proxyless.space import Architecture, Space, mobile, tiny
+from proxyless.space import Architecture, Space, mobile_fixed, tiny_fixed
 from tests.helpers import EVERY_OPERATOR, MIXED_OPS, architecture, deployable, randomise
 
 _ALONE = """
@@ -35,17 +35,17 @@ def _random(space: Space, seed: int) -> Architecture:
 
 def _extreme(space: Space, skips: bool) -> Architecture:
     """Every skip that is legal, or none at all."""
-    return Architecture(space, tuple(layer.ops[-1] if skips else layer.ops[0] for layer in space.layers))
+    return Architecture(space, tuple(layer.choices[-1] if skips else layer.choices[0] for layer in space.decisions))
 
 
 _NETWORKS = [
-    *(_random(tiny(), seed) for seed in range(4)),
-    _random(tiny(resolution=33, num_classes=1, width_mult=0.25), 4),
-    _random(tiny(resolution=64, stem_stride=1, num_classes=1000), 5),
-    _extreme(tiny(), skips=True),
-    _extreme(tiny(), skips=False),
-    _random(mobile(resolution=97, width_mult=0.35, num_classes=37), 6),
-    _extreme(mobile(resolution=32, width_mult=0.5), skips=True),
+    *(_random(tiny_fixed(), seed) for seed in range(4)),
+    _random(tiny_fixed(resolution=33, num_classes=1, width_mult=0.25), 4),
+    _random(tiny_fixed(resolution=64, stem_stride=1, num_classes=1000), 5),
+    _extreme(tiny_fixed(), skips=True),
+    _extreme(tiny_fixed(), skips=False),
+    _random(mobile_fixed(resolution=97, width_mult=0.35, num_classes=37), 6),
+    _extreme(mobile_fixed(resolution=32, width_mult=0.5), skips=True),
 ]
 
 

@@ -20,7 +20,7 @@ from latency.runtimes import find_runtime
 from latency.settings import ProfileSettings
 from latency.timing import time_files
 from latency.writers.graph import lower
-from proxyless.space import tiny
+from proxyless.space import tiny_fixed
 from tests.export.converted import IMAGES, Converted
 from tests.helpers import MIXED_OPS, architecture, deployable, folded_weights, random_images
 from tests.latency.sshd import Server, problem, running
@@ -61,7 +61,7 @@ def _logits(model: Path, images: np.ndarray) -> np.ndarray:
 
 
 def test_a_profile_with_tflite_runtime(server: Server, tmp_path: Path) -> None:
-    space = tiny(resolution=16, num_classes=3)
+    space = tiny_fixed(resolution=16, num_classes=3)
     settings = ProfileSettings(device=server.device(python=_PYTHON), calibrate=5, rounds=2)
     table = profile(space, tmp_path / "table.json", settings)
     assert table.runtime.version == "tflite-runtime 2.14.0" and table.device.model_dump()["numpy"] == "1.26.4"

@@ -21,7 +21,7 @@ from latency.runtimes import find_runtime
 from latency.settings import ProfileSettings
 from latency.timing import Samples, make_schedule, time_models
 from proxyless.errors import CheckError, InputError
-from proxyless.space import tiny
+from proxyless.space import tiny_fixed
 from tests.latency.adbd import Phone
 from tests.latency.processes import left_in
 
@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("adb") is None, reason="adb is not installed (Debian: adb)"),
 ]
 
-_SPACE = tiny(resolution=16, num_classes=3)
+_SPACE = tiny_fixed(resolution=16, num_classes=3)
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 
 _TOOL = r"""#!/bin/sh

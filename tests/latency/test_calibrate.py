@@ -10,10 +10,10 @@ from latency.fit.calibrate import NetworkTiming, calibrate
 from latency.fit.features import WORK, work
 from latency.plan import spanning_networks
 from proxyless.errors import CheckError
-from proxyless.space import LayerSpec, network_cost, tiny
+from proxyless.space import LayerSpec, network_cost, tiny_fixed
 from tests.helpers import table_by_macs
 
-_SPACE = tiny()
+_SPACE = tiny_fixed()
 _TABLE = table_by_macs(_SPACE, ms_per_mmac=0.4)
 Truth = Callable[[LayerSpec], float]
 

@@ -10,7 +10,7 @@ from latency.plots import plot_table
 from latency.table import LatencyTable
 from latency.tables import load_table
 from proxyless.errors import InputError
-from proxyless.space import mobile, tiny
+from proxyless.space import mobile_fixed, tiny_fixed
 from tests.helpers import table_by_macs
 
 
@@ -20,7 +20,7 @@ def _slow_large_kernels(table: LatencyTable) -> LatencyTable:
 
 
 def test_a_table_agrees_with_itself_and_not_with_one_where_large_kernels_are_slow() -> None:
-    table, space = table_by_macs(tiny()), tiny()
+    table, space = table_by_macs(tiny_fixed()), tiny_fixed()
     same = compare(table, table, space)
     assert same.spearman == pytest.approx(1)
     assert same.networks is not None
@@ -42,11 +42,11 @@ def test_published_tables_of_one_phone_at_two_resolutions_have_only_what_is_the_
 
 def test_tables_of_different_spaces_are_not_compared() -> None:
     with pytest.raises(InputError, match=r"have \d+ of \d+ layers in common; compare tables of one space"):
-        compare(load_table("pixel1"), table_by_macs(tiny()), None)
+        compare(load_table("pixel1"), table_by_macs(tiny_fixed()), None)
 
 
 def test_pictures_are_drawn_of_what_the_table_has(tmp_path: Path) -> None:
-    written = plot_table(load_table("pixel1"), mobile(), tmp_path / "pictures")
+    written = plot_table(load_table("pixel1"), mobile_fixed(), tmp_path / "pictures")
     assert [path.name for path in written] == ["layers.svg", "layers.png"]
     assert written[0].read_text().startswith("<?xml")
     with Image.open(written[1]) as picture:

@@ -19,7 +19,7 @@ from proxyless.addresses import address_of, same_device
 from proxyless.cli.main import app
 from proxyless.errors import CheckError, InputError
 from proxyless.search.config import SearchSettings
-from proxyless.space import Anchor, Architecture, Target, tiny
+from proxyless.space import Anchor, Architecture, Target, tiny_fixed
 from proxyless.train.config import TrainSettings
 from proxyless.workflow import compare, export, search
 from proxyless.workflow.measure import measure_networks
@@ -31,7 +31,7 @@ from tests.latency.sshd import problem, running
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh") is None, reason="ssh is not installed")
 
-_SPACE = tiny(resolution=16)
+_SPACE = tiny_fixed(resolution=16)
 _LOGINS_PER_JOB = 7
 _NETWORKS = (["k3e3"] * 9, ["k3e6"] * 9, ["k7e6"] * 9)
 

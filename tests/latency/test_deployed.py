@@ -11,7 +11,7 @@ from latency.devices import Job
 from latency.devices.base import OnEvent
 from latency.runtimes import find_runtime
 from proxyless.cli.console import show_notices
-from proxyless.space import Anchor, tiny
+from proxyless.space import Anchor, tiny_fixed
 from tests.helpers import MIXED_OPS
 
 _TRUTH_MS = {"file": 3.0, "anchor 0": 1.0, "anchor 1": 2.0, "anchor 2": 4.0}
@@ -51,7 +51,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def _measure(device: _Device, tmp_path: Path) -> DeployedLatency:
     anchors = [Anchor(ops=MIXED_OPS.split(), ms=_TRUTH_MS[f"anchor {i}"]) for i in range(3)]
-    conditions = Conditions(find_runtime("onnxruntime"), tiny(), anchors=tuple(anchors))
+    conditions = Conditions(find_runtime("onnxruntime"), tiny_fixed(), anchors=tuple(anchors))
     return measure_files({"file": tmp_path / "file.onnx"}, device, conditions)["file"]
 
 
@@ -112,5 +112,5 @@ def test_timings_that_do_not_repeat_are_a_disturbance(tmp_path: Path, waits: lis
 
 def test_without_anchors_there_is_nothing_to_tell_a_disturbance_by(tmp_path: Path, waits: list[float]) -> None:
     device = _Device([(1.0, 1.0)], noise=3.0)
-    measure_files({"file": tmp_path / "file.onnx"}, device, Conditions(find_runtime("onnxruntime"), tiny()))
+    measure_files({"file": tmp_path / "file.onnx"}, device, Conditions(find_runtime("onnxruntime"), tiny_fixed()))
     assert device.done == 1 and not waits

@@ -13,7 +13,7 @@ from latency.runtimes import RUNTIMES, Runtime
 from latency.settings import ProfileSettings
 from latency.table import RuntimeInfo
 from proxyless.errors import InputError
-from proxyless.space import Anchor, tiny
+from proxyless.space import Anchor, tiny_fixed
 from proxyless.workflow.measure import can_measure
 from proxyless.workflow.refine import measurable
 from tests.helpers import table_by_macs
@@ -73,7 +73,7 @@ def test_numbers_that_a_runtime_cannot_compute_with_have_no_writer(runtime: Runt
 def test_a_table_of_numbers_that_cannot_be_measured_is_not_measured() -> None:
     runtime = RuntimeInfo(name="litert", version="1", threads=1, delegate="xnnpack")
     anchors = [Anchor(ops=["k3e3"] * 9, ms=1.0)]
-    table = table_by_macs(tiny()).changed(device={"name": "local"}, runtime=runtime, anchors=anchors)
+    table = table_by_macs(tiny_fixed()).changed(device={"name": "local"}, runtime=runtime, anchors=anchors)
     assert can_measure(table) and measurable([table], [])[0].name == "local"
     for changes in ({"dtype": "float16"}, {"runtime": runtime.model_copy(update={"delegate": "gpu"})}):
         with pytest.raises(InputError, match="runtime 'litert' has no"):

@@ -27,14 +27,14 @@ from latency.writers.graph import lower, random_weights
 from proxyless.addresses import address_of
 from proxyless.cli.main import app
 from proxyless.errors import CheckError, InputError
-from proxyless.space import tiny
+from proxyless.space import tiny_fixed
 from tests.helpers import NO_BUDGET
 from tests.latency.processes import left_in
 from tests.latency.sshd import Server, problem, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(problem() is not None, reason=f"{problem()}")]
 
-_SPACE = tiny(resolution=16, num_classes=3)
+_SPACE = tiny_fixed(resolution=16, num_classes=3)
 _ROUNDS = 3
 _FINE = "def version(): return 'fake 1'\n"
 
@@ -220,7 +220,7 @@ def test_a_host_that_is_not_there(server: Server, tmp_path: Path) -> None:
 def test_bench_tells_the_memory_that_a_file_takes_on_the_device(server: Server, tmp_path: Path) -> None:
     runtime = find_runtime("onnxruntime")
     path = tmp_path / f"model{runtime.suffix}"
-    runtime.writer()(lower([_SPACE.before[0]], random_weights()), path)
+    runtime.writer()(lower([_SPACE.fixed[0]], random_weights()), path)
     arguments = ["bench", str(path), "--device", server.device(), "--rounds", "2", "--json"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.stderr

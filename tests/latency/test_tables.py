@@ -8,13 +8,13 @@ import pytest
 from latency.table import MAX_ROWS, LatencyTable
 from latency.tables import load_table, shipped_names
 from proxyless.errors import InputError
-from proxyless.space import SKIP, Anchor, LayerSpec, mobile, tiny
+from proxyless.space import SKIP, Anchor, LayerSpec, mobile_fixed, tiny_fixed
 from tests.helpers import table_by_macs
 
 
 def _uniform(name: str, skip: bool = False) -> float:
-    space = mobile()
-    ops = [SKIP if skip and SKIP in layer.ops else name for layer in space.layers]
+    space = mobile_fixed()
+    ops = [SKIP if skip and SKIP in layer.choices else name for layer in space.decisions]
     return load_table("pixel1").predict(space.network(ops))
 
 
@@ -29,7 +29,7 @@ def test_pixel1_sums(name: str, skip: bool, expected_ms: float) -> None:
 def test_pixel1_expectation_and_range() -> None:
     table = load_table("pixel1")
     assert len(table.fixed) + len(table.rows) == 72
-    costs = table.costs(mobile())
+    costs = table.costs(mobile_fixed())
     assert round(costs.mean_ms, 2) == 113.99
     assert (round(costs.min_ms, 2), round(costs.max_ms, 2)) == (29.61, 191.03)
 
@@ -55,16 +55,16 @@ def test_a_missing_row_is_named_with_the_nearest() -> None:
     with pytest.raises(
         InputError, match=r"no row for the layer \[classifier .*1x1x37 none\]; the nearest are \[classifier"
     ):
-        load_table("pixel1").costs(mobile(num_classes=37))
+        load_table("pixel1").costs(mobile_fixed(num_classes=37))
 
 
 def test_another_version_of_the_space_is_refused() -> None:
     with pytest.raises(InputError, match="with other arguments \\(resolution=32"):
-        table_by_macs(tiny()).costs(tiny(resolution=40))
+        table_by_macs(tiny_fixed()).costs(tiny_fixed(resolution=40))
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    table = table_by_macs(tiny())
+    table = table_by_macs(tiny_fixed())
     table.save(tmp_path / "t.json")
     assert LatencyTable.load(tmp_path / "t.json") == table
 
@@ -97,7 +97,7 @@ def test_unknown_tables(name: str, message: str) -> None:
     ],
 )
 def test_damaged_tables_get_one_sentence(tmp_path: Path, change: dict[str, object], message: str) -> None:
-    document = table_by_macs(tiny()).model_dump(mode="json", by_alias=True) | change
+    document = table_by_macs(tiny_fixed()).model_dump(mode="json", by_alias=True) | change
     (tmp_path / "t.json").write_text(json.dumps(document))
     with pytest.raises(InputError, match=message):
         LatencyTable.load(tmp_path / "t.json")
@@ -107,16 +107,16 @@ def test_damaged_tables_get_one_sentence(tmp_path: Path, change: dict[str, objec
 
 
 def test_what_a_search_would_stumble_over_at_its_end_is_refused_at_its_start() -> None:
-    space = tiny()
+    space = tiny_fixed()
     table = table_by_macs(space)
     with pytest.raises(InputError, match="predicts 0 ms for the smallest network, and none takes no time"):
         table_by_macs(space, ms_per_mmac=0.0).costs(space)
-    with pytest.raises(InputError, match="timed whole is not of the space: space 'tiny' has 9 searched layers, got 1"):
+    with pytest.raises(InputError, match="timed whole is not of the space: space 'tiny-fixed' has 9 decisions, got 1"):
         table.changed(anchors=[Anchor(ops=["k3e3"], ms=1.0)]).costs(space)
 
 
 def test_the_largest_table_can_be_read_again(tmp_path: Path) -> None:
-    table = table_by_macs(tiny())
+    table = table_by_macs(tiny_fixed())
     row = table.rows[0].model_copy(update={"ms": 1 / 3, "iqr": 1 / 3, "measured_ms": 1 / 3, "n": 2**31 - 1})
     largest = table.changed(fixed=[row] * MAX_ROWS, rows=[row] * MAX_ROWS)
     largest.save(tmp_path / "t.json")

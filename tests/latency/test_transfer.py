@@ -19,10 +19,10 @@ from latency.settings import ProfileSettings
 from latency.table import LatencyTable
 from latency.tables import load_table
 from proxyless.errors import CheckError, InputError
-from proxyless.space import mobile, network_cost, tiny
+from proxyless.space import mobile_fixed, network_cost, tiny_fixed
 from tests.helpers import SHARED, table_by_macs
 
-_SPACE = mobile()
+_SPACE = mobile_fixed()
 _PIXEL1 = load_table("pixel1")
 
 
@@ -81,11 +81,11 @@ def test_devices_that_say_nothing_about_the_new_one_are_refused() -> None:
 
 
 def test_a_table_without_costs_is_refused() -> None:
-    nothing = table_by_macs(tiny(), ms_per_mmac=0)
+    nothing = table_by_macs(tiny_fixed(), ms_per_mmac=0)
     with pytest.raises(InputError, match="zero cannot be transferred: every operation takes 0 ms"):
-        check_known({"zero": nothing}, tiny(), "float32")
+        check_known({"zero": nothing}, tiny_fixed(), "float32")
     with pytest.raises(InputError, match="zero cannot be transferred: it is of float32 networks, not int8"):
-        check_known({"zero": nothing}, tiny(), "int8")
+        check_known({"zero": nothing}, tiny_fixed(), "int8")
 
 
 def test_the_grouped_model_finds_columns_that_no_feature_explains() -> None:
@@ -105,19 +105,22 @@ def test_the_grouped_model_finds_columns_that_no_feature_explains() -> None:
 
 def test_only_networks_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("latency.fit.transferred.MAX_ERROR_PCT", 1000.0)  # of so few rounds nothing is asked
-    space = tiny(resolution=16, num_classes=3)
+    space = tiny_fixed(resolution=16, num_classes=3)
     settings = ProfileSettings(runtime="onnxruntime", calibrate=6, rounds=3)
     seen: list[tuple[int, int]] = []
     known = {"macs": table_by_macs(space)}
     table = profile(space, tmp_path / "t.json", settings, lambda *at: seen.append(at), known)
     assert seen[-1] == (18, 18)
-    assert LatencyTable.load(tmp_path / "t.json").costs(space) == table.costs(space)
+    loaded = LatencyTable.load(tmp_path / "t.json")
+    assert (loaded.rows, loaded.fixed, loaded.overhead_ms) == (table.rows, table.fixed, table.overhead_ms)
     assert table.runtime.name == "onnxruntime" and table.fit is not None and table.fit.nets == 6
 
 
 def test_tables_of_another_space_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"pixel1 cannot be transferred to space 'tiny': it has no row for the layer"):
-        profile(tiny(), tmp_path / "t.json", ProfileSettings(runtime="onnxruntime"), known={"pixel1": _PIXEL1})
+    with pytest.raises(
+        InputError, match=r"pixel1 cannot be transferred to space 'tiny-fixed': it has no row for the layer"
+    ):
+        profile(tiny_fixed(), tmp_path / "t.json", ProfileSettings(runtime="onnxruntime"), known={"pixel1": _PIXEL1})
 
 
 @pytest.mark.slow

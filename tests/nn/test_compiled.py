@@ -13,9 +13,8 @@ from torch import Tensor
 
 from proxyless.execution import Execution
 from proxyless.nn import Choice, MixedLayer, SuperNet, compile_blocks, plain_choices
-from proxyless.space import Space, mobile, tiny
-from proxyless.space.space import Layer
-from tests.helpers import toy_space
+from proxyless.space import Space, mobile_fixed, tiny_fixed
+from tests.helpers import input_shape, searched_layers, toy_space
 
 _BACKEND = "aot_eager"
 
@@ -46,12 +45,11 @@ def _step(net: SuperNet, images: Tensor, path: list[int], compare: int = 0) -> t
 
 def _paths(space: Space, count: int) -> list[list[int]]:
     rng = random.Random(0)
-    return [[rng.randrange(len(layer.ops)) for layer in space.layers] for _ in range(count)]
+    return [[rng.randrange(len(layer.choices)) for layer in space.decisions] for _ in range(count)]
 
 
-def _random_input(layer: Layer) -> Tensor:
-    height, width, channels = layer.in_shape
-    return torch.randn(4, channels, height, width).contiguous(memory_format=torch.channels_last)
+def _random_input(layer: MixedLayer) -> Tensor:
+    return torch.randn(4, *input_shape(layer)).contiguous(memory_format=torch.channels_last)
 
 
 def _compiled_graphs() -> int:
@@ -66,15 +64,14 @@ def test_after_every_candidate_has_run_new_paths_compile_nothing_and_give_what_e
     images = torch.randn(4, 3, 8, 8).contiguous(memory_format=torch.channels_last)
     plain.load_state_dict(net.state_dict())
     compile_blocks(net, _BACKEND)
-    widest = max(len(layer.ops) for layer in space.layers)
+    widest = max(len(layer.choices) for layer in space.decisions)
     for op in range(widest):
-        path = [min(op, len(layer.ops) - 1) for layer in space.layers]
+        path = [min(op, len(layer.choices) - 1) for layer in space.decisions]
         _step(net, images, path)
         with torch.no_grad():  # as the backward pass of an architecture step runs the candidates
-            for layer, spec, index in zip(net.layers, space.layers, path, strict=True):
-                assert isinstance(layer, MixedLayer)
-                if not layer.is_skip(index):
-                    layer.branch(index, _random_input(spec))
+            for layer in searched_layers(net):
+                if layer.block(path):
+                    layer.branch(path, _random_input(layer))
     before = _compiled_graphs()
     assert before > widest
     for number, path in enumerate(_paths(space, 6)):
@@ -88,7 +85,7 @@ def test_after_every_candidate_has_run_new_paths_compile_nothing_and_give_what_e
 
 
 def test_weights_keep_their_names() -> None:
-    net = SuperNet(tiny(resolution=16))
+    net = SuperNet(tiny_fixed(resolution=16))
     names = list(net.state_dict())
     compile_blocks(net, _BACKEND)
     assert list(net.state_dict()) == names
@@ -96,12 +93,12 @@ def test_weights_keep_their_names() -> None:
 
 @pytest.mark.slow
 def test_the_largest_space_is_compiled_whole() -> None:
-    space = mobile(resolution=32, num_classes=10)
+    space = mobile_fixed(resolution=32, num_classes=10)
     net, images = SuperNet(space), torch.randn(2, 3, 32, 32)
     compile_blocks(net, "eager")
     with patch.object(torch._dynamo.config, "fail_on_recompile_limit_hit", True):
-        for op in range(max(len(layer.ops) for layer in space.layers)):
-            _step(net, images, [min(op, len(layer.ops) - 1) for layer in space.layers])
+        for op in range(max(len(layer.choices) for layer in space.decisions)):
+            _step(net, images, [min(op, len(layer.choices) - 1) for layer in space.decisions])
         before = _compiled_graphs()
         assert before > 8  # the compiler's own limit for one piece of code
         for path in _paths(space, 5):

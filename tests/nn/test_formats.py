@@ -3,12 +3,12 @@
 import torch
 
 from proxyless.execution import Execution
-from proxyless.nn import Choice, MixedLayer, SuperNet
+from proxyless.nn import Choice, SuperNet
 from proxyless.nn.norm import GlobalNorm
-from proxyless.space import tiny
-from tests.helpers import randomise
+from proxyless.space import tiny_fixed
+from tests.helpers import input_shape, randomise, searched_layers
 
-_SPACE = tiny(resolution=16)
+_SPACE = tiny_fixed(resolution=16)
 
 
 def _net() -> SuperNet:
@@ -21,14 +21,16 @@ def _net() -> SuperNet:
 def test_gate_gradients_of_a_layer_in_bfloat16_are_those_in_float32() -> None:
     """Of one layer: through a whole network the gradient of the weights is rounded as much as that of the gates."""
     torch.manual_seed(1)
-    for layer, spec in list(zip(_net().layers, _SPACE.layers, strict=True))[:2]:
-        height, width, channels = spec.in_shape
-        x = torch.randn(8, channels, height, width).contiguous(memory_format=torch.channels_last)
-        found, direction = [], torch.randn(8, *layer(x, Choice(0)).shape[1:])
+    path = [0] * len(_SPACE.decisions)
+    for number, layer in enumerate(searched_layers(_net())[:2]):
+        x = torch.randn(8, *input_shape(layer)).contiguous(memory_format=torch.channels_last)
+        found, direction = [], torch.randn(8, *layer.compute(path, x).shape[1:])
         for enabled in (False, True):
-            alpha = torch.zeros(len(spec.ops), requires_grad=True)
+            alpha = torch.zeros(len(_SPACE.decisions[number].choices), requires_grad=True)
             with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-                y = layer(x, Choice(0, tuple(range(len(alpha))), alpha.softmax(0)))
+                choices = [Choice(0) for _ in path]
+                choices[number] = Choice(0, tuple(range(len(alpha))), alpha.softmax(0))
+                y = layer(x, choices, path)
             (gradient,) = torch.autograd.grad((y.float() * direction).sum(), alpha)
             assert gradient.dtype == torch.float32
             found.append(gradient)
@@ -37,10 +39,8 @@ def test_gate_gradients_of_a_layer_in_bfloat16_are_those_in_float32() -> None:
 
 
 def test_every_candidate_keeps_channels_last() -> None:
-    for layer, spec in zip(_net().layers, _SPACE.layers, strict=True):
-        assert isinstance(layer, MixedLayer)
-        height, width, channels = spec.in_shape
-        x = torch.randn(2, channels, height, width).contiguous(memory_format=torch.channels_last)
+    for layer in searched_layers(_net()):
+        x = torch.randn(2, *input_shape(layer)).contiguous(memory_format=torch.channels_last)
         for block in layer.candidates.values():
             y = block(x)
             assert y.is_contiguous(memory_format=torch.channels_last) and not y.is_contiguous()

@@ -11,7 +11,7 @@ from proxyless.execution import Choice, Execution
 from proxyless.nn import build_network, replay_blocks
 from proxyless.nn.blocks import Block
 from proxyless.search.config import SearchSettings
-from proxyless.space import tiny
+from proxyless.space import tiny_fixed
 from proxyless.workflow.search import search
 from tests.helpers import MIXED_OPS, architecture, table_by_macs
 
@@ -67,7 +67,7 @@ def _on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_search_finds_the_same(strategy: str, more: dict[str, Any], tmp_path: Path) -> None:
-    space = tiny(resolution=16)
+    space = tiny_fixed(resolution=16)
     settings = SearchSettings.make("test", strategy=strategy, warmup_epochs=1, epochs=1, batch_size=8, **more)
     found = {}
     for replayed in (False, True):
@@ -83,7 +83,7 @@ def test_a_search_finds_the_same(strategy: str, more: dict[str, Any], tmp_path: 
 
 
 def test_statistics_are_those_of_the_images_and_a_block_in_use_is_not_overwritten() -> None:
-    layers = architecture(MIXED_OPS, tiny(resolution=16)).layers
+    layers = architecture(MIXED_OPS, tiny_fixed(resolution=16)).layers
     networks = []
     for replayed in (False, True):
         torch.manual_seed(0)
@@ -106,7 +106,7 @@ def test_statistics_are_those_of_the_images_and_a_block_in_use_is_not_overwritte
 
 
 def test_other_shapes_and_evaluations_are_computed_plainly() -> None:
-    network = build_network(architecture(MIXED_OPS, tiny(resolution=16)).layers)
+    network = build_network(architecture(MIXED_OPS, tiny_fixed(resolution=16)).layers)
     replay_blocks(network)
     names = list(network.state_dict())
     loss = network(torch.randn(4, 3, 16, 16)).sum()

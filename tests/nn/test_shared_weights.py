@@ -12,7 +12,7 @@ from proxyless.progress import Silent
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
-from tests.helpers import bound_at, kernel_and_expand, mbconv_layer, randomise, toy_data, toy_space
+from tests.helpers import bound_at, kernel_and_expand, mbconv_layer, randomise, searched_layers, toy_data, toy_space
 
 _OPS = ("k3e3", "k5e3", "k7e3", "k3e6", "k5e6", "k7e6")
 _LARGEST = 5
@@ -21,7 +21,7 @@ _SPACE = toy_space()
 
 def _layer(*ops: str) -> MixedLayer:
     torch.manual_seed(0)
-    layer = MixedLayer(mbconv_layer((6, 6, 8), (6, 6, 12), ops))
+    layer = mbconv_layer((6, 6, 8), (6, 6, 12), ops)
     randomise(layer)
     return layer.double()
 
@@ -57,7 +57,7 @@ def test_outputs_and_gradients_are_those_of_the_masked_largest(index: int) -> No
     gradients = {name: parameter.grad for name, parameter in largest.items()}
     layer.zero_grad(set_to_none=True)
     shared.lend(choice)
-    found = layer(x, choice[0])
+    found = layer(x, choice, [index])
     torch.testing.assert_close(found, expected)
     torch.autograd.backward(found.square().sum())
     shared.collect(choice)
@@ -95,8 +95,7 @@ def _are_parts_of_the_largest(search: Search) -> list[bool]:
     """Per layer, whether the centre of the largest kernel is the smallest kernel."""
     kernels = [
         [dict(block.named_parameters())["branch.depthwise.weight"] for block in layer.candidates.values()]
-        for layer in search.supernet.layers
-        if isinstance(layer, MixedLayer)
+        for layer in searched_layers(search.supernet)
     ]
     return [torch.equal(layer[0], layer[_LARGEST][: len(layer[0]), :, 2:5, 2:5]) for layer in kernels]
 

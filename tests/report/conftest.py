@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from proxyless.cli.main import app
-from proxyless.space import tiny
+from proxyless.space import tiny_fixed
 from proxyless.workflow.report import collect
 from tests.helpers import table_by_macs
 
@@ -19,7 +19,7 @@ QUICK = {
 }
 """What makes a command short."""
 
-SPACE = tiny(resolution=16)
+SPACE = tiny_fixed(resolution=16)
 
 
 def invoke(line: str) -> None:
@@ -34,9 +34,8 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A search, without anything made from it; a layer costs a millisecond per million multiply-accumulates."""
     folder = tmp_path_factory.mktemp("searched")
     table_by_macs(SPACE).save(folder / "table.json")
-    search = (
-        f"search --space tiny --data synthetic:160 --table {folder / 'table.json'} --budget 60% -o {folder / 'run'}"
-    )
+    table = folder / "table.json"
+    search = f"search --space tiny-fixed --data synthetic:160 --table {table} --budget 60% -o {folder / 'run'}"
     invoke(f"{search} {QUICK['search']}")
     return folder / "run"
 

@@ -89,7 +89,7 @@ def test_the_command_to_search_again_finds_the_same(tmp_path: Path) -> None:
     targets = f"--table {tmp_path}/a.json --budget 60% --table {tmp_path}/b.json --budget 4ms"
     limits = "--max-params 1M --max-memory 60kB --strategy reinforce --seed 3 --lr 0.1"
     quick = "--warmup-epochs 1 --epochs 1 --batch-size 16 --device cpu"
-    invoke(f"search --space tiny --data synthetic:160 {targets} {limits} {quick} -o {tmp_path}/run")
+    invoke(f"search --space tiny-fixed --data synthetic:160 {targets} {limits} {quick} -o {tmp_path}/run")
     content = collect(tmp_path / "run")
     assert [target.budget_ms for target in content.question.targets] == [pytest.approx(1.78, abs=0.01), 4]
     first, second = (target.predicted_ms or 0 for target in content.question.targets)
@@ -258,7 +258,7 @@ def test_the_answer_is_the_network_of_the_tables_dtype(searched: Path, copy: Cop
         name = "network-litert.json" if kind == "float32" else "network-litert-int8.json"
         path = run / name
         path.write_text((run / "architecture.json").read_text())
-        _change(path, ops=[op] * len(SPACE.layers), target={**target, "dtype": kind})
+        _change(path, ops=[op] * len(SPACE.decisions), target={**target, "dtype": kind})
     _change(run / "table.json", dtype=dtype)
     answer = collect(run).answer
     assert answer is not None and set(answer.ops) == {chosen[dtype]}

@@ -21,7 +21,7 @@ from proxyless.cli import main as cli
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
-from proxyless.space import tiny
+from proxyless.space import tiny_fixed
 from proxyless.train.config import TrainSettings
 from proxyless.train.loop import Training
 from tests.helpers import architecture, bound_at, randomise, toy_data, toy_space
@@ -52,7 +52,7 @@ def search(name: str, folder: Path) -> None:
 
 
 def train(folder: Path) -> None:
-    network = architecture("k3e3 skip k3e3 skip skip k3e3 skip skip k3e3", tiny(resolution=16, num_classes=2))
+    network = architecture("k3e3 skip k3e3 skip skip k3e3 skip skip k3e3", tiny_fixed(resolution=16, num_classes=2))
     settings = TrainSettings(epochs=2, warmup_epochs=1, batch_size=16, lr=0.02, validation=0.2, device="cpu")
     run = Training(network, toy_data(40), settings)  # a few steps: rounding grows with every one
     run.run(folder / "trained", folder / "train.checkpoint")
@@ -70,7 +70,9 @@ def main(folder: Path) -> None:
 
 def commands(folder: Path) -> None:
     """Search, resume and train; of the first two, each process tells how they ended for it. The last one ends it."""
-    flags = "--space tiny --data synthetic:240 --budget 60% --warmup-epochs 1 --epochs 1 --batch-size 16 --device cpu"
+    flags = (
+        "--space tiny-fixed --data synthetic:240 --budget 60% --warmup-epochs 1 --epochs 1 --batch-size 16 --device cpu"
+    )
     search = ["search", *flags.split(), "--table", str(folder / "table.json"), "-o", str(folder / "run"), "--json"]
     for name, arguments in (("search", search), ("resume", [*search, "--resume"])):
         result = CliRunner().invoke(cli.app, arguments)

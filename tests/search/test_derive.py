@@ -20,15 +20,15 @@ Rows = list[list[float]]
 def _bound(
     layers: Sequence[Sequence[float]], limit: float, constant: float = 0.0, name: str = "latency", least: float = 0.0
 ) -> Bound:
-    return Bound(name, "ms", constant, tuple(map(tuple, layers)), limit, least)
+    return Bound.of_rows(name, "ms", constant, layers, limit, least)
 
 
 def _sensible(log_probs: Rows, bounds: Sequence[Bound], path: Sequence[int]) -> bool:
     """By the words of the rule: whoever costs more than four times as much as another, by one bound and no less by
     any, is twice as probable as it."""
     return not any(
-        any(0 < 4 * bound.layers[layer][other] < bound.layers[layer][op] for bound in bounds)
-        and all(bound.layers[layer][other] <= bound.layers[layer][op] for bound in bounds)
+        any(0 < 4 * bound.factors[layer].values[other] < bound.factors[layer].values[op] for bound in bounds)
+        and all(bound.factors[layer].values[other] <= bound.factors[layer].values[op] for bound in bounds)
         and math.exp(row[op] - row[other]) < 2
         for layer, (row, op) in enumerate(zip(log_probs, path, strict=True))
         for other in range(len(row))
@@ -127,12 +127,12 @@ def test_one_of_the_allowances_is_used_where_a_network_does(
 def _improves(log_probs: Rows, bound: Bound, base: Sequence[int], path: Sequence[int]) -> bool:
     """Nothing dearer than `base` has stands where that is more than twice as probable."""
     return all(
-        bound.layers[layer][op] <= bound.layers[layer][mine] or math.exp(row[mine] - row[op]) <= 2
+        bound.factors[layer].values[op] <= bound.factors[layer].values[mine] or math.exp(row[mine] - row[op]) <= 2
         for layer, (row, op, mine) in enumerate(zip(log_probs, path, base, strict=True))
     )
 
 
-_CLIFF = Bound(
+_CLIFF = Bound.of_rows(
     "latency",
     "ms",
     0.3,
@@ -158,7 +158,9 @@ def test_a_budget_is_not_filled_with_one_dear_operation_that_nobody_prefers() ->
     """`k7e3` of probability 0.01 in the first layer was 78 % of the milliseconds of what was found."""
     path = derive_path(_undecided(0.14), [_CLIFF])
     assert 0.97 * 2.9 <= _CLIFF.cost(path) <= 2.9
-    shares = [row[op] / _CLIFF.cost(path) for row, op in zip(_CLIFF.layers, path, strict=True)]
+    shares = [
+        row[op] / _CLIFF.cost(path) for row, op in zip((factor.values for factor in _CLIFF.factors), path, strict=True)
+    ]
     assert max(shares) < 0.2
 
 

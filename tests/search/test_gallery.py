@@ -24,14 +24,14 @@ from proxyless.search.config import SearchSettings
 from proxyless.search.result import Limits, load_result
 from proxyless.search.run import load_config, load_evaluator
 from proxyless.search.shared import Worth, _calibration_rows, inherit, recalibrate
-from proxyless.space import Architecture, tiny
+from proxyless.space import Architecture, tiny_fixed
 from proxyless.space.bounds import keeps
 from proxyless.workflow import derive_gallery, derive_networks, save_gallery, search
 from proxyless.workflow.derive import budget_bounds
 from proxyless.workflow.gallery import GalleryNetwork, on_front
 from tests.helpers import MIXED_OPS, architecture, randomise, table_by_macs
 
-_SPACE = tiny(resolution=16)
+_SPACE = tiny_fixed(resolution=16)
 _TABLE = table_by_macs(_SPACE)
 _LIMITS = Limits(max_params=150_000)
 
@@ -246,7 +246,7 @@ def test_recalibrated_statistics_are_the_means_and_variances_of_the_images() -> 
     """Batches of one size: the average of their variances is what deployed BatchNorm is defined by."""
     torch.manual_seed(0)
     supernet = SuperNet(_SPACE)
-    plain = inherit(supernet, _SPACE, [0] * len(_SPACE.layers))
+    plain = inherit(supernet, _SPACE, [0] * len(_SPACE.decisions))
     batches = [(torch.randn(16, 3, 16, 16) + shift, torch.zeros(16)) for shift in range(3)]
     recalibrate(plain, iter(batches))
     conv, norm = (plain.get_submodule(f"0.branch.{name}") for name in ("conv", "conv_norm"))
@@ -271,10 +271,10 @@ def test_batches_for_calibration_hold_all_classes_though_folders_are_in_their_or
 
 
 def test_tables_of_different_dtypes_are_not_mixed(tmp_path: Path) -> None:
-    table = table_by_macs(tiny())
+    table = table_by_macs(tiny_fixed())
     tables = [table, table.changed(dtype="int8")]
     with pytest.raises(
         InputError, match="of float32 and int8 networks, and one network is searched; give tables of one"
     ):
-        search(tiny(), "digits", tables, ["60%", "60%"], tmp_path / "run")
+        search(tiny_fixed(), "digits", tables, ["60%", "60%"], tmp_path / "run")
     assert not (tmp_path / "run").exists()

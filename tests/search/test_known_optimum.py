@@ -19,7 +19,7 @@ from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
 from proxyless.search.strategies.gradient import GradientStrategy
 from proxyless.space.bounds import Bound
-from tests.helpers import toy_space
+from tests.helpers import searched_layers, toy_space
 
 _SPACE = toy_space([(8, 4, 1)])
 _STRONG, _WEAK = 1.0, 0.2
@@ -49,8 +49,8 @@ _SLOW = ("gumbel", "darts", "darts, unrolled")
 def _bound() -> Bound:
     """A kernel of 7 costs 1, with expansion 6 it costs 2; all else is nearly free."""
     costs = {"k7e3": 1.0, "k7e6": 2.0}
-    layers = tuple(tuple(costs.get(op, 0.01) for op in layer.ops) for layer in _SPACE.layers)
-    return Bound("latency", "ms", 0.5, layers, 0.5 + _GAINS.count(_STRONG) + 0.1)
+    rows = [[costs.get(op, 0.01) for op in layer.choices] for layer in _SPACE.decisions]
+    return Bound.of_rows("latency", "ms", 0.5, rows, 0.5 + _GAINS.count(_STRONG) + 0.1)
 
 
 def _data(images: int = 320) -> ImageData:
@@ -71,19 +71,17 @@ def _data(images: int = 320) -> ImageData:
 @torch.no_grad()
 def _plant(net: SuperNet) -> None:
     """Channel 0 carries the class, channel 1 collects it; the head reads channel 1."""
-    stem, first = net.before
+    stem, first, *_, mix, classifier = [layer.candidates["0"] for layer in net.layers if isinstance(layer, MixedLayer)]
     assert isinstance(stem, Block) and isinstance(first, Block)
     stem_conv = stem.get_parameter("branch.conv.weight")
     stem_conv.zero_()
     stem_conv[0, 0, 1, 1] = stem_conv[1, 1, 1, 1] = 1
     stem.get_parameter("branch.conv_norm.bias").fill_(3)  # the middle of the rectifier's linear range
     first.get_parameter("branch.project_norm.weight").zero_()
-    for layer, mixed, gain in zip(_SPACE.layers, net.layers, _GAINS, strict=True):
-        assert isinstance(mixed, MixedLayer)
-        for index, op in enumerate(layer.ops):
+    for layer, mixed, gain in zip(_SPACE.decisions, searched_layers(net), _GAINS, strict=True):
+        for index, op in enumerate(layer.choices):
             if op != "skip":
                 _plant_block(mixed.candidates[str(index)], gain if op.startswith("k7") else 0.0)
-    mix, classifier = net.after
     mix_conv = mix.get_parameter("branch.conv.weight")
     mix_conv.zero_()
     mix_conv[0, 1] = 1

@@ -14,7 +14,7 @@ from proxyless.space.bounds import Bound
 
 
 def _bound(limit: float = 40.0, constant: float = 5.0) -> Bound:
-    return Bound("latency", "ms", constant, ((1.0, 30.0), (2.0, 20.0)), limit)
+    return Bound.of_rows("latency", "ms", constant, ((1.0, 30.0), (2.0, 20.0)), limit)
 
 
 _BOUNDS = (_bound(40.0), _bound(25.0))
@@ -67,7 +67,7 @@ def test_the_logarithm_of_at_most_one_is_refused() -> None:
     with pytest.raises(
         InputError, match=r"logarithm of the latency, .* more than 1 ms everywhere, got 0.8; choose mul-ratio"
     ):
-        MulLog((Bound("latency", "ms", 0.1, ((0.7, 3.0),), 2.0),))
+        MulLog((Bound.of_rows("latency", "ms", 0.1, ((0.7, 3.0),), 2.0),))
 
 
 @pytest.mark.parametrize("kind", _FORMULAS)
@@ -103,7 +103,7 @@ def test_the_expectation_comes_to_the_limit_and_stays_there(limit: float, steps:
     grows far too large."""
     layers, costs = 20, torch.arange(7.0)
     gains = torch.linspace(0.004, 0.012, layers)[:, None] * costs.sqrt()
-    bound = Bound("latency", "ms", 0.0, (tuple(costs.tolist()),) * layers, limit * layers * 6)
+    bound = Bound.of_rows("latency", "ms", 0.0, [costs.tolist()] * layers, limit * layers * 6)
     objective, logits, arch_lr = Constrained((bound,)), torch.zeros(layers, 7, requires_grad=True), 15.0 / steps
     generator = torch.Generator().manual_seed(0)
     adam = torch.optim.Adam([logits], lr=arch_lr, betas=(0.0, 0.999))

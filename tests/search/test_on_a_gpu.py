@@ -18,7 +18,7 @@ from proxyless.search.config import SAMPLING, SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
 from proxyless.search.result import CHECKPOINT
-from proxyless.space import tiny
+from proxyless.space import tiny_fixed
 from proxyless.train.config import TrainSettings
 from proxyless.train.loop import Training
 from proxyless.workflow.compare import compare
@@ -80,7 +80,7 @@ def _values(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
 
 
 def test_a_training_ends_there_as_on_the_cpu_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
-    network = architecture("k3e3 skip k5e6 k7e3 k3e6 k3e3 skip k3e3 k7e6", tiny(resolution=16, num_classes=2))
+    network = architecture("k3e3 skip k5e6 k7e3 k3e6 k3e3 skip k3e3 k7e6", tiny_fixed(resolution=16, num_classes=2))
     settings = TrainSettings(epochs=2, warmup_epochs=0, batch_size=16, device="cpu")
 
     def train(folder: Path, resume: bool) -> Training:
@@ -108,7 +108,7 @@ def test_the_path_of_a_user_from_search_to_comparison(
     gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxyless.workflow.uniform.USUAL", USUAL[:1])  # all are trained by the same lines
-    space = tiny(resolution=16)
+    space = tiny_fixed(resolution=16)
     settings = SearchSettings(warmup_epochs=0, epochs=1, batch_size=32)
     found = search_in_folder(space, "synthetic:120", table_by_macs(space), "60%", tmp_path / "run", settings)
     networks = derive_gallery(tmp_path / "run", candidates=2)

@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 from proxyless.checkpoint import load_checkpoint
 from proxyless.cli.main import app
 from proxyless.search.result import CHECKPOINT
-from proxyless.space import tiny
+from proxyless.space import tiny_fixed
 from tests.helpers import table_by_macs
 from tests.search.in_processes import CASES, main
 from tests.search.torchrun import torchrun
 
-_SPACE = tiny(resolution=16)
+_SPACE = tiny_fixed(resolution=16)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def test_what_is_refused_is_refused_once_and_ends_all(batch: int, message: str, 
     (tmp_path / "run").mkdir()
     if "holds" in message:
         (tmp_path / "run" / CHECKPOINT).touch()
-    flags = f"--space tiny --data synthetic:240 --budget 60% --batch-size {batch} --device cpu"
+    flags = f"--space tiny-fixed --data synthetic:240 --budget 60% --batch-size {batch} --device cpu"
     done = torchrun(
         "proxyless.cli.main", "search", *flags.split(), "--table", tmp_path / "table.json", "-o", tmp_path / "run"
     )

@@ -14,12 +14,12 @@ from latency.tables import load_table
 from proxyless.cli.main import app
 from proxyless.errors import CheckError, InputError
 from proxyless.search.result import SearchResult
-from proxyless.space import Architecture, Space, tiny
+from proxyless.space import Architecture, Space, tiny_fixed
 from proxyless.space.bounds import latency_bound
 from proxyless.workflow import refine
 from tests.helpers import kernel_and_expand, table_by_macs
 
-_SPACE = tiny()
+_SPACE = tiny_fixed()
 _TABLE = table_by_macs(_SPACE)
 _HERE = LocalDevice()
 
@@ -28,11 +28,11 @@ def _result(seed: int = 0, alpha: float = 20.0) -> SearchResult:
     """alpha: the larger, the more alike are the probabilities."""
     rng = np.random.default_rng(seed)
     return SearchResult(
-        space="tiny",
+        space="tiny-fixed",
         space_args=dict(_SPACE.args),
         budget_ms=7.0,
-        ops=[list(layer.ops) for layer in _SPACE.layers],
-        log_probs=[np.log(rng.dirichlet(alpha * np.ones(len(layer.ops)))).tolist() for layer in _SPACE.layers],
+        ops=[list(layer.choices) for layer in _SPACE.decisions],
+        log_probs=[np.log(rng.dirichlet(alpha * np.ones(len(layer.choices)))).tolist() for layer in _SPACE.decisions],
     )
 
 
@@ -83,11 +83,11 @@ def test_a_budget_is_used_as_far_as_the_evidence_goes(monkeypatch: pytest.Monkey
         return found
 
     monkeypatch.setattr(refine, "measure_networks", measure)
-    rows = [np.log([0.94, *[0.01] * (len(layer.ops) - 1)]).tolist() for layer in _SPACE.layers]
+    rows = [np.log([0.94, *[0.01] * (len(layer.choices) - 1)]).tolist() for layer in _SPACE.decisions]
     result = _result().model_copy(update={"log_probs": rows})
     bounds = [latency_bound(_TABLE.costs(_SPACE), 6.0)]
     path, measured_ms = refine.refined_path(result, _TABLE, 6.0, bounds, _HERE)
-    assert path == [0] * len(_SPACE.layers) and measured_ms < 5.0
+    assert path == [0] * len(_SPACE.decisions) and measured_ms < 5.0
     assert len(measured) < 20
 
 
@@ -99,10 +99,10 @@ def test_nothing_is_promised_where_everything_is_slower_than_predicted(monkeypat
 
 @pytest.mark.timing
 def test_the_command_measures_on_this_machine(tmp_path: Path) -> None:
-    space = tiny(resolution=16)
+    space = tiny_fixed(resolution=16)
     settings = ProfileSettings(runtime="onnxruntime", rounds=12, calibrate=8)
     table = profile(space, tmp_path / "table.json", settings)
-    search = "search --space tiny --data synthetic:120 --budget 80% --warmup-epochs 0 --epochs 1 --batch-size 16"
+    search = "search --space tiny-fixed --data synthetic:120 --budget 80% --warmup-epochs 0 --epochs 1 --batch-size 16"
     run = [*search.split(), "--table", str(tmp_path / "table.json"), "-o", str(tmp_path / "run")]
     assert CliRunner().invoke(app, run).exit_code == 0
     derive = [

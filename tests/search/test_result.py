@@ -10,13 +10,13 @@ from proxyless.config import MAX_COUNT
 from proxyless.errors import InputError
 from proxyless.files import write_json
 from proxyless.search.result import SearchResult, best_evaluated, load_result
-from proxyless.space import Architecture, mobile, tiny
+from proxyless.space import Architecture, mobile_fixed, tiny_fixed
 from tests.helpers import MIXED_OPS
 
-_OPS = [list(layer.ops) for layer in tiny().layers]
+_OPS = [list(layer.choices) for layer in tiny_fixed().decisions]
 _GOOD: dict[str, Any] = {
-    "space": "tiny",
-    "space_args": dict(tiny().args),
+    "space": "tiny-fixed",
+    "space_args": dict(tiny_fixed().args),
     "budget_ms": 7.0,
     "ops": _OPS,
     "log_probs": [[-1.0] * len(names) for names in _OPS],
@@ -59,7 +59,7 @@ def test_lengths_that_do_not_agree(changes: dict[str, object], message: str, tmp
 )
 def test_operations_that_the_space_has_not(ops: list[list[str]], tmp_path: Path) -> None:
     result = _load(tmp_path, ops=ops, log_probs=[[-1.0] * len(names) for names in ops], evaluated=[])
-    with pytest.raises(InputError, match="made with another version of the space 'tiny'; search again"):
+    with pytest.raises(InputError, match="made with another version of the space 'tiny-fixed'; search again"):
         result.build_space()
 
 
@@ -72,16 +72,16 @@ def test_a_layer_without_operations(tmp_path: Path) -> None:
 
 
 def test_a_good_one_is_read(tmp_path: Path) -> None:
-    assert _load(tmp_path).build_space() == tiny()
+    assert _load(tmp_path).build_space() == tiny_fixed()
 
 
 def test_the_result_of_the_largest_search_can_be_read_again(tmp_path: Path) -> None:
-    space = mobile()
-    ops = [list(layer.ops) for layer in space.layers]
+    space = mobile_fixed()
+    ops = [list(layer.choices) for layer in space.decisions]
     best = [1] * len(ops)  # of a long name, as in all networks here
     evaluated = best_evaluated(space, [best] * MAX_COUNT)
     result = SearchResult(
-        space="mobile",
+        space="mobile-fixed",
         space_args=dict(space.args),
         budget_ms=7.0,
         ops=ops,

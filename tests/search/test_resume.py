@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 
 from proxyless.checkpoint import save_checkpoint
 from proxyless.cli.main import app
-from proxyless.space import tiny
+from proxyless.space import tiny_fixed
 from tests.helpers import MIXED_OPS, architecture, table_by_macs
 
 SameFile = Callable[[Path, Path], bool]
 
-_SPACE = tiny(resolution=16)
+_SPACE = tiny_fixed(resolution=16)
 
 
 def _run_and_kill(arguments: list[str], folder: Path, at_epoch: int) -> None:
@@ -69,7 +69,9 @@ def test_a_file_that_differs_is_noticed(same_file: SameFile, tmp_path: Path) -> 
 @pytest.mark.slow
 def test_search_resumes_bit_for_bit_after_sigkill(same_file: SameFile, tmp_path: Path) -> None:
     table_by_macs(_SPACE).save(tmp_path / "table.json")
-    flags = "--space tiny --data synthetic:120 --budget 60% --warmup-epochs 2 --epochs 4 --batch-size 16 --device cpu"
+    flags = (
+        "--space tiny-fixed --data synthetic:120 --budget 60% --warmup-epochs 2 --epochs 4 --batch-size 16 --device cpu"
+    )
     common = ["search", *flags.split(), "--table", str(tmp_path / "table.json")]
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     _run([*common, "-o", str(straight)])

@@ -7,7 +7,7 @@ import pytest
 from proxyless.config import read_yaml, write_yaml
 from proxyless.errors import InputError
 from proxyless.search.config import SearchSettings
-from proxyless.space import tiny
+from proxyless.space import tiny_fixed
 from proxyless.train.config import TrainSettings
 from proxyless.train.loop import Training
 from tests.helpers import architecture, toy_data
@@ -35,7 +35,7 @@ def test_the_warm_up_of_a_training_is_a_tenth_at_most_three_epochs(
 
 def test_the_learning_rate_of_two_epochs_falls() -> None:
     """The default warm-up was three epochs: the rate of a shorter training only rose."""
-    smallest = architecture("k3e3 skip k3e3 skip skip k3e3 skip skip k3e3", tiny(resolution=16, num_classes=2))
+    smallest = architecture("k3e3 skip k3e3 skip skip k3e3 skip skip k3e3", tiny_fixed(resolution=16, num_classes=2))
     training = Training(smallest, toy_data(80), TrainSettings(epochs=2, batch_size=8, validation=0.2, device="cpu"))
     rates: list[float] = []
     training._run_epoch(_Rates(training, rates))

@@ -14,7 +14,7 @@ def test_it_prints_both_speeds(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     monkeypatch.syspath_prepend(str(_BENCHMARKS))
     import search_speed
 
-    arguments = ["--space", "tiny", "--device", "cpu", "--batch", "4", "--resolution", "16", "--cycles", "1"]
+    arguments = ["--space", "tiny-fixed", "--device", "cpu", "--batch", "4", "--resolution", "16", "--cycles", "1"]
     monkeypatch.setattr(sys, "argv", ["search_speed.py", *arguments])
     search_speed.main()
     document = json.loads(capsys.readouterr().out)
@@ -25,11 +25,12 @@ def test_it_prints_both_speeds(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 def test_the_papers_gates_get_the_exact_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(_BENCHMARKS))
     from paper_loop import MixedEdge
-    from proxyless.space import tiny
+    from proxyless.space import tiny_fixed
 
     torch.manual_seed(0)
-    edge = MixedEdge(tiny(resolution=16).layers[0]).double()
-    height, width, channels = tiny(resolution=16).layers[0].in_shape
+    slot = tiny_fixed(resolution=16).searched[0][1]
+    edge = MixedEdge(slot).double()
+    height, width, channels = slot.layers[0].in_shape
     x = torch.randn(4, channels, height, width, dtype=torch.double)
     edge.binarize()
     torch.autograd.backward(edge(x).square().mean())

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from proxyless.nn import MixedLayer, Mixture, SuperNet, plain_choices
+from proxyless.nn import Choice, Mixture, SuperNet, plain_choices
 from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
 from proxyless.search.config import SearchSettings
 from proxyless.search.domain import BoundedDomain
@@ -19,10 +19,10 @@ from proxyless.search.strategies import Setting, StepInputs, find_strategy
 from proxyless.search.strategies.adam import AdamStrategy, LogitSteps
 from proxyless.search.strategies.gradient import GradientStrategy
 from proxyless.search.strategies.gumbel import temperature
-from proxyless.search.strategies.reinforce import policy_term
-from proxyless.space import Space, tiny
+from proxyless.search.strategies.policy import policy_term
+from proxyless.space import Space, tiny_fixed
 from proxyless.space.bounds import latency_bound
-from tests.helpers import bound_at, one_hot, randomise, toy_space
+from tests.helpers import all_weighted, bound_at, elastic_space, one_hot, randomise, searched_layers, toy_space
 
 _TOY = toy_space([(4, 1, 1), (8, 1, 2)], width=4, num_classes=3)
 
@@ -32,7 +32,7 @@ def _strategy(name: str, space: Space, penalty: float | None = None, **more: obj
     objective = Constrained(bounds) if penalty is None else AddLinear(bounds, penalty)
     settings = SearchSettings.make("test", strategy=name, **more)
     architecture, expected = ArchitectureLogits(space, 0), ExpectedCosts(bounds)
-    domain = BoundedDomain([b.layers for b in bounds], [b.limit - b.constant for b in bounds])
+    domain = BoundedDomain(bounds)
     strategy = find_strategy(name)(Setting(architecture, expected, objective, settings, 0.1, domain))
     assert isinstance(strategy, AdamStrategy)
     return strategy
@@ -54,7 +54,7 @@ def _inputs(net: SuperNet, space: Space, seed: int = 0, lr: float = 0.1) -> Step
 
 
 def test_a_two_path_step_leaves_the_other_probabilities_unchanged() -> None:
-    space = tiny(resolution=16)
+    space = tiny_fixed(resolution=16)
     strategy, net = _strategy("gradient", space), _net(space)
     for seed in range(5):
         before = strategy.architecture.probs().detach().clone()
@@ -141,21 +141,11 @@ def test_the_noise_of_a_batch_is_removed_from_reinforce() -> None:
     assert ((ours.mean(0) - exact).abs() < 4.5 * ours.std(0) / 500**0.5).all()
 
 
-def _reference(net: SuperNet, images: Tensor, weights: Sequence[Tensor]) -> Tensor:
-    x = net.before(images)
-    for layer, row in zip(net.layers, weights, strict=True):
-        assert isinstance(layer, MixedLayer)
-        outputs = [x if layer.is_skip(j) else layer.candidates[str(j)](x) for j in range(len(row))]
-        x = torch.stack([w * y for w, y in zip(row, outputs, strict=True)]).sum(0)
-    out: Tensor = net.after(x)
-    return out
-
-
 def test_a_mixture_is_the_weighted_sum_and_so_are_its_gradients() -> None:
     net = _net(_TOY).double()
     images = torch.randn(3, 3, 8, 8, dtype=torch.double)
-    weights = [torch.rand(len(layer.ops), dtype=torch.double, requires_grad=True) for layer in _TOY.layers]
-    ours, reference = net(images, [Mixture(row) for row in weights]), _reference(net, images, weights)
+    weights = [torch.rand(len(layer.choices), dtype=torch.double, requires_grad=True) for layer in _TOY.decisions]
+    ours, reference = net(images, [Mixture(row) for row in weights]), all_weighted(net, images, weights)
     torch.testing.assert_close(ours, reference)
     wanted = [*weights, *net.parameters()]
     for a, b in zip(
@@ -174,7 +164,7 @@ def test_second_order_darts_is_the_derivative_through_the_step_of_the_weights() 
     kept = [weight.detach().clone() for weight in inputs.weights]
 
     def unrolled_loss(values: Tensor) -> float:
-        mixtures = strategy._mixtures(values)  # type: ignore[attr-defined]
+        mixtures = strategy.mixtures(values.softmax(1), {})
         train = torch.autograd.grad(cross_entropy(net(inputs.train[0], mixtures), inputs.train[1]), inputs.weights)
         with torch.no_grad():
             for weight, step in zip(inputs.weights, train, strict=True):
@@ -201,7 +191,7 @@ def test_second_order_darts_is_the_derivative_through_the_step_of_the_weights() 
 
 
 def test_gumbel_mixtures_grow_cold() -> None:
-    strategy = _strategy("gumbel", tiny(resolution=16))
+    strategy = _strategy("gumbel", tiny_fixed(resolution=16))
     assert temperature(0.0) == 5.0 and temperature(1.0) == pytest.approx(0.2)
 
     def largest_weight(progress: float) -> float:
@@ -213,9 +203,9 @@ def test_gumbel_mixtures_grow_cold() -> None:
 
 def test_expected_costs_equal_their_definition_and_finite_differences() -> None:
     from latency.tables import load_table
-    from proxyless.space import mobile
+    from proxyless.space import mobile_fixed
 
-    space = mobile()
+    space = mobile_fixed()
     costs = load_table("pixel1").costs(space)
     bound = latency_bound(costs, 80.0)
     architecture, expected = ArchitectureLogits(space, 0).double(), ExpectedCosts((bound,)).double()
@@ -224,8 +214,8 @@ def test_expected_costs_equal_their_definition_and_finite_differences() -> None:
     probs = architecture.probs()
     by_hand = costs.constant_ms + sum(
         float(p) * ms
-        for row, costs_ in zip(probs.detach(), costs.layers_ms, strict=True)
-        for p, ms in zip(row, costs_, strict=False)
+        for row, factor in zip(probs.detach(), costs.factors, strict=True)
+        for p, ms in zip(row, factor.values, strict=False)
     )
     ratio = expected(probs)[0]
     assert abs(float(ratio.detach()) * bound.limit - by_hand) < 1e-4
@@ -242,11 +232,11 @@ def test_expected_costs_equal_their_definition_and_finite_differences() -> None:
 
 def test_a_uniform_expectation_is_the_published_one() -> None:
     from latency.tables import load_table
-    from proxyless.space import mobile
+    from proxyless.space import mobile_fixed
 
-    space = mobile()
+    space = mobile_fixed()
     bound = latency_bound(load_table("pixel1").costs(space), 100.0)
-    uniform = [torch.full((len(layer.ops),), 1 / len(layer.ops)) for layer in space.layers]
+    uniform = [torch.full((len(layer.choices),), 1 / len(layer.choices)) for layer in space.decisions]
     probs = torch.nn.utils.rnn.pad_sequence(uniform, batch_first=True)
     assert float(ExpectedCosts((bound,))(probs)[0]) * bound.limit == pytest.approx(113.99, abs=0.01)
 
@@ -289,7 +279,7 @@ def _small_branches(net: SuperNet) -> SuperNet:
             if isinstance(child, torch.nn.ReLU6):
                 setattr(parent, name, torch.nn.SiLU())
     with torch.no_grad():
-        blocks = [block for layer in net.layers if isinstance(layer, MixedLayer) for block in layer.candidates.values()]
+        blocks = [block for layer in searched_layers(net) for block in layer.candidates.values()]
         for block in blocks:
             block.get_parameter("branch.project_norm.weight").mul_(0.03)
             block.get_parameter("branch.project_norm.bias").mul_(0.03)
@@ -308,7 +298,7 @@ def _swap_gradient(strategy: GradientStrategy, net: SuperNet, compared: list[int
 def _losses(net: SuperNet) -> Tensor:
     images, labels = _inputs(net, _ONE_LAYER).held_out
     with torch.no_grad():
-        ops = range(len(_ONE_LAYER.layers[0].ops))
+        ops = range(len(_ONE_LAYER.decisions[0].choices))
         return torch.stack([cross_entropy(net(images, plain_choices([op])), labels) for op in ops])
 
 
@@ -355,7 +345,8 @@ def test_the_cost_of_a_compared_pair_is_weighted_as_its_loss() -> None:
     torch.testing.assert_close(strategy._probs(logits), logits.softmax(1))
     gradient = torch.autograd.grad(strategy.expected(strategy._probs(logits))[0], logits)[0]
     for layer, (first, second) in enumerate(strategy.compared):
-        costs = strategy.expected.costs[0, layer]
+        bound = strategy.objective.bounds[0]
+        costs = (bound.factors[layer].values / bound.limit).tolist()
         share = logits.detach()[layer, [first, second]].softmax(0)[0]
         expected = share * (1 - share) * (costs[first] - costs[second])
         torch.testing.assert_close(gradient[layer, first], expected)
@@ -386,3 +377,45 @@ def test_an_entry_that_is_compared_seldom_steps_as_if_the_other_steps_had_not_be
         if compared:
             dense.step(always, gradient, compared)
     torch.testing.assert_close(seldom, always)
+
+
+def test_the_policy_gradient_of_widths_depths_and_resolutions_is_that_of_the_expected_loss() -> None:
+    """By enumeration: a loss that depends on every choice without gates, and on pairs of them."""
+    space = elastic_space()
+    strategy = _strategy("gradient", space)
+    assert isinstance(strategy, GradientStrategy)
+    ungated = [number for number, gated in enumerate(strategy.architecture.gated) if not gated]
+    assert [space.decisions[number].kind for number in ungated] == ["resolution", "width", "width", "depth", "width"]
+    worth = torch.randn((2,) * 5, generator=torch.Generator().manual_seed(0), dtype=torch.double)
+    with torch.no_grad():
+        strategy.architecture.logits.add_(torch.randn(strategy.architecture.logits.shape))
+    logits = strategy.architecture.logits.detach().double().requires_grad_()
+    rows = [row[:2] for row in logits[ungated].softmax(1)]
+    probs = rows[0]
+    for row in rows[1:]:
+        probs = probs[..., None] * row
+    (exact,) = torch.autograd.grad((probs * worth).sum(), logits)
+    labels = torch.zeros(4, dtype=torch.long)
+
+    def forward(images: Tensor, choices: Sequence[Choice | Mixture]) -> Tensor:
+        """Two logits whose cross entropy is what the network is worth."""
+        active = [choice.active for number, choice in enumerate(choices) if number in ungated]  # type: ignore[union-attr]
+        loss = worth[tuple(active)] + 5
+        return torch.stack([torch.zeros(()), loss.expm1().log()]).expand(4, 2).double()
+
+    generator = torch.Generator().manual_seed(1)
+    held_out = torch.zeros(4, 3, 16, 16), labels
+    inputs = StepInputs(forward, held_out, held_out, [], 0.1, 0.5, generator, lambda tensor: tensor)
+    drawn = []
+    for _ in range(1500):
+        choices = [Choice(choice) for choice in strategy._draw(generator)]
+        with torch.no_grad():
+            loss = cross_entropy(forward(held_out[0], choices), labels)
+        term = strategy.policy(inputs, logits, choices, loss)
+        assert float(term.detach()) == 0
+        drawn.append(torch.autograd.grad(term, logits)[0])
+    found = torch.stack(drawn)
+    errors = found.std(0) / len(drawn) ** 0.5
+    assert ((found.mean(0) - exact).abs() <= 4.5 * errors + 1e-9).all()
+    gated = [number for number in range(len(space.decisions)) if number not in ungated]
+    assert float(exact[ungated, :2].abs().min()) > 0 and not found[:, gated].any()

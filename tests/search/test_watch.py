@@ -120,9 +120,9 @@ def test_searches_under_the_constraint_do_not(share: float, tmp_path: Path) -> N
 def test_the_record_has_the_probabilities_and_what_the_cheapest_network_costs(tmp_path: Path) -> None:
     search = _search(0.5, tmp_path, epochs=1)
     record = search.history[0]
-    for row, layer in zip(record["probabilities"], _SPACE.layers, strict=True):
-        assert len(row) == len(layer.ops) and sum(row) == pytest.approx(1)
-    networks = [_SPACE.network(ops) for ops in itertools.product(*(layer.ops for layer in _SPACE.layers))]
+    for row, layer in zip(record["probabilities"], _SPACE.decisions, strict=True):
+        assert len(row) == len(layer.choices) and sum(row) == pytest.approx(1)
+    networks = [_SPACE.network(ops) for ops in itertools.product(*(layer.choices for layer in _SPACE.decisions))]
     fewest_macs = min(network_cost(layers).macs for layers in networks)
     assert record["bounds"][0]["smallest"] == pytest.approx(fewest_macs / 1e6)
 
@@ -216,7 +216,7 @@ def test_every_evaluated_network_has_a_line(tmp_path: Path) -> None:
         assert record["costs"]["latency"] == pytest.approx(network_cost(_SPACE.network(ops)).macs / 1e6)
         assert record["costs"]["latency"] <= bound.limit
         assert record["score"] == pytest.approx(-record["held_out_loss"], rel=1e-6)
-        path = [layer.ops.index(op) for layer, op in zip(_SPACE.layers, ops, strict=True)]
+        path = [layer.choices.index(op) for layer, op in zip(_SPACE.decisions, ops, strict=True)]
         assert search.evaluator.evaluate(path).accuracy == record["held_out_accuracy"]
     best = min(records, key=lambda record: record["held_out_loss"])
     assert best["ops"] == list(_SPACE.path_ops(search.strategy.trials[0]))

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxyless.errors import InputError
-from proxyless.space import Architecture, Target, build_space, tiny
+from proxyless.space import Architecture, Target, build_space, tiny_fixed
 from tests.helpers import MIXED_OPS, architecture
 
 _JSON = st.recursive(
@@ -18,7 +18,7 @@ _JSON = st.recursive(
 )
 
 
-@pytest.mark.parametrize("name", ["tiny", "mobile"])
+@pytest.mark.parametrize("name", ["tiny-fixed", "mobile-fixed"])
 def test_round_trip(tmp_path: Path, name: str) -> None:
     space = build_space(name, {"num_classes": 7})
     target = Target(runtime="litert", threads=2, batch=1, delegate="xnnpack", budget_ms=3, predicted_ms=2.5)
@@ -29,7 +29,7 @@ def test_round_trip(tmp_path: Path, name: str) -> None:
 
 
 def test_the_contract_alone_is_enough(tmp_path: Path) -> None:
-    minimal = {"format": "architecture/1", "space": "tiny", "space_args": {}, "ops": MIXED_OPS.split()}
+    minimal = {"format": "architecture/1", "space": "tiny-fixed", "space_args": {}, "ops": MIXED_OPS.split()}
     (tmp_path / "a.json").write_text(json.dumps(minimal))
     assert Architecture.load(tmp_path / "a.json").ops == tuple(MIXED_OPS.split())
 
@@ -37,8 +37,8 @@ def test_the_contract_alone_is_enough(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ops": ["k3e3"]}, "has 9 searched layers, got 1"),
-        ({"ops": ["skip"] * 9}, "layer 0 of space 'tiny' has no operation 'skip'"),
+        ({"ops": ["k3e3"]}, "has 9 decisions, got 1"),
+        ({"ops": ["skip"] * 9}, "stage1.block1 of space 'tiny-fixed' has no choice 'skip'"),
         ({"space": "other"}, "unknown space 'other'"),
         ({"format": "architecture/2"}, "Input should be 'architecture/1'"),
         ({"fingerprint": "0"}, "another version of the space"),
@@ -64,4 +64,4 @@ def test_damaged_files_get_one_sentence(tmp_path: Path, text: str) -> None:
 def test_any_value_in_any_field_loads_or_is_refused(tmp_path: Path, key: str, value: object) -> None:
     (tmp_path / "a.json").write_text(json.dumps(architecture(MIXED_OPS).document() | {key: value}))
     with suppress(InputError):
-        assert len(Architecture.load(tmp_path / "a.json").ops) == len(tiny().layers)
+        assert len(Architecture.load(tmp_path / "a.json").ops) == len(tiny_fixed().decisions)

@@ -10,7 +10,7 @@ import pytest
 from latency.writers.graph import lower, random_weights
 from proxyless.errors import InputError
 from proxyless.ops import Add
-from proxyless.space import Architecture, LayerSpec, Space, mobile, tiny
+from proxyless.space import Architecture, LayerSpec, Space, mobile_fixed, tiny_fixed
 from proxyless.space.bounds import macs_bound, params_bound
 from proxyless.space.memory import peak_bytes, within_memory
 from tests.helpers import toy_space
@@ -19,7 +19,7 @@ _TOY = toy_space([(4, 2, 1), (8, 1, 2)], width=4, num_classes=3)
 
 
 def _paths(space: Space) -> Iterator[tuple[int, ...]]:
-    yield from itertools.product(*(range(len(layer.ops)) for layer in space.layers))
+    yield from itertools.product(*(range(len(layer.choices)) for layer in space.decisions))
 
 
 def _cost(space: Space, path: tuple[int, ...]) -> Architecture:
@@ -43,17 +43,17 @@ def test_the_limit_on_memory_keeps_exactly_the_networks_within_it() -> None:
     for limit in sorted(set(peaks.values())):
         kept = within_memory(_TOY, limit)
         networks = {
-            tuple(full.ops.index(op) for full, op in zip(_TOY.layers, ops, strict=True))
-            for ops in itertools.product(*(layer.ops for layer in kept.layers))
+            tuple(full.choices.index(op) for full, op in zip(_TOY.decisions, ops, strict=True))
+            for ops in itertools.product(*(layer.choices for layer in kept.decisions))
         }
         assert networks == {path for path, peak in peaks.items() if peak <= limit}
 
 
 def test_memory_that_no_network_keeps_within() -> None:
     with pytest.raises(InputError, match=r"within 0.001 MB; ask for at least (\d+\.\d+) MB") as caught:
-        within_memory(tiny(), 1000)
+        within_memory(tiny_fixed(), 1000)
     needed = float(str(caught.value).split("at least ")[1].split(" MB")[0])
-    assert within_memory(tiny(), needed * 1e6).size >= 1
+    assert within_memory(tiny_fixed(), needed * 1e6).size >= 1
 
 
 def _liveness_bytes(layers: list[LayerSpec]) -> int:
@@ -68,7 +68,9 @@ def _liveness_bytes(layers: list[LayerSpec]) -> int:
     return 4 * max(peaks)
 
 
-@pytest.mark.parametrize("space", [tiny(), mobile(resolution=64), mobile(resolution=37)], ids=["tiny", "64", "37"])
+@pytest.mark.parametrize(
+    "space", [tiny_fixed(), mobile_fixed(resolution=64), mobile_fixed(resolution=37)], ids=["tiny-fixed", "64", "37"]
+)
 def test_the_peak_is_that_of_the_lowered_networks_liveness(space: Space) -> None:
     rng = random.Random(0)
     peaks = set()

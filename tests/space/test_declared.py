@@ -12,7 +12,7 @@ from proxyless.cli.main import app
 from proxyless.errors import InputError
 from proxyless.ops import network_cost
 from proxyless.search.config import SearchSettings
-from proxyless.space import Architecture, build_space, declared_space, load_space, mobile
+from proxyless.space import Architecture, build_space, declared_space, load_space, mobile_fixed
 from proxyless.space.declared import TEMPLATE
 from proxyless.space.definition import Definition
 from proxyless.workflow.search import search, table_space
@@ -30,10 +30,11 @@ def test_the_template_is_a_space(tmp_path: Path) -> None:
     assert printed == TEMPLATE
     (tmp_path / "mine.yaml").write_text(printed)
     described = json.loads(CliRunner().invoke(app, ["spaces", str(tmp_path / "mine.yaml"), "--json"]).stdout)
-    assert (described["name"], described["num_classes"], len(described["layers"])) == ("mine", 10, 9)
-    assert described["layers"][1] == ["k3e3", "k5e3", "k3e6", "k5e6se", "fused", "skip"]
-    assert described["layers"][3] == ["k3e3", "k5e3", "k3e6", "k5e6se", "fused"]  # of the first two of three
-    assert described["layers"][-1] == ["k3e3", "k3e6"]
+    assert (described["name"], described["num_classes"], len(described["decisions"])) == ("mine", 10, 9)
+    decisions = described["decisions"]
+    assert decisions["stage1.block2"] == ["k3e3", "k5e3", "k3e6", "k5e6se", "fused", "skip"]
+    assert decisions["stage2.block2"] == ["k3e3", "k5e3", "k3e6", "k5e6se", "fused"]  # of the first two of three
+    assert decisions["stage4.block1"] == ["k3e3", "k3e6"]
 
 
 def test_the_schema_is_that_of_definitions() -> None:
@@ -55,7 +56,7 @@ def test_the_same_definition_is_the_same_space_as_mobile(tmp_path: Path) -> None
         stages=[{"width": width, "depth": depth, "stride": stride} for width, depth, stride in stages],
         head={"width": 1280},
     )
-    assert load_space(path).fingerprint == mobile().fingerprint
+    assert load_space(path).fingerprint == mobile_fixed().fingerprint
 
 
 def test_documents_carry_the_whole_space(tmp_path: Path) -> None:
@@ -98,7 +99,7 @@ def test_a_table_of_another_definition_is_refused(tmp_path: Path) -> None:
         ({"stages": [{"width": 60_000, "depth": 20}]}, "would have up to .* parameters"),
         ({"resolution": 4}, "resolution of space 'mine' must be from 8 to 4096, got 4"),
         ({"act": "gelu"}, "act: .*relu6"),
-        ({"name": "tiny"}, "'tiny' is the name of a space of proxyless"),
+        ({"name": "tiny-fixed"}, "'tiny-fixed' is the name of a space of proxyless"),
         ({"name": "mine.yaml"}, "'mine.yaml' is that of a file"),
         ({"ops": {"a": {}, "b": {"op": "mbconv", "kernel": 3}}}, "operations 'a' and 'b' are the same; leave one out"),
         ({"ops": {"a": {"op": "conv"}, "b": {"op": "conv", "expand": 2}}}, "operations 'a' and 'b' are the same"),
@@ -144,7 +145,7 @@ def test_documents_cannot_name_a_file(tmp_path: Path) -> None:
 
 def test_a_small_expansion_is_one_channel(tmp_path: Path) -> None:
     space = load_space(_written(tmp_path, ops={"a": {"expand": 0.01}}))
-    assert space.layers[0].choices[0][1].mid_channels == 1  # type: ignore[union-attr]
+    assert space.searched[0][1].layers[0].mid_channels == 1
 
 
 def test_as_many_networks_as_there_may_be_are_described(tmp_path: Path) -> None:
@@ -157,4 +158,4 @@ def test_a_definition_made_in_python_goes_everywhere() -> None:
     space = declared_space(yaml.safe_load(TEMPLATE), num_classes=3, width_mult=0.5)
     again = build_space(space.name, space.args)
     assert again.fingerprint == space.fingerprint and again.num_classes == 3
-    assert space.layers[0].out_shape[2] == 16
+    assert space.searched[0][1].layers[0].out_shape[2] == 16

@@ -10,14 +10,14 @@ from torch import nn
 
 from proxyless.nn import build_network
 from proxyless.ops import Cost, layer_cost, network_cost
-from proxyless.space import Architecture, build_space, mobile
+from proxyless.space import Architecture, build_space, mobile_fixed
 from tests.helpers import SHARED, architecture
 
 _NETWORKS = json.loads((Path(__file__).parents[1] / "fixtures" / "published_networks.json").read_text())["networks"]
 
 
 def _build(entry: dict[str, Any]) -> Architecture:
-    return architecture(" ".join(entry["ops"]), mobile(**entry["space_args"]))
+    return architecture(" ".join(entry["ops"]), mobile_fixed(**entry["space_args"]))
 
 
 @pytest.mark.parametrize("entry", _NETWORKS, ids=[entry["name"] for entry in _NETWORKS])
@@ -59,9 +59,9 @@ def test_every_operation_is_fbnets() -> None:
     assert network_cost(space.fixed).macs == 442_368 + 8_470_528 + 150_400
     with (SHARED / "devices" / "fbnet_ops.csv").open() as file:
         rows = list(csv.DictReader(file))
-    layers = [layer for layer in space.layers for _ in range(9)]
-    for row, layer in zip(rows, layers, strict=True):
-        spec = layer.choices[int(row["op_id"])][1]
+    slots = [slot for _, slot in space.searched for _ in range(9)]
+    for row, slot in zip(rows, slots, strict=True):
+        spec = slot.specs[int(row["op_id"])]
         cost = layer_cost(spec) if spec else Cost()
         assert (cost.macs, cost.params) == (int(row["conv_macs"]), int(row["params"])), row
 

@@ -7,14 +7,14 @@ import torch
 from proxyless.data import Batches
 from proxyless.errors import CheckError, InputError
 from proxyless.optim import SafeSteps, cosine_lr, make_sgd
-from proxyless.space import tiny
+from proxyless.space import tiny_fixed
 from proxyless.train.config import TrainSettings
 from proxyless.train.evaluate import accuracy
 from proxyless.train.loop import Training
 from proxyless.train.trained import load_trained
 from tests.helpers import architecture, toy_data
 
-_SMALLEST = architecture("k3e3 skip k3e3 skip skip k3e3 skip skip k3e3", tiny(resolution=16, num_classes=2))
+_SMALLEST = architecture("k3e3 skip k3e3 skip skip k3e3 skip skip k3e3", tiny_fixed(resolution=16, num_classes=2))
 _QUICK = TrainSettings(epochs=3, warmup_epochs=1, batch_size=8, validation=0.2, device="cpu")
 
 

@@ -1,7 +1,7 @@
 """Strategies that follow a gradient of the logits."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
@@ -11,9 +11,12 @@ from torch.nn.functional import cross_entropy
 
 from proxyless.data.batches import Batch
 from proxyless.host import to_host
+from proxyless.nn import Choice, Mixture
 from proxyless.optim import require_finite
 from proxyless.search.config import SearchSettings
+from proxyless.search.sampling import sample_path
 from proxyless.search.strategies.base import Setting, StepInputs, StepResult, Strategy
+from proxyless.search.strategies.policy import PATHS, policy_term
 
 
 class LogitSteps:
@@ -26,6 +29,8 @@ class LogitSteps:
     """
 
     _BETA, _EPSILON = 0.999, 1e-8
+
+    lr: float | Tensor
 
     def __init__(self, shape: torch.Size, lr: float) -> None:
         self.lr = lr
@@ -49,7 +54,11 @@ class LogitSteps:
 
 
 class AdamStrategy(Strategy):
-    """A gradient is computed on the supernet's device and comes to the CPU once per step."""
+    """A gradient is computed on the supernet's device and comes to the CPU once per step.
+
+    Decisions whose choices no gate compares (widths, depths, resolution) are drawn, and follow the policy gradient:
+    several of their combinations are computed on the same images, with the same operations.
+    """
 
     learns = True
 
@@ -80,6 +89,39 @@ class AdamStrategy(Strategy):
         logits = self.architecture.logits
         self.steps.step(logits, gradient, torch.isfinite(logits))
 
+    def draw_ungated(self, generator: torch.Generator) -> dict[int, int]:
+        """A choice for every decision without gates, by their probabilities."""
+        gated = self.architecture.gated
+        if all(gated):
+            return {}
+        path = sample_path(self.architecture.logits.detach(), generator)
+        return {decision: choice for decision, choice in enumerate(path) if not gated[decision]}
+
+    def mixtures(self, weights: Tensor, ungated: Mapping[int, int]) -> list[Choice | Mixture]:
+        """Weighted sums of operations, at the drawn choices of the other decisions. weights: (decisions, most)."""
+        return [
+            Choice(ungated[decision]) if decision in ungated else Mixture(weights[decision, :count])
+            for decision, count in enumerate(self.architecture.counts)
+        ]
+
+    def policy(self, inputs: StepInputs, logits: Tensor, choices: Sequence[Choice | Mixture], loss: Tensor) -> Tensor:
+        """Zero, with the gradient of the expected loss in the logits of the decisions without gates.
+
+        choices: of this step, with their loss. Further draws of those decisions are compared with it.
+        """
+        ungated = [decision for decision, gated in enumerate(self.architecture.gated) if not gated]
+        if not ungated:
+            return loss.new_zeros(())
+        plain = [Choice(choice.active) if isinstance(choice, Choice) else choice for choice in choices]
+        paths, losses = [[_active(plain[decision]) for decision in ungated]], [loss]
+        for _ in range(PATHS - 1):
+            drawn = self.draw_ungated(inputs.generator)
+            others = [Choice(drawn[number]) if number in drawn else choice for number, choice in enumerate(plain)]
+            with torch.no_grad():
+                losses.append(measured(inputs.forward(inputs.held_out[0], others), inputs.held_out)[1].loss)
+            paths.append([drawn[decision] for decision in ungated])
+        return policy_term(inputs.average(torch.stack(losses)), logits.log_softmax(1)[ungated], paths)
+
     def _total(self, loss: Tensor, logits: Tensor) -> Tensor:
         """The objective, with the exact expectation of the costs: no sampling noise there."""
         return self.objective.total(loss, self.expected(self._probs(logits)))
@@ -93,6 +135,11 @@ class AdamStrategy(Strategy):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self.steps.load_state_dict(state["steps"])
+
+
+def _active(choice: Choice | Mixture) -> int:
+    assert isinstance(choice, Choice)
+    return choice.active
 
 
 def measured(outputs: Tensor, batch: Batch) -> tuple[Tensor, StepResult]:

@@ -1,6 +1,6 @@
 """DARTS: all candidates at once, weighted by their probabilities (Liu, Simonyan, Yang, ICLR 2019)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -23,43 +23,57 @@ class DartsStrategy(AdamStrategy):
 
     def weight_choices(self, generator: torch.Generator, progress: float) -> list[Choice | Mixture]:
         logits = self.architecture.logits.detach().to(self.expected.costs.device, non_blocking=True)
-        return self._mixtures(logits)
-
-    def _mixtures(self, logits: Tensor) -> list[Choice | Mixture]:
-        probs = logits.softmax(1)
-        return [Mixture(row[:count]) for row, count in zip(probs, self.architecture.counts, strict=True)]
+        return self.mixtures(logits.softmax(1), self.draw_ungated(generator))
 
     def _gradient(self, inputs: StepInputs, logits: Tensor) -> tuple[Tensor, StepResult]:
+        ungated = self.draw_ungated(inputs.generator)
         if self.settings.unrolled:
-            return self._unrolled(inputs, logits)
-        loss, result = measured(inputs.forward(inputs.held_out[0], self._mixtures(logits)), inputs.held_out)
+            return self._unrolled(inputs, logits, ungated)
+        loss, result = self._held_out_loss(inputs, logits, ungated)
         return torch.autograd.grad(self._total(loss, logits), logits)[0], result
 
-    def _unrolled(self, inputs: StepInputs, logits: Tensor) -> tuple[Tensor, StepResult]:
+    def _held_out_loss(
+        self, inputs: StepInputs, logits: Tensor, ungated: Mapping[int, int]
+    ) -> tuple[Tensor, StepResult]:
+        choices = self.mixtures(logits.softmax(1), ungated)
+        loss, result = measured(inputs.forward(inputs.held_out[0], choices), inputs.held_out)
+        return loss + self.policy(inputs, logits, choices, result.loss), result
+
+    def _unrolled(self, inputs: StepInputs, logits: Tensor, ungated: Mapping[int, int]) -> tuple[Tensor, StepResult]:
         """`dL_val(w', alpha)/dalpha - lr d2L_train/(dalpha dw) dL_val(w', alpha)/dw'`."""
-        train = self._averaged(inputs, torch.autograd.grad(self._train_loss(inputs, logits.detach()), inputs.weights))
+        loss = self._train_loss(inputs, logits.detach(), ungated)
+        train = self._averaged(inputs, inputs.weights, torch.autograd.grad(loss, inputs.weights, allow_unused=True))
         with _shifted(inputs.weights, train, -inputs.lr):
-            loss, result = measured(inputs.forward(inputs.held_out[0], self._mixtures(logits)), inputs.held_out)
-            direct, *by_weight = torch.autograd.grad(self._total(loss, logits), [logits, *inputs.weights])
-        return direct - inputs.lr * self._mixed_derivative(inputs, logits, self._averaged(inputs, by_weight)), result
+            loss, result = self._held_out_loss(inputs, logits, ungated)
+            total = self._total(loss, logits)
+            direct, *by_weight = torch.autograd.grad(total, [logits, *inputs.weights], allow_unused=True)
+        direction = self._averaged(inputs, inputs.weights, by_weight)
+        return direct - inputs.lr * self._mixed_derivative(inputs, logits, direction, ungated), result
 
     @staticmethod
-    def _averaged(inputs: StepInputs, gradients: Sequence[Tensor]) -> list[Tensor]:
-        return [inputs.average(gradient) for gradient in gradients]
+    def _averaged(
+        inputs: StepInputs, weights: Sequence[nn.Parameter], gradients: Sequence[Tensor | None]
+    ) -> list[Tensor]:
+        """Zero for weights that had no part: of operations that are too deep for the depth of this step."""
+        filled = (torch.zeros_like(w) if g is None else g for w, g in zip(weights, gradients, strict=True))
+        return [inputs.average(gradient) for gradient in filled]
 
-    def _mixed_derivative(self, inputs: StepInputs, logits: Tensor, direction: Sequence[Tensor]) -> Tensor:
+    def _mixed_derivative(
+        self, inputs: StepInputs, logits: Tensor, direction: Sequence[Tensor], ungated: Mapping[int, int]
+    ) -> Tensor:
         """`d2L_train/(dalpha dw) direction`, exactly, by differentiating twice.
 
         The reference code takes a difference of two gradients instead, at weights that are 0.01 apart; between
         them a rectifier may change its side.
         """
-        by_weight = torch.autograd.grad(self._train_loss(inputs, logits), inputs.weights, create_graph=True)
-        product = torch.stack([(a * b).sum() for a, b in zip(by_weight, direction, strict=True)]).sum()
-        return torch.autograd.grad(product, logits)[0]
+        loss = self._train_loss(inputs, logits, ungated)
+        by_weight = torch.autograd.grad(loss, inputs.weights, create_graph=True, allow_unused=True)
+        pairs = [(a * b).sum() for a, b in zip(by_weight, direction, strict=True) if a is not None]
+        return torch.autograd.grad(torch.stack(pairs).sum(), logits)[0]
 
-    def _train_loss(self, inputs: StepInputs, logits: Tensor) -> Tensor:
+    def _train_loss(self, inputs: StepInputs, logits: Tensor, ungated: Mapping[int, int]) -> Tensor:
         images, labels = inputs.train
-        return cross_entropy(inputs.forward(images, self._mixtures(logits)), labels)
+        return cross_entropy(inputs.forward(images, self.mixtures(logits.softmax(1), ungated)), labels)
 
 
 @contextmanager

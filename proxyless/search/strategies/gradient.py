@@ -10,7 +10,7 @@ from proxyless.nn import Choice
 from proxyless.search.config import SearchSettings
 from proxyless.search.sampling import active_probs, draw_evenly, sample_pairs
 from proxyless.search.strategies.adam import AdamStrategy, measured
-from proxyless.search.strategies.base import StepInputs, StepResult
+from proxyless.search.strategies.base import Setting, StepInputs, StepResult
 
 
 class GradientStrategy(AdamStrategy):
@@ -26,11 +26,19 @@ class GradientStrategy(AdamStrategy):
     loss that is quadratic in the gates. So the active one of a pair is drawn evenly, and where all are compared, each
     comparison is divided by how often it is seen from this end.
 
+    Decisions without gates (widths, depths, resolution) follow the policy gradient, see `AdamStrategy`.
+
     **Costs** of a pair are weighted as its losses are: by the probabilities within the pair. Otherwise the multiplier
     would mean something else in every layer, and change as layers decide.
     """
 
     compared: list[list[int]]
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        seldom = self.steps_per_gradient(self.settings, self.architecture.counts)
+        gated = torch.tensor(self.architecture.gated)[:, None]
+        self.steps.lr = torch.where(gated, setting.arch_lr, setting.arch_lr / seldom)  # others move in every step
 
     @classmethod
     def steps_per_gradient(cls, settings: SearchSettings, counts: Sequence[int]) -> float:
@@ -42,23 +50,29 @@ class GradientStrategy(AdamStrategy):
 
     def _gradient(self, inputs: StepInputs, logits: Tensor) -> tuple[Tensor, StepResult]:
         active = self._draw(inputs.generator)
-        loss, result = measured(inputs.forward(inputs.held_out[0], self._choices(logits, active)), inputs.held_out)
+        choices = self._choices(logits, active)
+        loss, result = measured(inputs.forward(inputs.held_out[0], choices), inputs.held_out)
+        loss = loss + self.policy(inputs, logits, choices, result.loss)
         return torch.autograd.grad(self._total(loss, logits), logits)[0], result
 
     def _draw(self, generator: torch.Generator) -> list[int]:
-        """Set what is compared in this step; returns the operation of each layer that computes the output."""
-        pairs = sample_pairs(self.architecture.logits.detach(), generator)
+        """Set what is compared in this step; returns the choice of each decision that computes the output."""
+        logits = self.architecture.logits.detach()
+        pairs = sample_pairs(logits, generator)
         every = [list(range(count)) for count in self.architecture.counts]
         self.compared = every if self.settings.gates == "all" else pairs
-        return draw_evenly(pairs, generator)
+        active = draw_evenly(pairs, generator)
+        for decision, choice in self.draw_ungated(generator).items():
+            self.compared[decision], active[decision] = every[decision], choice
+        return active
 
     def _choices(self, logits: Tensor, active: Sequence[int]) -> list[Choice]:
         longest = max(map(len, self.compared))
         padded = torch.tensor([row + row[-1:] * (longest - len(row)) for row in self.compared])
         rows = self._gates(logits, active).gather(1, padded.to(logits.device, non_blocking=True))
         return [
-            Choice(op, tuple(operations), row[: len(operations)])
-            for op, operations, row in zip(active, self.compared, rows, strict=True)
+            Choice(op, tuple(operations), row[: len(operations)]) if gated else Choice(op)
+            for op, operations, row, gated in zip(active, self.compared, rows, self.architecture.gated, strict=True)
         ]
 
     def _gates(self, logits: Tensor, active: Sequence[int]) -> Tensor:

@@ -29,14 +29,15 @@ class GumbelStrategy(AdamStrategy):
 
     def weight_choices(self, generator: torch.Generator, progress: float) -> list[Choice | Mixture]:
         logits = self.architecture.logits.detach().to(self.expected.costs.device, non_blocking=True)
-        return self._mixtures(logits, generator, progress)
+        return self._noisy(logits, generator, progress)
 
-    def _mixtures(self, logits: Tensor, generator: torch.Generator, progress: float) -> list[Choice | Mixture]:
+    def _noisy(self, logits: Tensor, generator: torch.Generator, progress: float) -> list[Choice | Mixture]:
         noise = gumbel_like(self.architecture.logits.detach(), generator).to(logits.device, non_blocking=True)
         weights = ((logits.log_softmax(1) + noise) / temperature(progress)).softmax(1)
-        return [Mixture(row[:count]) for row, count in zip(weights, self.architecture.counts, strict=True)]
+        return self.mixtures(weights, self.draw_ungated(generator))
 
     def _gradient(self, inputs: StepInputs, logits: Tensor) -> tuple[Tensor, StepResult]:
-        choices = self._mixtures(logits, inputs.generator, inputs.progress)
+        choices = self._noisy(logits, inputs.generator, inputs.progress)
         loss, result = measured(inputs.forward(inputs.held_out[0], choices), inputs.held_out)
+        loss = loss + self.policy(inputs, logits, choices, result.loss)
         return torch.autograd.grad(self._total(loss, logits), logits)[0], result

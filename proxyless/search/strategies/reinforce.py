@@ -10,9 +10,7 @@ from proxyless.search.config import SearchSettings
 from proxyless.search.sampling import sample_path
 from proxyless.search.strategies.adam import AdamStrategy, measured
 from proxyless.search.strategies.base import StepInputs, StepResult
-
-_PATHS = 4
-"""Networks per step: they need no backward pass, so that four cost about as much as one step by gradient."""
+from proxyless.search.strategies.policy import PATHS, policy_term
 
 
 class ReinforceStrategy(AdamStrategy):
@@ -26,10 +24,10 @@ class ReinforceStrategy(AdamStrategy):
 
     @classmethod
     def weight_steps_per_step(cls, settings: SearchSettings, counts: Sequence[int]) -> float:
-        return 1 + 0.35 * _PATHS / settings.arch_every
+        return 1 + 0.35 * PATHS / settings.arch_every
 
     def _gradient(self, inputs: StepInputs, logits: Tensor) -> tuple[Tensor, StepResult]:
-        paths = [sample_path(self.architecture.logits.detach(), inputs.generator) for _ in range(_PATHS)]
+        paths = [sample_path(self.architecture.logits.detach(), inputs.generator) for _ in range(PATHS)]
         with torch.no_grad():
             pairs = [
                 measured(inputs.forward(inputs.held_out[0], plain_choices(path)), inputs.held_out) for path in paths
@@ -39,14 +37,3 @@ class ReinforceStrategy(AdamStrategy):
         surrogate = costs.mean() + policy_term(costs, logits.log_softmax(1), paths)
         gradient = torch.autograd.grad(self._total(surrogate, logits), logits)[0]
         return gradient, StepResult(loss.mean(), accuracy.mean())
-
-
-def policy_term(costs: Tensor, log_probs: Tensor, paths: list[list[int]]) -> Tensor:
-    """Zero, with the gradient of the expected cost.
-
-    costs: of the networks (paths,), at least two. log_probs: (layers, most operations). paths: one operation per layer.
-    """
-    others = (costs.sum() - costs) / (len(paths) - 1)
-    index = torch.tensor(paths).to(log_probs.device, non_blocking=True)
-    log_path = log_probs.expand(len(paths), -1, -1).gather(2, index[:, :, None]).sum((1, 2))
-    return ((costs - others) * (log_path - log_path.detach())).mean()

@@ -7,7 +7,7 @@ from latency.table import LatencyTable
 from proxyless.ops.cost import Cost
 from proxyless.report.content import Answer, LayerRow
 from proxyless.search.result import SearchResult
-from proxyless.space import Architecture, Layer, LayerSpec, layer_cost
+from proxyless.space import SKIP, Architecture, LayerSpec, Shape, layer_cost
 from proxyless.space.memory import peak_bytes
 
 
@@ -41,18 +41,18 @@ def _rows(
     probabilities: Sequence[float | None],
 ) -> Iterator[LayerRow]:
     space = architecture.space
-
-    def fixed(spec: LayerSpec) -> LayerRow:
-        return _row(spec, _kind(spec), None, table, total_ms, None)
-
-    yield from map(fixed, space.before)
-    for layer, op, probability in zip(space.layers, architecture.ops, probabilities, strict=True):
-        spec = layer.spec(op)
+    path = space.ops_path(architecture.ops)
+    searched = {id(slot): decision for decision, slot in space.searched}
+    shape = space.slots[0].layers[0].in_shape
+    for slot in space.slots:
+        spec, decision = slot.spec(path), searched.get(id(slot))
+        op = None if decision is None else architecture.ops[decision]
+        probability = None if decision is None else probabilities[decision]
         if spec is None:
-            yield _skip(layer, op, probability)
+            yield _skip(shape, op, probability)
         else:
-            yield _row(spec, op, op, table, total_ms, probability)
-    yield from map(fixed, space.after)
+            yield _row(spec, op or _kind(spec), op, table, total_ms, probability)
+            shape = spec.out_shape
 
 
 def _row(
@@ -81,17 +81,17 @@ def _row(
     )
 
 
-def _skip(layer: Layer, op: str, probability: float | None) -> LayerRow:
+def _skip(shape: Shape, op: str | None, probability: float | None) -> LayerRow:
     """The identity: it costs nothing, in no file is there anything of it."""
     cost = Cost()
     return LayerRow(
-        name=op,
+        name=SKIP,
         choice=op,
         kernel=0,
         expand=0,
-        in_shape=layer.in_shape,
-        out_shape=layer.out_shape,
-        stride=layer.stride,
+        in_shape=shape,
+        out_shape=shape,
+        stride=1,
         params=cost.params,
         macs=cost.macs,
         ms=0.0,

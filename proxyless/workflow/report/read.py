@@ -92,7 +92,7 @@ def read_course(folders: RunFolders, result: SearchResult | None, space: Space) 
     path = folders.search / LOG
     if not path.exists():
         return None
-    ops = result.ops if result else [list(layer.ops) for layer in space.layers]
+    ops = result.ops if result else [list(decision.choices) for decision in space.decisions]
     epochs = read_log(path, SearchEpoch)
     sizes = [len(names) for names in ops]
     if any(epoch.probabilities and [len(row) for row in epoch.probabilities] != sizes for epoch in epochs):
