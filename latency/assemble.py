@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from latency.choose import Predicted
 from latency.fit.calibrate import NetworkTiming, calibrate
 from latency.fit.transferred import transfer_table
 from latency.measurement import Measurement, Measurements, repeatability_pct
 from latency.plan import Plan
 from latency.settings import ProfileSettings
 from latency.stability import find_stability
-from latency.table import DeviceInfo, LatencyTable, Row, RuntimeInfo, SpaceInfo, Stability
+from latency.table import DeviceInfo, LatencyTable, Prediction, Row, RuntimeInfo, SpaceInfo, Stability
 from latency.timing import Samples
 from proxyless.errors import CheckError
 from proxyless.space import Anchor
@@ -23,9 +24,16 @@ ANCHOR_PLACES = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
 def make_table(
-    plan: Plan, device_name: str, settings: ProfileSettings, samples: Samples, known: Mapping[str, LatencyTable]
+    plan: Plan,
+    device_name: str,
+    settings: ProfileSettings,
+    samples: Samples,
+    known: Mapping[str, LatencyTable],
+    predicted: Predicted | None = None,
 ) -> LatencyTable:
     """The table of what was measured, fitted to whole networks; with `known`, the rows are transferred from these.
+
+    predicted: the rows that were not measured.
 
     Raises:
         CheckError: the device is too noisy.
@@ -35,6 +43,8 @@ def make_table(
     repeatability = repeatability_pct(judged)
     _check_noise(repeatability, settings)
     table = _measured_table(plan, device_name, settings, samples, stability, measured)
+    if predicted is not None:
+        table = _with_predicted(table, plan, predicted)
     if not plan.networks:
         return table
     timings = [_timing(plan, item, measured[item]) for item in plan.networks]
@@ -82,6 +92,21 @@ def _measured_table(
         stability=stability,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _with_predicted(table: LatencyTable, plan: Plan, predicted: Predicted) -> LatencyTable:
+    rows = {row.spec: row for row in [*table.fixed, *table.rows]}
+    rows |= {
+        spec: Row.of(spec, ms=float(ms), source="predicted")
+        for spec, ms in zip(predicted.specs, predicted.ms, strict=True)
+    }
+    prediction = Prediction(
+        rows=len(predicted.specs),
+        rmse_pct=predicted.rows_pct,
+        left_out_pct={"row": predicted.left_out_pct},
+        network_pct=predicted.network_pct,
+    )
+    return table.filled(plan.space, rows, prediction=prediction)
 
 
 def _row(plan: Plan, item: str, measurement: Measurement) -> Row:

@@ -19,12 +19,14 @@ Visits = Mapping[Visit, tuple[float, ...]]
 
 def machine_slowness(visits: Visits) -> np.ndarray:
     """Per visit, how slow the machine was then, relative to its own faster moments (lower quartile = 1)."""
-    items = [item for _, item in visits]
+    _, items = np.unique([item for _, item in visits], return_inverse=True)
+    visits_of = np.split(np.argsort(items, kind="stable"), np.cumsum(np.bincount(items))[:-1])
     log_ms = np.log([np.median(samples) for samples in visits.values()])
     slowness = np.zeros(len(log_ms))
     for _ in range(2):
-        typical = {item: np.median((log_ms - slowness)[[i == item for i in items]]) for item in dict.fromkeys(items)}
-        slowness = rolling_median(log_ms - np.array([typical[item] for item in items]))
+        level = log_ms - slowness
+        typical = np.array([np.median(level[own]) for own in visits_of])
+        slowness = rolling_median(log_ms - typical[items])
     relative: np.ndarray = np.exp(slowness - np.percentile(slowness, 25))
     return relative
 

@@ -1,20 +1,21 @@
 """Measure a space on a target and make its latency table."""
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from latency.assemble import make_table
+from latency.choose import Predicted
 from latency.devices import Device, Event, Job, find_device
 from latency.fit.transferred import check_known
 from latency.partial import PartialFile
-from latency.plan import Plan, make_plan
+from latency.plan import DESIGNED_FROM, Plan, make_plan
 from latency.runtimes import Runtime, find_runtime
-from latency.settings import MIN_NETS, ProfileSettings
+from latency.settings import MIN_NETS, ProfileSettings, RowsMeasured
 from latency.table import LatencyTable
-from latency.timing import VisitCount, time_models
+from latency.timing import Samples, VisitCount, time_models
 from proxyless.errors import InputError
-from proxyless.space import Space, check_registered
+from proxyless.space import LayerSpec, Space, check_registered
 
 OnProgress = Callable[[int, int], None]
 """Called with visits done and visits in all."""
@@ -27,7 +28,9 @@ def profile(
     on_progress: OnProgress = lambda done, total: None,
     known: Mapping[str, LatencyTable] | None = None,
 ) -> LatencyTable:
-    """Measure every layer that the space can ask for, calibrate on whole networks, write the table.
+    """Measure the layers that the space can ask for, calibrate on whole networks, write the table.
+
+    Of a space with very many, a part is measured, in passes, until the others can be predicted well enough.
 
     known: tables of other devices by name; with them only the whole networks are measured, and the rows are
     transferred from these tables.
@@ -52,18 +55,50 @@ def profile(
     check_known(known, space, settings.dtype)
     if known and not settings.calibrate:
         raise InputError(f"--transfer needs at least {MIN_NETS} networks, got 0; choose --nets 10")
-    plan = make_plan(space, settings.calibrate, settings.rounds, settings.seed, networks_only=bool(known))
+    settings = settings.model_copy(update={"rows": _rows(settings.rows, space, known)})
+    designed = settings.rows == "designed"
+    plan = make_plan(
+        space, settings.calibrate, settings.rounds, settings.seed, networks_only=bool(known), designed=designed
+    )
     identity = {
         "space": space.fingerprint,
         "transfer": bool(known),
         **settings.model_dump(exclude={"rounds", "calibrate"}),
     }
     with PartialFile(output, identity) as partial:
+        for items in partial.samples.chosen:
+            plan = plan.extended(items)
         _measure(plan, runtime, device, settings, partial, on_progress)
-        table = make_table(plan, device.name, settings, partial.samples, known)
+        predicted = _predict(plan, partial.samples) if designed else None
+        while predicted is not None and (rows := predicted.next_rows()):
+            plan = plan.extended(_chosen(rows, partial))
+            _measure(plan, runtime, device, settings, partial, on_progress)
+            predicted = _predict(plan, partial.samples)
+        table = make_table(plan, device.name, settings, partial.samples, known, predicted)
         table.save(output)
         partial.delete()
     return table
+
+
+def _rows(wanted: RowsMeasured | None, space: Space, known: Mapping[str, LatencyTable]) -> RowsMeasured:
+    """Which rows to measure, where the user left it open."""
+    if known and wanted is not None:
+        raise InputError(f"--rows {wanted} does not go with --transfer, which measures no rows; leave one of them out")
+    return wanted or ("designed" if not known and len(space.specs()) > DESIGNED_FROM else "all")
+
+
+def _predict(plan: Plan, samples: Samples) -> Predicted | None:
+    """The rows that were not measured; None where all were."""
+    _, measured = samples.steadiest()
+    return Predicted.of(plan.space, {spec: measured[item].ms for item, spec in plan.layers.items()})
+
+
+def _chosen(rows: Sequence[LayerSpec], partial: PartialFile) -> tuple[str, ...]:
+    """The items of the next pass; the file knows them from now on: an interrupted profile goes on with the same."""
+    event: Event = {"event": "chosen", "items": tuple(map(str, rows))}
+    partial.add(event)
+    partial.samples.add(event)
+    return tuple(event["items"])
 
 
 def _measure(
@@ -83,7 +118,7 @@ def _measure(
         on_progress(count.done, count.total)
 
     with tempfile.TemporaryDirectory(prefix="proxyless-") as folder:
-        files = plan.write_models(runtime, settings.batch, Path(folder), settings.dtype)
+        files = plan.write_models(runtime, settings.batch, Path(folder), settings.dtype, partial.samples.visits)
         delegate = settings.delegate or ""
         job = Job(runtime.runner, files, schedule, settings.threads, delegate, settings.batch)
         time_models(device, job, partial.samples, on_event)

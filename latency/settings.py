@@ -1,6 +1,6 @@
 """The settings of a profile, and of a benchmark."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -9,6 +9,9 @@ from proxyless.config import MAX_COUNT, MAX_SEED, Settings
 
 MIN_NETS = 5
 """Fewer whole networks than this cannot carry a fit of two coefficients and an error estimate."""
+
+
+RowsMeasured = Literal["all", "designed"]
 
 
 class ProfileSettings(Settings):
@@ -36,6 +39,11 @@ class ProfileSettings(Settings):
         ge=2,
         le=MAX_COUNT,
         description="Times that each item is visited, at least 2, in a new random order each time.",
+    )
+    rows: RowsMeasured | None = Field(
+        None,
+        description="Layers to measure: all, or designed: a part, chosen so that the others can be predicted. "
+        "Default: designed where there are more than 150.",
     )
     seed: int = Field(0, ge=0, le=MAX_SEED, description="Seed of the order and of the networks.")
 

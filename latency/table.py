@@ -151,12 +151,19 @@ class Prediction(_Part):
     """How rows that were not measured were predicted from those that were.
 
     rmse_pct: error to expect of them. left_out_pct: error of predicting measured rows of a kernel, expansion,
-    width or resolution from all others, in per cent.
+    width or resolution from all others, or rows of the same space from the other ones, in per cent. network_pct: the
+    error that they bring into random networks, where the rows around them were measured; otherwise as a row's own.
     """
 
     rows: Size
     rmse_pct: NotNegative
     left_out_pct: dict[str, NotNegative]
+    network_pct: NotNegative | None = None
+
+    @property
+    def margin_pct(self) -> float:
+        """The error to expect of a whole network for the sake of these rows."""
+        return self.rmse_pct if self.network_pct is None else self.network_pct
 
 
 class LatencyTable(_Part):
@@ -259,8 +266,9 @@ class LatencyTable(_Part):
 
         Twice the held-out error of the fit, and of predicted rows.
         """
-        errors_pct = [part.rmse_pct for part in (self.fit, self.prediction) if part is not None]
-        return min(2 * math.hypot(*errors_pct) / 100, 0.5)
+        fit_pct = self.fit.rmse_pct if self.fit is not None else 0.0
+        prediction_pct = self.prediction.margin_pct if self.prediction is not None else 0.0
+        return min(2 * math.hypot(fit_pct, prediction_pct) / 100, 0.5)
 
     @property
     def target(self) -> str:

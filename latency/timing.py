@@ -4,27 +4,38 @@ import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from latency.devices import Device, Event, Job, Visit
 from latency.drift import Visits, correct_drift
 from latency.measurement import Measurement, Measurements, Summary, fastest, middle, repeatability_pct
+from proxyless.config import MAX_COUNT
 from proxyless.errors import CheckError
 
 OnEvent = Callable[[Event], None]
 
 
-def make_schedule(items: Sequence[str], rounds: int, seed: int) -> tuple[Visit, ...]:
-    """Every item once in each round, each round in a new order."""
-    rng = random.Random(seed)  # noqa: S311
-    return tuple((number, item) for number in range(rounds) for item in rng.sample(items, len(items)))
+ROUNDS_PER_PASS = MAX_COUNT
+"""A later pass numbers its rounds from its own multiple of this, however many rounds there are."""
+
+
+def make_schedule(items: Sequence[str], rounds: int, seed: int, number: int = 0) -> tuple[Visit, ...]:
+    """Every item once in each round, each round in a new order. number: of the pass."""
+    rng, start = random.Random(f"{seed} {number}" if number else seed), number * ROUNDS_PER_PASS  # noqa: S311
+    return tuple((start + visited, item) for visited in range(rounds) for item in rng.sample(items, len(items)))
 
 
 @dataclass
 class Samples:
-    """What was measured so far: milliseconds per visit, and the device's description of itself."""
+    """What was measured so far: milliseconds per visit, and the device's description of itself.
+
+    chosen: the items of each pass after the first, as they were chosen from what was measured before.
+    """
 
     visits: dict[Visit, tuple[float, ...]] = field(default_factory=dict)
     environment: dict[str, object] = field(default_factory=dict)
     failed: dict[Visit, str] = field(default_factory=dict)
+    chosen: list[tuple[str, ...]] = field(default_factory=list)
 
     def add(self, event: Event) -> None:
         match event["event"]:
@@ -36,6 +47,15 @@ class Samples:
                 self.failed.pop(visit, None)
             case "failed":
                 self.failed[event["round"], event["id"]] = event["error"]
+            case "chosen":
+                self.chosen.append(tuple(event["items"]))
+
+    def passes(self) -> list["Samples"]:
+        """The visits of each pass."""
+        parts: dict[int, Samples] = {}
+        for visit, ms in self.visits.items():
+            parts.setdefault(visit[0] // ROUNDS_PER_PASS, Samples()).visits[visit] = ms
+        return [part for _, part in sorted(parts.items())]
 
     def measurements(self) -> dict[str, Measurement]:
         """Per item, its rounds in order, as they were timed; an item counts as its fastest rounds."""
@@ -49,10 +69,28 @@ class Samples:
         """Of the two, the one that repeats better on this device, and its name.
 
         A machine that switches between speeds has fast moments for every item; one that gets slower and
-        slower (throttling) has them for the first rounds only.
+        slower (throttling) has them for the first rounds only. Later passes are brought to the speed of the first
+        by the items that they share with it.
         """
-        found = {"fastest rounds": self.measurements(), "drift corrected": self.corrected()}
-        return min(found.items(), key=lambda entry: repeatability_pct(entry[1]))
+        first, *later = self.passes()
+        found = {name: summarise(first) for name, summarise in _SUMMARIES.items()}
+        name, measured = min(found.items(), key=lambda entry: repeatability_pct(entry[1]))
+        for samples in later:
+            measured = _joined(measured, _SUMMARIES[name](samples))
+        return name, measured
+
+
+_SUMMARIES: dict[str, Callable[[Samples], Measurements]] = {
+    "fastest rounds": Samples.measurements,
+    "drift corrected": Samples.corrected,
+}
+
+
+def _joined(known: Measurements, new: Measurements) -> Measurements:
+    """With what is new at the speed that the machine had for the items of both."""
+    ratios = [known[item].ms / new[item].ms for item in new if item in known]
+    factor = float(np.median(ratios)) if ratios else 1.0
+    return {**{item: measurement.scaled(factor) for item, measurement in new.items()}, **known}
 
 
 def _by_item(visits: Visits, summary: Summary) -> dict[str, Measurement]:

@@ -40,6 +40,8 @@ def calibrate(table: LatencyTable, networks: Sequence[NetworkTiming], repeatabil
     memory traffic, operators), per stage (input shape) and per row; the noise of the measurement sets how
     much is believed. Errors are on networks left out of the fit, one at a time.
 
+    Rows that were predicted are corrected as the others and stay marked.
+
     Raises:
         CheckError: larger sums did not take longer; the machine is too busy to measure.
     """
@@ -63,12 +65,15 @@ def calibrate(table: LatencyTable, networks: Sequence[NetworkTiming], repeatabil
         call_ms=call_ms,
         corrections=dict(zip(model.names[2:], coefficients[2:].round(6).tolist(), strict=True)),
     )
-    fitted = [
-        row.model_copy(update={"ms": float(ms), "measured_ms": row.ms, "source": "calibrated"})
-        for row, ms in zip([*table.fixed, *table.rows], model.rows_ms(coefficients), strict=True)
-    ]
-    fixed, rows = fitted[: len(table.fixed)], fitted[len(table.fixed) :]
-    return table.changed(overhead_ms=float(call_ms), fixed=fixed, rows=rows, fit=fit)
+    rows = zip([*table.fixed, *table.rows], model.rows_ms(coefficients), strict=True)
+    fitted = [_calibrated(row, float(ms)) for row, ms in rows]
+    fixed = len(table.fixed)
+    return table.changed(overhead_ms=float(call_ms), fixed=fitted[:fixed], rows=fitted[fixed:], fit=fit)
+
+
+def _calibrated(row: Row, ms: float) -> Row:
+    measured = {} if row.source == "predicted" else {"measured_ms": row.ms, "source": "calibrated"}
+    return row.model_copy(update={"ms": ms, **measured})
 
 
 def record_fit(

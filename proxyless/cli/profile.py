@@ -30,6 +30,7 @@ def profile(
         int | None, typer.Option(help=_help("calibrate"), show_default=str(_DEFAULT.calibrate))
     ] = None,
     rounds: Annotated[int, typer.Option(help=_help("rounds"))] = _DEFAULT.rounds,
+    rows: Annotated[str | None, typer.Option(help=_help("rows"))] = None,
     seed: Annotated[int, typer.Option(help=_help("seed"))] = _DEFAULT.seed,
     transfer: Annotated[
         list[str] | None,
@@ -40,9 +41,12 @@ def profile(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Measure every operation of a space on a target, and write its latency table.
+    """Measure the operations of a space on a target, and write its latency table.
 
     Interrupted, the same command goes on where it stopped.
+
+    Of a space with very many layers, as searched widths and resolutions make them, a part is measured, until the
+    others can be predicted well enough; --rows all measures every one.
 
     With --transfer, tables of other devices are adapted to this one, from about ten networks measured here.
 
@@ -65,6 +69,7 @@ def profile(
         dtype=dtype,
         calibrate=_count(bool(transfer), calibrate, nets),
         rounds=rounds,
+        rows=rows,
         seed=seed,
     )
     known = {name: load_table(name) for name in transfer or []}
