@@ -66,7 +66,7 @@ class Contents:
 
     def preprocess(self, stage: Path) -> Preprocess:
         """How an image becomes the input of each file in the folder."""
-        side = self.architecture.space.resolution
+        side = self.architecture.resolution
         inputs = {
             file.file_name: FileInput(
                 layout=file.format.layout, dtype=file.format.tools.structure(stage / file.file_name).input_dtype

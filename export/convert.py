@@ -90,7 +90,7 @@ def _convert(name: str, architecture_path: str, weights: str, output: str) -> No
     architecture = Architecture.load(Path(architecture_path))
     network = build_network(architecture.layers)
     load_weights(Path(weights), network)
-    FORMATS[name].tools.convert(network.eval(), architecture.space.resolution, Path(output))
+    FORMATS[name].tools.convert(network.eval(), architecture.resolution, Path(output))
 
 
 def _make(name: str, dtype: Dtype, recipe: str, source: str, target: str, calibration: str) -> None:

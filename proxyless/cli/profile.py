@@ -6,7 +6,7 @@ import typer
 
 from latency.settings import MIN_NETS, ProfileSettings
 from proxyless.cli.console import OUT, command, print_json, reporting
-from proxyless.cli.options import Json, NumClasses, Output, Resolution, SpaceName, Threads
+from proxyless.cli.options import Json, NumClasses, Output, Resolution, SpaceArg, SpaceName, Threads, space_arguments
 from proxyless.errors import InputError
 
 _help = ProfileSettings.describe
@@ -26,6 +26,7 @@ def profile(
     dtype: Annotated[str, typer.Option(help=_help("dtype"))] = _DEFAULT.dtype,
     resolution: Resolution = None,
     num_classes: NumClasses = None,
+    space_arg: SpaceArg = None,
     calibrate: Annotated[
         int | None, typer.Option(help=_help("calibrate"), show_default=str(_DEFAULT.calibrate))
     ] = None,
@@ -58,7 +59,7 @@ def profile(
     from proxyless.cli.table_report import describe, summary
     from proxyless.space import load_space
 
-    built = load_space(space, {"resolution": resolution, "num_classes": num_classes})
+    built = load_space(space, space_arguments(resolution, num_classes, space_arg))
     settings = ProfileSettings.make(
         "profile settings",
         runtime=runtime,

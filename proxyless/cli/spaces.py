@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from proxyless.cli.console import command, print_json, print_table
-from proxyless.cli.options import Json, NumClasses, Resolution
+from proxyless.cli.options import Json, NumClasses, Resolution, SpaceArg, space_arguments
 from proxyless.quantities import power_of_ten
 from proxyless.space import Space, layer_cost, load_space, network_cost
 from proxyless.space.declared import TEMPLATE
@@ -22,6 +22,7 @@ def spaces(
     ] = None,
     resolution: Resolution = None,
     num_classes: NumClasses = None,
+    space_arg: SpaceArg = None,
     template: Annotated[
         bool, typer.Option("--template", help="Print a definition with comments, to begin a space of your own with.")
     ] = False,
@@ -40,13 +41,13 @@ def spaces(
     if schema:
         print_json(Definition.model_json_schema())
         return
-    args = {"resolution": resolution, "num_classes": num_classes}
+    args = space_arguments(resolution, num_classes, space_arg)
     chosen = [load_space(key, args) for key in ([name] if name else known_spaces())]
     summaries = [_summary(space) for space in chosen]
     if json:
         print_json(summaries[0] if name else summaries)
         return
-    columns = ("space", "input", "classes", "decisions", "layers", "networks", "parameters (M)", "MACs (M)")
+    columns = ("space", "input", "classes", "decisions", "networks", "parameters (M)", "MACs (M)")
     print_table("Search spaces", columns, [_row(summary) for summary in summaries])
     if name:
         _print_decisions(chosen[0])
@@ -75,7 +76,6 @@ def _row(summary: dict[str, Any]) -> list[str]:
         "x".join([str(summary["resolution"])] * 2),
         str(summary["num_classes"]),
         str(len(summary["decisions"])),
-        str(summary["layers"]),
         power_of_ten(summary["networks"]),
         f"{summary['min_params'] / 1e6:.2f} to {summary['max_params'] / 1e6:.2f}",
         f"{summary['min_macs'] / 1e6:.1f} to {summary['max_macs'] / 1e6:.1f}",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxyless.cli.console import OUT, command, print_json, print_table
-from proxyless.cli.options import Json, NumClasses, Resolution
+from proxyless.cli.options import Json, NumClasses, Resolution, space_arguments
 from proxyless.cli.table_report import count_rows, describe, describe_comparison, summary, table_space
 from proxyless.errors import InputError
 from proxyless.extras import require
@@ -127,12 +127,12 @@ def _import(source: Path, device: str, output: Path, json: bool) -> None:
     _show(str(output), table, json)
 
 
-def _predict(name: str, space_name: str, shape: tuple[int | None, int | None], output: Path, json: bool) -> None:
+def _predict(name: str, space_name: str, shape: tuple[str | None, int | None], output: Path, json: bool) -> None:
     from latency.fit.unmeasured import predict_rows
     from latency.tables import load_table
     from proxyless.space import load_space
 
-    space = load_space(space_name, {"resolution": shape[0], "num_classes": shape[1]})
+    space = load_space(space_name, space_arguments(*shape))
     predicted = predict_rows(load_table(name), space, name)
     predicted.save(output)
     _show(str(output), predicted, json)

@@ -1,4 +1,4 @@
-"""An architecture: one operation per layer of a space, to and from JSON."""
+"""An architecture: one choice per decision of a space, to and from JSON."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from proxyless.space.space import Space
 
 Milliseconds = Annotated[float, Field(gt=0, le=1e9)]
 Names = Annotated[list[str], Field(max_length=10_000)]
-"""Of operations, layer by layer."""
+"""Of choices, decision by decision."""
 
 
 class Anchor(BaseModel):
@@ -27,7 +27,7 @@ class Anchor(BaseModel):
     ms: Milliseconds
 
     def network(self) -> tuple[str, ...]:
-        """Its operations."""
+        """Its choices."""
         return tuple(self.ops)
 
     def check(self, space: Space) -> None:
@@ -72,7 +72,7 @@ class _Document(BaseModel):
 
 @dataclass(frozen=True)
 class Architecture:
-    """One legal operation per searched layer of `space`.
+    """One legal choice per decision of `space`.
 
     Raises:
         InputError: on construction, when `ops` does not fit the space.
@@ -89,6 +89,11 @@ class Architecture:
     def layers(self) -> list[LayerSpec]:
         """The network's layers in order, without the skipped ones."""
         return self.space.network(self.ops)
+
+    @property
+    def resolution(self) -> int:
+        """Side of the input in pixels."""
+        return self.layers[0].in_shape[0]
 
     @property
     def cost(self) -> Cost:

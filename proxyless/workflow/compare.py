@@ -94,7 +94,7 @@ def compare(
         data=searched.data,
         train=settings,
     )
-    load_data(config.data, contest.found.space.resolution, settings.limit)  # refused before anything is written
+    load_data(config.data, contest.found.resolution, settings.limit)  # refused before anything is written
     if not (folder / NETWORKS).exists():
         contest.place()
     _open(folder, config)

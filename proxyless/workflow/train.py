@@ -30,5 +30,5 @@ def train(
     settings, folder = settings or TrainSettings(), Path(output)
     check_accelerator(settings.device)
     check_free(folder, resume)
-    loaded = load_data(data, architecture.space.resolution, settings.limit)
+    loaded = load_data(data, architecture.resolution, settings.limit)
     return run_training(folder, architecture, loaded, settings, reporter or Silent(), resume)
