@@ -40,7 +40,7 @@ class _Part(BaseModel):
 
 
 class Row(_Part):
-    """Latency of one layer. measured_ms: before calibration."""
+    """Latency of one layer. measured_ms: before calibration; where `source` says predicted, as it was predicted."""
 
     op: str = Field(pattern=r"^[A-Za-z0-9_]{1,64}$")
     kernel: Size

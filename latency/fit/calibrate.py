@@ -72,8 +72,8 @@ def calibrate(table: LatencyTable, networks: Sequence[NetworkTiming], repeatabil
 
 
 def _calibrated(row: Row, ms: float) -> Row:
-    measured = {} if row.source == "predicted" else {"measured_ms": row.ms, "source": "calibrated"}
-    return row.model_copy(update={"ms": ms, **measured})
+    source = row.source if row.source == "predicted" else "calibrated"
+    return row.model_copy(update={"ms": ms, "measured_ms": row.ms, "source": source})
 
 
 def record_fit(
@@ -117,7 +117,7 @@ class _Model:
         rows = [*table.fixed, *table.rows]
         counts = count_layers([row.spec for row in rows], [net.layers for net in networks])
         row_ms = np.array([row.ms for row in rows])
-        names, corrections = _corrections(rows, row_ms)
+        names, corrections = _corrections(rows, row_ms, np.flatnonzero(counts.any(axis=0)))
         measured_ms = np.array([net.measured_ms for net in networks])
         return _Model(row_ms, counts, measured_ms, names, corrections, float(row_ms.min()), noise)
 
@@ -138,13 +138,18 @@ class _Model:
         return np.asarray(self.counts[networks] @ self.rows_ms(coefficients) + coefficients[1] * self.call_unit_ms)
 
 
-def _corrections(rows: Sequence[Row], row_ms: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
-    """What each coefficient adds to each row, (rows, coefficients), and the coefficients' names."""
+def _corrections(rows: Sequence[Row], row_ms: np.ndarray, used: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+    """What each coefficient adds to each row, (rows, coefficients), and the coefficients' names.
+
+    used: numbers of the rows that are in any network; nothing can be learnt of another one alone.
+    """
     work = work_matrix(row.spec for row in rows)
     work *= _WORK_PRIOR * row_ms.sum() / np.maximum(work.sum(0), 1e-12)
     shapes = list(dict.fromkeys(row.in_shape for row in rows))
     stage = indicator([row.in_shape for row in rows]) * row_ms[:, None]
     call = np.full(len(rows), -row_ms.min())
-    columns = [_SCALE_PRIOR * row_ms, call, *work.T, *(_STAGE_PRIOR * stage.T), *np.diag(_ROW_PRIOR * row_ms)]
+    own = np.zeros((len(used), len(rows)))
+    own[np.arange(len(used)), used] = _ROW_PRIOR * row_ms[used]
+    columns = [_SCALE_PRIOR * row_ms, call, *work.T, *(_STAGE_PRIOR * stage.T), *own]
     stages = ("stage " + "x".join(map(str, shape)) for shape in shapes)
-    return ("scale", "call", *WORK, *stages, *(str(row.spec) for row in rows)), np.array(columns).T
+    return ("scale", "call", *WORK, *stages, *(str(rows[number].spec) for number in used)), np.array(columns).T
