@@ -1,4 +1,4 @@
-"""The example package, installed: its space, operator and runtime work like ours; and one that cannot be imported."""
+"""The example package, installed: what it adds works like ours; and packages that cannot be imported."""
 
 import json
 import os
@@ -14,6 +14,8 @@ _CHECK = """
 import importlib.util, json
 from pathlib import Path
 import numpy as np, torch
+from export.formats import find_formats
+from latency.devices import Job, find_device
 from latency.runtimes import find_runtime
 from latency.writers.graph import lower
 from proxyless.space import build_space
@@ -29,8 +31,34 @@ spec.loader.exec_module(runner)
 run, feed, result, shape, dtype = runner.load("network.onnx", 1, "cpu", 1)
 feed(images); run()
 with torch.no_grad():
-    print(json.dumps({"error": float(np.abs(result() - network(torch.from_numpy(images)).numpy()).max())}))
+    expected = network(torch.from_numpy(images)).numpy()
+(format_,), path = find_formats(["onnx-reference"]), Path("network.onnxref")
+format_.tools.convert(network, 32, path)
+events = []
+items, schedule = {"network": Path("network.onnx")}, ((0, "network"),)
+find_device("desk:left").run(Job(runtime.runner, items, schedule), events.append)
+print(json.dumps({
+    "written": float(np.abs(result() - expected).max()),
+    "exported": float(np.abs(format_.tools.load(path)(images) - expected).max()),
+    "timed": [event["id"] for event in events if event["event"] == "sample"],
+}))
 """
+
+_INVOKE = """
+import json, sys
+from typer.testing import CliRunner
+from proxyless.cli.main import app
+results = [CliRunner().invoke(app, command.split()) for command in json.loads(sys.argv[1])]
+print(json.dumps([[result.exit_code, " ".join(result.stderr.split())] for result in results]))
+"""
+_REFUSED = [
+    ("profile --space tiny --runtime tvm -o table.json", "onnx-reference"),
+    ("profile --space tiny --device pi -o table.json", "adb:SERIAL, desk:..."),
+    ("profile --space tiny --device desk: -o table.json", "write desk:PLACE"),
+    ("export trained --format coreml -o model", "onnx, tflite, onnx-reference"),
+    ("predict model.tvm image.png", ".tflite or .onnxref"),
+]
+"""Commands with a name that is not known, and what the choices have of the example."""
 
 
 def _run(folder: Path, site: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -51,26 +79,42 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_example_adds_a_space_an_operator_and_a_runtime(site: Path, tmp_path: Path) -> None:
+def test_the_example_adds_a_space_an_operator_a_runtime_a_device_and_a_format(site: Path, tmp_path: Path) -> None:
     listed = _run(tmp_path, site, "-m", "proxyless.cli.main", "spaces", "--json")
     spaces = {space["name"]: space for space in json.loads(listed.stdout)}
     assert {"mobile", "bottlenecks"} <= spaces.keys()
     assert spaces["bottlenecks"]["layers"][1] == ["k3e0.25", "k5e0.25", "k3e0.5", "k5e0.5", "skip"]
     checked = _run(tmp_path, site, "-c", _CHECK)
     assert checked.returncode == 0, checked.stderr
-    assert json.loads(checked.stdout)["error"] < 1e-5
-    command = "profile --space tiny --runtime tvm -o table.json"
-    refused = _run(tmp_path, site, "-m", "proxyless.cli.main", *command.split())
-    assert refused.returncode == 2 and "onnx-reference" in refused.stderr
+    found = json.loads(checked.stdout.splitlines()[-1])
+    assert found["written"] < 1e-5 and found["exported"] < 1e-5 and found["timed"] == ["network"]
 
 
-def test_a_package_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_what_the_example_adds_is_among_the_choices(site: Path, tmp_path: Path) -> None:
+    for name in ("model.tvm", "image.png"):
+        (tmp_path / name).touch()
+    done = _run(tmp_path, site, "-c", _INVOKE, json.dumps([command for command, _ in _REFUSED]))
+    assert done.returncode == 0, done.stderr
+    for (code, said), (_, name) in zip(json.loads(done.stdout), _REFUSED, strict=True):
+        assert code == 2 and name in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "group", "command"),
+    [
+        ("space", "spaces", "spaces"),
+        ("device", "devices", "profile --space tiny --device lost:1 -o table.json"),
+        ("format", "formats", "export trained --format lost -o model"),
+    ],
+)
+def test_a_package_that_cannot_be_imported_is_named(kind: str, group: str, command: str, tmp_path: Path) -> None:
     info = tmp_path / "broken-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[proxyless.spaces]\nlost = nowhere:lost\n")
-    done = _run(tmp_path, tmp_path, "-m", "proxyless.cli.main", "spaces")
+    (info / "entry_points.txt").write_text(f"[proxyless.{group}]\nlost = nowhere:lost\n")
+    done = _run(tmp_path, tmp_path, "-m", "proxyless.cli.main", *command.split())
     assert (done.returncode, done.stdout) == (2, "")
-    assert "the space 'lost' of another package (nowhere:lost) cannot be imported: No module named 'nowhere'" in (
+    assert f"the {kind} 'lost' of another package (nowhere:lost) cannot be imported: No module named 'nowhere'" in (
         " ".join(done.stderr.split())
     )

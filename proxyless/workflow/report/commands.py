@@ -10,7 +10,7 @@ from typing import Any
 from numpy import format_float_positional
 
 from export.format import ModelFile
-from export.formats import FORMATS, all_files
+from export.formats import all_files, known_formats
 from export.settings import ExportSettings
 from proxyless.addresses import LOCAL
 from proxyless.config import Settings
@@ -108,13 +108,14 @@ def _device(folders: RunFolders, formats: Iterable[str]) -> list[str]:
     paths = (folder / "architecture.json" for folder in (folders.trained, folders.search))
     network = next((Architecture.load(path) for path in paths if path.exists()), None)
     target = network.target if network else None
-    runtimes = {FORMATS[name].runtime for name in formats if name in FORMATS}
+    known = known_formats()
+    runtimes = {known[name].runtime for name in formats if name in known}
     return ["--device", target.device] if target and target.runtime in runtimes and target.device != LOCAL else []
 
 
 def _written(exported: Exported) -> list[ModelFile]:
     """The files that were made, be they left out afterwards."""
-    files = all_files(list(FORMATS.values()), ("int8", "float16"))
+    files = all_files(list(known_formats().values()), ("int8", "float16"))
     return [file for file in files if file.name in exported.files or file.file_name in exported.left_out]
 
 
