@@ -51,14 +51,37 @@ from proxyless.cli.main import app
 results = [CliRunner().invoke(app, command.split()) for command in json.loads(sys.argv[1])]
 print(json.dumps([[result.exit_code, " ".join(result.stderr.split())] for result in results]))
 """
+_WITH = "search --space tiny --data digits --table pixel1 --budget 60% -o run "
 _REFUSED = [
     ("profile --space tiny --runtime tvm -o table.json", "onnx-reference"),
     ("profile --space tiny --device pi -o table.json", "adb:SERIAL, desk:..."),
     ("profile --space tiny --device desk: -o table.json", "write desk:PLACE"),
+    (_WITH + "--strategy climbing --patience 0", "patience: Input should be greater than or equal to 1 (got 0)"),
+    (_WITH + "--strategy climbing --gates all", "'gates' is a setting of the strategy gradient, not of climbing"),
+    (_WITH + "--patience 2", "'patience' is a setting of the strategy climbing, not of gradient"),
+    (_WITH + "--strategy magic", "random, evolution, predictor, climbing"),
     ("export trained --format coreml -o model", "onnx, tflite, onnx-reference"),
     ("predict model.tvm image.png", ".tflite or .onnxref"),
 ]
 """Commands with a name that is not known, and what the choices have of the example."""
+
+_SEARCH = """
+import json
+from pathlib import Path
+from typer.testing import CliRunner
+from proxyless.cli.main import app
+from proxyless.space import tiny
+from tests.helpers import table_by_macs
+
+table_by_macs(tiny(resolution=16)).save(Path("table.json"))
+search = "search --space tiny --data synthetic:200 --table table.json --budget 60% --strategy climbing --patience 3 "
+search += "--evaluations 6 --warmup-epochs 0 --epochs 1 --batch-size 16 --device cpu --json -o run"
+done = [CliRunner().invoke(app, command.split()) for command in (search, search + " --resume")]
+assert [each.exit_code for each in done] == [0, 0], done[0].stderr + done[1].stderr
+shown = CliRunner().invoke(app, ["search", "--help"], env={"COLUMNS": "120"}).stdout
+shown = " ".join(shown.replace("│", " ").split())
+print(json.dumps([Path("run/config.yaml").read_text(), shown, done[0].stdout == done[1].stdout]))
+"""
 
 
 def _run(folder: Path, site: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -100,10 +123,21 @@ def test_what_the_example_adds_is_among_the_choices(site: Path, tmp_path: Path) 
         assert code == 2 and name in said
 
 
+@pytest.mark.slow
+def test_the_examples_strategy_searches_with_a_setting_of_its_own(site: Path, tmp_path: Path) -> None:
+    done = _run(tmp_path, site, "-c", _SEARCH)
+    assert done.returncode == 0, done.stderr
+    config, shown, same = json.loads(done.stdout.splitlines()[-1])
+    assert "  strategy: climbing\n" in config and "  patience: 3\n" in config and same
+    assert "gradient, reinforce, gumbel, darts, random, evolution, predictor, climbing" in shown
+    assert "Only with --strategy climbing" in shown and "--patience" in shown
+
+
 @pytest.mark.parametrize(
     ("kind", "group", "command"),
     [
         ("space", "spaces", "spaces"),
+        ("strategy", "strategies", _WITH + "--strategy lost"),
         ("device", "devices", "profile --space tiny --device lost:1 -o table.json"),
         ("format", "formats", "export trained --format lost -o model"),
     ],

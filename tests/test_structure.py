@@ -64,8 +64,9 @@ def test_imports_go_one_way(package: str) -> None:
             assert any(name == good or name.startswith(good + ".") for good in allowed), f"{path} imports {name}"
 
 
-def test_spaces_need_no_torch() -> None:
-    code = "import sys, proxyless.space; sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize("module", ["proxyless.space", "proxyless.search.config"])
+def test_spaces_and_settings_need_no_torch(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

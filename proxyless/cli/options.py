@@ -18,7 +18,6 @@ Resolution = Annotated[int | None, typer.Option(help="Side of the input image in
 NumClasses = Annotated[int | None, typer.Option(help="Number of classes. Default: the space's own.")]
 Data = Annotated[str, typer.Option(help="digits, imagefolder:PATH, parquet:PATH, hf:NAME or synthetic.")]
 Threads = Annotated[int, typer.Option(help="Threads that the runtime may use.")]
-Limit = Annotated[int | None, typer.Option(help="Use at most so many images of each split.")]
 
 
 def check_resumed(folder: Path, resume: bool) -> None:

@@ -1,8 +1,6 @@
 """Strategies that follow a gradient of the logits."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from statistics import mean
 from typing import Any
 
 import torch
@@ -12,7 +10,6 @@ from torch.nn.functional import cross_entropy
 from proxyless.data.batches import Batch
 from proxyless.host import to_host
 from proxyless.optim import require_finite
-from proxyless.search.config import SearchSettings
 from proxyless.search.strategies.base import Setting, StepInputs, StepResult, Strategy
 
 
@@ -64,12 +61,6 @@ class AdamStrategy(Strategy):
         require_finite(gradient.sum(), "gradient of the architecture")
         self._apply(gradient)
         return result
-
-    @classmethod
-    def weight_steps_per_step(cls, settings: SearchSettings, counts: Sequence[int]) -> float:
-        """Of mixtures: every operation is computed, and once more in the backward pass."""
-        mixture = 1.3 * mean(counts)
-        return mixture + mixture * (3 if settings.unrolled else 1) / settings.arch_every
 
     @abstractmethod
     def _gradient(self, inputs: StepInputs, logits: Tensor) -> tuple[Tensor, StepResult]:

@@ -1,18 +1,13 @@
 """Proxyless-R: architecture parameters by REINFORCE (Cai, Zhu, Han, ICLR 2019, section 3.3.2)."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from proxyless.nn import plain_choices
-from proxyless.search.config import SearchSettings
 from proxyless.search.sampling import sample_path
 from proxyless.search.strategies.adam import AdamStrategy, measured
 from proxyless.search.strategies.base import StepInputs, StepResult
-
-_PATHS = 4
-"""Networks per step: they need no backward pass, so that four cost about as much as one step by gradient."""
+from proxyless.search.strategies.settings import REINFORCED_PATHS, ReinforceSettings
 
 
 class ReinforceStrategy(AdamStrategy):
@@ -24,12 +19,10 @@ class ReinforceStrategy(AdamStrategy):
     through the exact expectation, as for every strategy, and not through R: it has no sampling noise.
     """
 
-    @classmethod
-    def weight_steps_per_step(cls, settings: SearchSettings, counts: Sequence[int]) -> float:
-        return 1 + 0.35 * _PATHS / settings.arch_every
+    settings: ReinforceSettings
 
     def _gradient(self, inputs: StepInputs, logits: Tensor) -> tuple[Tensor, StepResult]:
-        paths = [sample_path(self.architecture.logits.detach(), inputs.generator) for _ in range(_PATHS)]
+        paths = [sample_path(self.architecture.logits.detach(), inputs.generator) for _ in range(REINFORCED_PATHS)]
         with torch.no_grad():
             pairs = [
                 measured(inputs.forward(inputs.held_out[0], plain_choices(path)), inputs.held_out) for path in paths
