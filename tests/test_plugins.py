@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -111,6 +112,13 @@ def test_the_example_adds_a_space_an_operator_a_runtime_a_device_and_a_format(si
     assert checked.returncode == 0, checked.stderr
     found = json.loads(checked.stdout.splitlines()[-1])
     assert found["written"] < 1e-5 and found["exported"] < 1e-5 and found["timed"] == ["network"]
+
+
+@pytest.mark.slow
+def test_the_examples_own_tests_pass(site: Path) -> None:
+    done = _run(site.parent / "source", site, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", "tests")
+    assert done.returncode == 0, done.stdout
+    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) >= 20
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The architecture of the code itself: imports go one way, and the wheel holds what it should."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -62,6 +63,13 @@ def test_imports_go_one_way(package: str) -> None:
     for path in (_ROOT / package.replace(".", "/")).rglob("*.py"):
         for name in _imports(path):
             assert any(name == good or name.startswith(good + ".") for good in allowed), f"{path} imports {name}"
+
+
+def test_what_works_needs_no_tests() -> None:
+    for top in ("proxyless", "latency", "export"):
+        for path in (_ROOT / top).rglob("*.py"):
+            text = path.read_text()
+            assert "testing" in path.parts or not re.search(r"import pytest|proxyless.testing", text), path
 
 
 @pytest.mark.parametrize("module", ["proxyless.space", "proxyless.search.config"])
