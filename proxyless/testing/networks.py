@@ -31,7 +31,7 @@ EVERY_OPERATOR = [
     LayerSpec("mbconv", (8, 8, 16), (8, 8, 16), 5, 2.5, residual=True, act="swish", se=8),
     LayerSpec("mbconv", (8, 8, 16), (4, 4, 24), 5, 3, stride=2, act="relu", se=16, groups=2),
     LayerSpec("fused_mbconv", (4, 4, 24), (4, 4, 24), 3, 2, residual=True, act="swish"),
-    LayerSpec("fused_mbconv", (4, 4, 24), (4, 4, 32), 3, act="relu"),
+    LayerSpec("fused_mbconv", (4, 4, 24), (4, 4, 32), 3, act="leaky_relu"),
     LayerSpec("depthwise_separable", (4, 4, 32), (4, 4, 32), 3, residual=True, act="relu6", se=8),
     LayerSpec("pool_mean", (4, 4, 32), (4, 4, 32), 3),
     LayerSpec("relu_conv", (4, 4, 32), (4, 4, 32), 3, act="relu"),

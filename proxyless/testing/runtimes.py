@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from latency.devices import Job, LocalDevice
 from latency.runtimes import Runtime
 from latency.timing import time_files
 from latency.writers.graph import Array, Graph, lower, random_weights
-from proxyless.ops import Activation
+from proxyless.ops import COMPOSED, Activation, Elementary
 from proxyless.space import LayerSpec
 from proxyless.testing.networks import EVERY_OPERATOR, MOBILE, deployable, folded_weights, random_images
 
@@ -54,7 +54,7 @@ class RuntimeContract:
         path = self.write(lower(MOBILE, folded_weights(network), batch), tmp_path)
         self.check_results(path, network, random_images(batch, 32))
 
-    @pytest.mark.parametrize("act", ["relu", "h_swish"])
+    @pytest.mark.parametrize("act", [act for act in (*get_args(Elementary), *COMPOSED) if act != "none"])
     def test_every_activation_is_what_torch_computes(self, act: Activation, tmp_path: Path) -> None:
         layers = [
             LayerSpec("conv", (16, 16, 3), (8, 8, 8), kernel=3, stride=2, act=act),
