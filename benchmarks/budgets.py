@@ -30,7 +30,8 @@ from latency.settings import ProfileSettings
 from latency.table import LatencyTable
 from proxyless.errors import InputError
 from proxyless.nn import build_network, save_weights
-from proxyless.search.config import SAMPLING, SearchSettings
+from proxyless.search.config import SearchSettings
+from proxyless.search.samplers import SAMPLERS
 from proxyless.space import Architecture, Space, build_space
 from proxyless.workflow.measure import conditions_of, measure_networks
 from proxyless.workflow.refine import MOST, derive_measured
@@ -152,7 +153,7 @@ def main() -> None:
             epochs=1,
             batch_size=8,
             limit=120,
-            evaluations=20 if arguments.strategy in SAMPLING else None,
+            evaluations=20 if arguments.strategy in SAMPLERS else None,
             device="cpu",
         )
         middle = f"{(costs.min_ms + costs.max_ms) / 2}ms"

@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from proxyless.execution import load_choice
-from proxyless.search.config import LEARNING, SAMPLING, SearchSettings
+from proxyless.search.config import SearchSettings
+from proxyless.search.samplers import SAMPLERS
+from proxyless.search.strategies import STRATEGIES
 from proxyless.space import tiny_fixed
 from proxyless.workflow.gallery import derive_gallery
 from proxyless.workflow.search import search
 from tests.helpers import table_by_macs
 
 _CASES: list[tuple[str, dict[str, Any]]] = [
-    *((name, {}) for name in (*LEARNING, *SAMPLING)),
+    *((name, {}) for name in STRATEGIES),
     ("gradient", {"gates": "all"}),
     ("darts", {"unrolled": True, "limit": 120}),
 ]
@@ -48,7 +50,7 @@ def main() -> None:
 
 def _search(folder: Path, strategy: str, epochs: int, more: dict[str, Any]) -> dict[str, Any]:
     space = tiny_fixed(resolution=16)
-    evaluations = {"evaluations": 5} if strategy in SAMPLING else {}
+    evaluations = {"evaluations": 5} if strategy in SAMPLERS else {}
     settings = SearchSettings.make(
         "benchmark", strategy=strategy, warmup_epochs=1, epochs=epochs, batch_size=32, **evaluations, **more
     )

@@ -24,8 +24,8 @@ import torch
 
 from proxyless.checkpoint import load_checkpoint
 from proxyless.config import CONFIG
-from proxyless.search.config import SAMPLING
 from proxyless.search.result import ENVIRONMENT
+from proxyless.search.samplers import SAMPLERS
 
 _SEARCH = (
     "search --space tiny-fixed --data synthetic:480 --table TABLE --budget 60% --warmup-epochs 4 --epochs 6 "
@@ -148,7 +148,7 @@ def main() -> None:
 
 
 def search_arguments(table: str, strategy: str) -> list[str]:
-    evaluations = ["--evaluations", "60"] if strategy in SAMPLING else []
+    evaluations = ["--evaluations", "60"] if strategy in SAMPLERS else []
     return [*_SEARCH.replace("TABLE", table).split(), "--strategy", strategy, *evaluations]
 
 

@@ -29,7 +29,7 @@ from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
 from proxyless.search.config import SearchSettings
 from proxyless.search.domain import BoundedDomain
 from proxyless.search.objectives.constrained import Constrained
-from proxyless.search.strategies import Setting, StepInputs
+from proxyless.search.strategies.base import Setting, StepInputs
 from proxyless.search.strategies.gradient import GradientStrategy
 from proxyless.space import Space, build_space
 from proxyless.space.bounds import Bound
@@ -69,7 +69,7 @@ def make_strategy(space: Space, gates: str) -> FixedPath:
     settings = SearchSettings.make("benchmark", gates=gates)
     architecture, expected = ArchitectureLogits(space, 0), ExpectedCosts(bounds)
     domain = BoundedDomain(bounds)
-    return FixedPath(Setting(architecture, expected, Constrained(bounds), settings, 1e-3, domain))
+    return FixedPath(Setting(architecture, expected, Constrained(bounds), settings.own, 1e-3, domain))
 
 
 def weight_step(

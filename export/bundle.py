@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from export.format import ModelFile
-from export.formats import FORMATS, all_files
+from export.formats import all_files, known_formats
 from export.metadata import describe_entries
 from export.preprocess import FileInput, Preprocess
 from export.receiver.readme import Evaluated, FileRow, write_readme
@@ -27,7 +27,7 @@ _OURS |= {"README.md", "classify.py", "model.py", "weights.safetensors", "__pyca
 
 def _ours() -> set[str]:
     """Names of everything that an export may hold."""
-    return _OURS | {file.file_name for file in all_files(list(FORMATS.values()), ("float16", "int8"))}
+    return _OURS | {file.file_name for file in all_files(list(known_formats().values()), ("float16", "int8"))}
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import numpy as np
 
 from export.dtypes import Dtype
 from export.format import Format, ModelFile
-from export.formats import FORMATS
+from export.formats import find_formats
 from proxyless.errors import CheckError
 from proxyless.nn import build_network, load_weights
 from proxyless.space import Architecture
@@ -90,11 +90,13 @@ def _convert(name: str, architecture_path: str, weights: str, output: str) -> No
     architecture = Architecture.load(Path(architecture_path))
     network = build_network(architecture.layers)
     load_weights(Path(weights), network)
-    FORMATS[name].tools.convert(network.eval(), architecture.resolution, Path(output))
+    (format_,) = find_formats([name])
+    format_.tools.convert(network.eval(), architecture.resolution, Path(output))
 
 
 def _make(name: str, dtype: Dtype, recipe: str, source: str, target: str, calibration: str) -> None:
-    (chosen,) = (entry for entry in FORMATS[name].tools.recipes[dtype] if entry.name == recipe)
+    (format_,) = find_formats([name])
+    (chosen,) = (entry for entry in format_.tools.recipes[dtype] if entry.name == recipe)
     chosen.make(Path(source), Path(target), np.load(calibration, allow_pickle=False))
 
 

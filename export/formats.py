@@ -1,4 +1,4 @@
-"""The formats that can be written: a description here, and their tools in a file each."""
+"""The formats that can be written: a description here and their tools in a file each, or of other packages."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,8 @@ from export.dtypes import Dtype
 from export.format import Format, ModelFile, Receiver, Tools
 from export.receiver.load_onnx import load_onnx
 from export.receiver.load_tflite import load_tflite
-from proxyless.errors import InputError, find_by_name
+from proxyless.errors import InputError
+from proxyless.plugins import find_with_plugins, names_with_plugins, with_plugins
 
 
 def _onnx_tools() -> Tools:
@@ -55,6 +56,11 @@ TFLITE = Format(
 FORMATS: dict[str, Format] = {format_.name: format_ for format_ in (ONNX, TFLITE)}
 
 
+def known_formats() -> dict[str, Format]:
+    """Ours, and those of other packages."""
+    return with_plugins("format", FORMATS)
+
+
 def find_formats(names: Sequence[str]) -> list[Format]:
     """The formats of these names, without repeats.
 
@@ -62,20 +68,21 @@ def find_formats(names: Sequence[str]) -> list[Format]:
         InputError: an unknown name, or none at all.
     """
     if not names:
-        raise InputError(f"no format to export to; choose of {', '.join(FORMATS)}")
-    return [find_by_name("format", name, FORMATS) for name in dict.fromkeys(names)]
+        raise InputError(f"no format to export to; choose of {', '.join(names_with_plugins('format', FORMATS))}")
+    return [find_with_plugins("format", name, FORMATS) for name in dict.fromkeys(names)]
 
 
 def format_of(path: Path) -> Format:
     """The format of a file, by its suffix.
 
     Raises:
-        InputError: it has none of ours.
+        InputError: no format has it.
     """
-    for format_ in FORMATS.values():
+    known = known_formats().values()
+    for format_ in known:
         if path.suffix == format_.suffix:
             return format_
-    suffixes = " or ".join(format_.suffix for format_ in FORMATS.values())
+    suffixes = " or ".join(format_.suffix for format_ in known)
     raise InputError(f"{path} has an unknown suffix; give a file ending in {suffixes}")
 
 

@@ -40,11 +40,6 @@ class Settings(BaseModel):
             raise InputError(f"{kind}: {first_problem(error)}") from None
 
     @classmethod
-    def field_help(cls, name: str) -> str:
-        """The description of a field, with its default."""
-        return f"{cls.describe(name)} Default: {cls.model_fields[name].default}."
-
-    @classmethod
     def describe(cls, name: str) -> str:
         """The description of a field."""
         return str(cls.model_fields[name].description)

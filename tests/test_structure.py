@@ -1,6 +1,7 @@
 """The architecture of the code itself: imports go one way, and the wheel holds what it should."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -64,8 +65,16 @@ def test_imports_go_one_way(package: str) -> None:
             assert any(name == good or name.startswith(good + ".") for good in allowed), f"{path} imports {name}"
 
 
-def test_spaces_need_no_torch() -> None:
-    code = "import sys, proxyless.space; sys.exit('torch' in sys.modules)"
+def test_what_works_needs_no_tests() -> None:
+    for top in ("proxyless", "latency", "export"):
+        for path in (_ROOT / top).rglob("*.py"):
+            text = path.read_text()
+            assert "testing" in path.parts or not re.search(r"import pytest|proxyless.testing", text), path
+
+
+@pytest.mark.parametrize("module", ["proxyless.space", "proxyless.search.config"])
+def test_spaces_and_settings_need_no_torch(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -70,6 +70,9 @@ class Branch(nn.Module):
             x = self.get_submodule(node["name"] + "_norm")(x) if node.get("norm") else x
         elif node["op"] in OPERATIONS:
             x = OPERATIONS[node["op"]](x, other)
+        elif node["op"] == "Affine":
+            x = x if node["scale"] == 1 else x * node["scale"]
+            x = x if node["shift"] == 0 else x + node["shift"]
         elif node["op"] == "Shuffle":
             x = x[:, torch.arange(x.shape[1]).reshape(node["groups"], -1).t().flatten()]
         elif node["op"] == "Pool":

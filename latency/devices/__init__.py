@@ -1,4 +1,4 @@
-"""Where models are timed: one file per kind of device, and a line in `_KINDS`."""
+"""Where models are timed: one file per kind of device, and a line in `DEVICES`, or an entry point elsewhere."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -10,12 +10,10 @@ from latency.devices.local import LocalDevice
 from latency.devices.ssh import open_ssh
 from proxyless.addresses import LOCAL, address_of, same_device
 from proxyless.errors import InputError
+from proxyless.plugins import find_with_plugins, names_with_plugins
 
-_KINDS: dict[str, Callable[[str], Device]] = {
-    "ssh://": open_ssh,
-    "adb:": open_adb,
-}
-"""What a device's name begins with, and what makes a device of it."""
+DEVICES: dict[str, Callable[[str], Device]] = {"ssh": open_ssh, "adb": open_adb}
+"""What stands before the first colon of a device's name, and what makes a device of the whole name."""
 
 
 def find_device(name: str) -> Device:
@@ -26,10 +24,12 @@ def find_device(name: str) -> Device:
     """
     if name == LOCAL:
         return LocalDevice()
-    for beginning, open_device in _KINDS.items():
-        if name.startswith(beginning):
-            return open_device(name)
-    raise InputError(f"unknown device {name!r}; choose local (this machine), ssh://user@host or adb:SERIAL")
+    kind, colon, _ = name.partition(":")
+    kinds = names_with_plugins("device", DEVICES)
+    if not colon or kind not in kinds:
+        others = "".join(f", {other}:..." for other in kinds if other not in DEVICES)
+        raise InputError(f"unknown device {name!r}; choose local (this machine), ssh://user@host or adb:SERIAL{others}")
+    return find_with_plugins("device", kind, DEVICES)(name)
 
 
 def agreed_devices(named: Sequence[str], typed: Sequence[str], option: str = "--device") -> list[Device]:
@@ -69,6 +69,7 @@ def probe(device: Device, runner: Path, threads: int = 1, delegate: str = "", ba
 
 
 __all__ = [
+    "DEVICES",
     "Device",
     "DeviceError",
     "Event",

@@ -54,7 +54,12 @@ class _Features:
 
 def _marks(spec: LayerSpec) -> tuple[tuple[str, object], ...]:
     names = ("op", "kernel", "act", "residual")
-    return *((name, getattr(spec, name)) for name in names), ("strided", spec.stride > 1), ("se", spec.se > 0), ("groups", spec.groups > 1)
+    return (
+        *((name, getattr(spec, name)) for name in names),
+        ("strided", spec.stride > 1),
+        ("se", spec.se > 0),
+        ("groups", spec.groups > 1),
+    )
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ def _without_weights(node: dict[str, Any]) -> Layer:
     window["padding"] = (node.get("kernel", 1) - 1) // 2
     layers: dict[str, Layer] = {
         "Act": lambda x: ACTS[node["act"]](x),
+        "Affine": lambda x: x * node["scale"] + node["shift"],
         "GlobalPool": lambda x: x.mean((2, 3), keepdim=True),
         "Flatten": lambda x: x.flatten(1),
         "Shuffle": lambda x: x.unflatten(1, (node["groups"], -1)).transpose(1, 2).flatten(1, 2),

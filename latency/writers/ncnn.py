@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from latency.writers.graph import Graph
-from proxyless.ops import Act, Activation, Add, Conv, Flatten, GlobalPool, Linear, Mul, Pool, Shuffle
+from proxyless.ops import Act, Add, Affine, Conv, Elementary, Flatten, GlobalPool, Linear, Mul, Pool, Shuffle
 
 _MAGIC = "7767517"
 _RAW_FLOAT32 = np.zeros(1, np.uint32).tobytes()
 """Says, in front of weights, how they are stored."""
-_ALONE: dict[Activation, tuple[str, str]] = {
+_ALONE: dict[Elementary, tuple[str, str]] = {
     "relu": ("ReLU", ""),
     "relu6": ("Clip", "0=0.0 1=6.0"),
     "swish": ("Swish", ""),
@@ -21,7 +21,7 @@ _ALONE: dict[Activation, tuple[str, str]] = {
     "h_sigmoid": ("HardSigmoid", f"0={1 / 6:.8f} 1=0.5"),
 }
 """Layers of their own: the kind, and its parameters."""
-_ACTIVATIONS: dict[Activation, str] = {
+_ACTIVATIONS: dict[Elementary, str] = {
     "none": "9=0",
     "relu": "9=1",
     "relu6": "9=3 -23310=2,0.0,6.0",
@@ -29,6 +29,8 @@ _ACTIVATIONS: dict[Activation, str] = {
     "h_swish": f"9=6 -23310=2,{1 / 6:.8f},0.5",
 }
 """Fused into the convolution: its kind, and an array of two parameters."""
+
+_BINARY = {"Add": "0=0", "Mul": "0=2"}
 
 
 def write_ncnn(graph: Graph, path: Path) -> None:
@@ -68,6 +70,8 @@ class _Lines:
                 self._activated(node.act, "InnerProduct", inputs, index + 1, sizes)
             case Act():
                 self._layer(_ALONE[node.act][0], inputs, index + 1, _ALONE[node.act][1])
+            case Affine():
+                self._affine(node, inputs, index + 1)
             case GlobalPool():  # flat at once, or to one pixel
                 self._layer(
                     "Pooling", inputs, index + 1, "0=1 4=1" if self.graph.is_flattened(index) else "0=1 7=1 8=1 18=1"
@@ -79,15 +83,13 @@ class _Lines:
                 self._layer("Pooling", inputs, index + 1, sizes)
             case Shuffle():
                 self._layer("ShuffleChannel", inputs, index + 1, f"0={node.groups}")
-            case Add():
-                self._layer("BinaryOp", inputs, index + 1, "0=0")
-            case Mul():
-                self._layer("BinaryOp", inputs, index + 1, "0=2")
+            case Add() | Mul():
+                self._layer("BinaryOp", inputs, index + 1, _BINARY[type(node).__name__])
 
     def text(self) -> str:
         return "\n".join([_MAGIC, f"{len(self.lines)} {self.blobs}", *self.lines, ""])
 
-    def _activated(self, act: Activation, kind: str, inputs: list[str], tensor: int, parameters: str) -> None:
+    def _activated(self, act: Elementary, kind: str, inputs: list[str], tensor: int, parameters: str) -> None:
         """With an activation, as part of the layer where ncnn has it there."""
         if act in _ACTIVATIONS:
             self._layer(kind, inputs, tensor, f"{parameters} {_ACTIVATIONS[act]}")
@@ -95,6 +97,13 @@ class _Lines:
         linear = f"t{tensor}_linear"
         self._line(kind, inputs, [linear], f"{parameters} {_ACTIVATIONS['none']}")
         self._layer(_ALONE[act][0], [linear], tensor, _ALONE[act][1])
+
+    def _affine(self, node: Affine, inputs: list[str], tensor: int) -> None:
+        *before, (kind, value) = node.steps
+        for first, number in before:
+            self._line("BinaryOp", inputs, [f"t{tensor}_scaled"], f"{_BINARY[first]} 1=1 2={number!r}")
+            inputs = [f"t{tensor}_scaled"]
+        self._layer("BinaryOp", inputs, tensor, f"{_BINARY[kind]} 1=1 2={value!r}")
 
     def _layer(self, kind: str, inputs: list[str], tensor: int, parameters: str) -> None:
         blob = {0: "in0", self.last: "out0"}.get(tensor, f"t{tensor}")

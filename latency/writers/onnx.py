@@ -7,7 +7,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from latency.writers.graph import Graph
-from proxyless.ops import Act, Activation, Add, Conv, Flatten, GlobalPool, Linear, Mul, Pool, Shuffle
+from proxyless.ops import Act, Add, Affine, Conv, Elementary, Flatten, GlobalPool, Linear, Mul, Pool, Shuffle
 
 OPSET = 20
 IR_VERSION = 10
@@ -63,6 +63,8 @@ class _Writer:
                 self._act(node.act, target, "Gemm", [*sources, *self._weights(index)], transB=1)
             case Act():
                 self._activation(node.act, sources[0], target)
+            case Affine():
+                self._affine(node, sources[0], target)
             case GlobalPool():
                 axes = self._constant("pool_axes", np.array([2, 3], np.int64))
                 self._node("ReduceMean", [*sources, axes], target, keepdims=1)
@@ -73,10 +75,8 @@ class _Writer:
                 self._pool(node, sources, target)
             case Shuffle():
                 self._shuffle(node, sources[0], target)
-            case Add():
-                self._node("Add", sources, target)
-            case Mul():
-                self._node("Mul", sources, target)
+            case Add() | Mul():
+                self._node(type(node).__name__, sources, target)
 
     def _node(self, kind: str, inputs: list[str], output: str, **attributes: object) -> None:
         self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
@@ -89,14 +89,14 @@ class _Writer:
         weight, bias = self.graph.weights[index]
         return [self._constant(f"t{index + 1}_weight", weight), self._constant(f"t{index + 1}_bias", bias)]
 
-    def _act(self, act: Activation, target: str, kind: str, inputs: list[str], **attributes: object) -> None:
+    def _act(self, act: Elementary, target: str, kind: str, inputs: list[str], **attributes: object) -> None:
         """An operator and the activation of its output."""
         linear = target if act == "none" else f"{target}_linear"
         self._node(kind, inputs, linear, **attributes)
         if act != "none":
             self._activation(act, linear, target)
 
-    def _activation(self, act: Activation, source: str, target: str) -> None:
+    def _activation(self, act: Elementary, source: str, target: str) -> None:
         match act:
             case "relu6":
                 limits = [
@@ -111,6 +111,12 @@ class _Writer:
                 self._node("HardSigmoid", [source], target, alpha=1 / 6, beta=0.5)
             case _:
                 self._node(_ACTIVATIONS[act], [source], target)
+
+    def _affine(self, node: Affine, source: str, target: str) -> None:
+        for number, (kind, value) in enumerate(node.steps, 1):
+            made = target if number == len(node.steps) else f"{target}_scaled"
+            self._node(kind, [source, self._constant(f"{made}_{kind}", np.array(value, np.float32))], made)
+            source = made
 
     def _shuffle(self, node: Shuffle, source: str, target: str) -> None:
         height, width, channels = self.graph.shapes[node.source]

@@ -8,13 +8,13 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from latency.writers.graph import Graph
-from proxyless.errors import InputError
-from proxyless.ops import Act, Activation, Add, Conv, Flatten, GlobalPool, Linear, Mul, Pool, Shuffle
+from proxyless.ops import Act, Add, Affine, Conv, Elementary, Flatten, GlobalPool, Linear, Mul, Pool, Shuffle
 
 SIGNATURE = "serving_default"
 
 _Builtin = schema.BuiltinOperator
 _SAME, _VALID = schema.Padding.SAME, schema.Padding.VALID
+_SIXTH = Affine(0, 1 / 6, 0.0)
 _FUSED = {
     "none": schema.ActivationFunctionType.NONE,
     "relu": schema.ActivationFunctionType.RELU,
@@ -81,7 +81,7 @@ class _Writer:
         return len(self.tensors) - 1
 
     def _node(self, index: int, inputs: list[int]) -> int:
-        options, shape = schema.BuiltinOptions, (self.graph.batch, *self.graph.shapes[index + 1])
+        shape = (self.graph.batch, *self.graph.shapes[index + 1])
         match node := self.graph.nodes[index]:
             case Conv():
                 return self._conv(node, index, inputs[0], shape)
@@ -89,6 +89,8 @@ class _Writer:
                 return self._linear(node, index, inputs[0], shape)
             case Act():
                 return self._activation(node.act, inputs[0], shape)
+            case Affine():
+                return self._affine(node, inputs[0], shape)
             case GlobalPool():
                 return self._mean(index, inputs[0], shape)
             case Flatten():
@@ -97,10 +99,9 @@ class _Writer:
                 return self._pool(node, inputs[0], shape)
             case Shuffle():
                 return self._shuffle(node, inputs[0], shape)
-            case Add():
-                return self._operator(_Builtin.ADD, inputs[::-1], shape, schema.AddOptionsT(), options.AddOptions)
-            case Mul():
-                return self._operator(_Builtin.MUL, inputs, shape, schema.MulOptionsT(), options.MulOptions)
+            case Add() | Mul():  # sums in the order in which the converter writes them
+                inputs = inputs[::-1] if isinstance(node, Add) else inputs
+                return self._of_two(type(node).__name__, inputs, shape)
 
     def _mean(self, index: int, source: int, shape: tuple[int, ...]) -> int:
         options = schema.ReducerOptionsT()
@@ -162,22 +163,25 @@ class _Writer:
         if node.act == "h_sigmoid":  # as the converter writes relu6(x + 3) / 6
             bias = bias + np.float32(3)
         out = self._operator(code, [source, self._constant(weight), self._constant(bias)], shape, options, kind)
-        return self._sixth(out, shape) if node.act == "h_sigmoid" else self._unfused(node.act, out, shape)
+        if node.act == "h_sigmoid":
+            return self._affine(_SIXTH, out, shape)
+        return self._unfused(node.act, out, shape)
 
-    def _sixth(self, source: int, shape: tuple[int, ...]) -> int:
-        share = self._constant(np.array(1 / 6, np.float32))
-        kind = schema.BuiltinOptions.MulOptions
-        return self._operator(_Builtin.MUL, [source, share], shape, schema.MulOptionsT(), kind)
+    def _affine(self, node: Affine, source: int, shape: tuple[int, ...]) -> int:
+        for kind, value in node.steps:
+            source = self._of_two(kind, [source, self._constant(np.array(value, np.float32))], shape)
+        return source
 
-    def _unfused(self, act: Activation, source: int, shape: tuple[int, ...]) -> int:
+    def _of_two(self, kind: str, inputs: list[int], shape: tuple[int, ...]) -> int:
+        if kind == "Mul":
+            return self._operator(_Builtin.MUL, inputs, shape, schema.MulOptionsT(), schema.BuiltinOptions.MulOptions)
+        return self._operator(_Builtin.ADD, inputs, shape, schema.AddOptionsT(), schema.BuiltinOptions.AddOptions)
+
+    def _unfused(self, act: Elementary, source: int, shape: tuple[int, ...]) -> int:
         return source if act in _FUSED else self._activation(act, source, shape)
 
-    def _activation(self, act: Activation, source: int, shape: tuple[int, ...]) -> int:
-        """By itself.
-
-        Raises:
-            InputError: one that is only known after a convolution.
-        """
+    def _activation(self, act: Elementary, source: int, shape: tuple[int, ...]) -> int:
+        """By itself."""
         match act:
             case "h_swish":
                 return self._operator(_Builtin.HARD_SWISH, [source], shape, None)
@@ -185,12 +189,14 @@ class _Writer:
                 return self._operator(_Builtin.LOGISTIC, [source], shape, None)
             case "swish":
                 share = self._operator(_Builtin.LOGISTIC, [source], shape, None)
-                kind = schema.BuiltinOptions.MulOptions
-                return self._operator(_Builtin.MUL, [source, share], shape, schema.MulOptionsT(), kind)
+                return self._of_two("Mul", [source, share], shape)
             case "relu" | "relu6":
                 return self._operator(getattr(_Builtin, act.upper()), [source], shape, None)
-            case _:
-                raise InputError(f"the activation {act!r} is written only as part of a convolution")
+            case "h_sigmoid":
+                shifted = self._affine(Affine(0, 1.0, 3.0), source, shape)
+                return self._affine(_SIXTH, self._activation("relu6", shifted, shape), shape)
+            case "none":
+                return source
 
     def _pad(self, source: int, pixels: int, value: float | None = None) -> int:
         """With zeros, or with a value."""

@@ -7,16 +7,16 @@ from typing import Annotated, Any
 import typer
 
 from proxyless.cli.console import OUT, command, print_json, print_table, reporting
-from proxyless.cli.options import Json, Limit, Output
+from proxyless.cli.flags import flags_of, with_flags
+from proxyless.cli.options import Json, Output
 from proxyless.quantities import read_budget
 from proxyless.train.config import TrainSettings
-
-_help = TrainSettings.field_help
 
 _FEW = 3
 
 
 @command
+@with_flags(flags_of(TrainSettings, but=["compile"], more={"seed": ", of the first training"}))
 def compare(
     runs: Annotated[
         list[Path],
@@ -35,23 +35,12 @@ def compare(
         int, typer.Option(help="Trainings of the found network of one search, and of each uniform one.")
     ] = 3,
     nets: Annotated[int, typer.Option(help="Random networks, at least 2, trained once each.")] = 5,
-    epochs: Annotated[int | None, typer.Option(help=_help("epochs"))] = None,
-    warmup_epochs: Annotated[int | None, typer.Option(help=_help("warmup_epochs"))] = None,
-    batch_size: Annotated[int | None, typer.Option(help=_help("batch_size"))] = None,
-    lr: Annotated[float | None, typer.Option(help=_help("lr"))] = None,
-    momentum: Annotated[float | None, typer.Option(help=_help("momentum"))] = None,
-    weight_decay: Annotated[float | None, typer.Option(help=_help("weight_decay"))] = None,
-    label_smoothing: Annotated[float | None, typer.Option(help=_help("label_smoothing"))] = None,
-    validation: Annotated[float | None, typer.Option(help=_help("validation"))] = None,
-    seed: Annotated[int | None, typer.Option(help="The first seed. Default: 0.")] = None,
-    device: Annotated[str | None, typer.Option(help=_help("device"))] = None,
-    precision: Annotated[str | None, typer.Option(help=_help("precision"))] = None,
-    limit: Limit = None,
     measure_on: Annotated[
         str | None,
         typer.Option(help="The device that the table was measured on, where it is not this machine: ssh://user@host."),
     ] = None,
     json: Json = False,
+    **flags: Any,
 ) -> None:
     """Train the found network, uniform and random ones of the same latency alike; run again, it goes on.
 
@@ -59,21 +48,7 @@ def compare(
 
     Several searches: `proxyless compare run-0 run-1 run-2 -o comparison`
     """
-    settings = TrainSettings.make(
-        "training settings",
-        epochs=epochs,
-        warmup_epochs=warmup_epochs,
-        batch_size=batch_size,
-        lr=lr,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        label_smoothing=label_smoothing,
-        validation=validation,
-        seed=seed,
-        device=device,
-        precision=precision,
-        limit=limit,
-    )
+    settings = TrainSettings.make("training settings", **flags)
     if budget:
         read_budget(budget)
     from latency.tables import load_table

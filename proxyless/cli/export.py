@@ -9,9 +9,12 @@ from export.settings import ExportSettings
 from proxyless.cli.console import OUT, command, print_json, print_table, reporting
 from proxyless.cli.options import Json, Output
 from proxyless.errors import CheckError
+from proxyless.plugins import names_with_plugins
 
 _help = ExportSettings.describe
 _DEFAULT = ExportSettings()
+# Spelled out: the list itself imports PyTorch, and every command would wait for it.
+_FORMATS = ", ".join(names_with_plugins("format", ("onnx", "tflite")))
 
 
 @command
@@ -21,7 +24,8 @@ def export(
     formats: Annotated[
         str,
         typer.Option(
-            "--format", help="Formats to write, separated by commas; a budget is checked on the file of its runtime."
+            "--format",
+            help=f"Formats to write, of {_FORMATS}, with commas; a budget is checked on the file of its runtime.",
         ),
     ] = "onnx,tflite",
     int8: Annotated[bool | None, typer.Option("--int8/--no-int8", help=_help("int8"), show_default=False)] = None,

@@ -32,7 +32,6 @@ SpaceArg = Annotated[
 ]
 Data = Annotated[str, typer.Option(help="digits, imagefolder:PATH, parquet:PATH, hf:NAME or synthetic.")]
 Threads = Annotated[int, typer.Option(help="Threads that the runtime may use.")]
-Limit = Annotated[int | None, typer.Option(help="Use at most so many images of each split.")]
 
 
 def space_arguments(

@@ -1,12 +1,14 @@
 """`proxyless search`"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from proxyless.cli.console import OUT, command, plural, print_json, print_table, reporting, say_warnings
-from proxyless.cli.options import Data, Json, Limit, Output, Resume, SpaceName, check_resumed
+from proxyless.cli.flags import flags_of, with_flags
+from proxyless.cli.options import Data, Json, Output, Resume, SpaceName, check_resumed
+from proxyless.cli.strategies import strategy_flags, strategy_names
 from proxyless.quantities import parse_budget, parse_quantity, read_budget
 from proxyless.search.config import SearchSettings
 from proxyless.space.memory import peak_bytes
@@ -16,13 +18,12 @@ if TYPE_CHECKING:
     from proxyless.search.result import Limits
     from proxyless.space import Architecture
 
-_help = SearchSettings.field_help
-
 _LOOSE = 0.8
 """A network that needs less than this share of the budget is not held back by it."""
 
 
 @command
+@with_flags([*flags_of(SearchSettings, but=["own"], more={"strategy": f": {strategy_names()}"}), *strategy_flags()])
 def search(
     output: Output,
     space: SpaceName,
@@ -39,62 +40,15 @@ def search(
     max_memory: Annotated[
         str | None, typer.Option(help="Bound on the peak memory of float32 activations at batch 1, such as 2MB.")
     ] = None,
-    strategy: Annotated[str | None, typer.Option(help=_help("strategy"))] = None,
-    objective: Annotated[str | None, typer.Option(help=_help("objective"))] = None,
-    penalty: Annotated[float | None, typer.Option(help=_help("penalty"))] = None,
-    gates: Annotated[str | None, typer.Option(help=_help("gates"))] = None,
-    reward: Annotated[str | None, typer.Option(help=_help("reward"))] = None,
-    unrolled: Annotated[bool, typer.Option("--unrolled", help=_help("unrolled"))] = False,
-    evaluations: Annotated[int | None, typer.Option(help=_help("evaluations"))] = None,
-    warmup_epochs: Annotated[int | None, typer.Option(help=_help("warmup_epochs"))] = None,
-    warmup_weights: Annotated[str | None, typer.Option(help=_help("warmup_weights"))] = None,
-    epochs: Annotated[int | None, typer.Option(help=_help("epochs"))] = None,
-    batch_size: Annotated[int | None, typer.Option(help=_help("batch_size"))] = None,
-    lr: Annotated[float | None, typer.Option(help=_help("lr"))] = None,
-    momentum: Annotated[float | None, typer.Option(help=_help("momentum"))] = None,
-    weight_decay: Annotated[float | None, typer.Option(help=_help("weight_decay"))] = None,
-    label_smoothing: Annotated[float | None, typer.Option(help=_help("label_smoothing"))] = None,
-    arch_lr: Annotated[float | None, typer.Option(help=_help("arch_lr"))] = None,
-    arch_every: Annotated[int | None, typer.Option(help=_help("arch_every"))] = None,
-    held_out: Annotated[float | None, typer.Option(help=_help("held_out"))] = None,
-    seed: Annotated[int | None, typer.Option(help=_help("seed"))] = None,
-    device: Annotated[str | None, typer.Option(help=_help("device"))] = None,
-    precision: Annotated[str | None, typer.Option(help=_help("precision"))] = None,
-    compiled: Annotated[bool, typer.Option("--compile", help=_help("compile"))] = False,
-    limit: Limit = None,
     resume: Resume = False,
     json: Json = False,
+    **flags: Any,
 ) -> None:
     """Search the most accurate network of a space within a latency budget.
 
     Example: `proxyless search --space tiny --data digits --table phone.json --budget 2ms -o run`
     """
-    settings = SearchSettings.make(
-        "search settings",
-        strategy=strategy,
-        objective=objective,
-        penalty=penalty,
-        gates=gates,
-        reward=reward,
-        unrolled=unrolled or None,
-        evaluations=evaluations,
-        warmup_epochs=warmup_epochs,
-        warmup_weights=warmup_weights,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        label_smoothing=label_smoothing,
-        arch_lr=arch_lr,
-        arch_every=arch_every,
-        held_out=held_out,
-        seed=seed,
-        device=device,
-        precision=precision,
-        compile=compiled,
-        limit=limit,
-    )
+    settings = SearchSettings.make("search settings", **flags)
     check_resumed(output, resume)
     for text in budget:
         read_budget(text)

@@ -1,62 +1,35 @@
 """`proxyless train`"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from proxyless.cli.console import OUT, command, print_json, reporting, say_warnings
-from proxyless.cli.options import Data, Json, Limit, Output, Resume, check_resumed
+from proxyless.cli.flags import flags_of, with_flags
+from proxyless.cli.options import Data, Json, Output, Resume, check_resumed
 from proxyless.errors import InputError
 from proxyless.train.config import TrainSettings
 
 if TYPE_CHECKING:
     from proxyless.space import Architecture
 
-_help = TrainSettings.field_help
-
 
 @command
+@with_flags(flags_of(TrainSettings))
 def train(
     network: Annotated[Path, typer.Argument(help="The folder of a search, or an architecture file.")],
     output: Output,
     data: Data,
-    epochs: Annotated[int | None, typer.Option(help=_help("epochs"))] = None,
-    warmup_epochs: Annotated[int | None, typer.Option(help=_help("warmup_epochs"))] = None,
-    batch_size: Annotated[int | None, typer.Option(help=_help("batch_size"))] = None,
-    lr: Annotated[float | None, typer.Option(help=_help("lr"))] = None,
-    momentum: Annotated[float | None, typer.Option(help=_help("momentum"))] = None,
-    weight_decay: Annotated[float | None, typer.Option(help=_help("weight_decay"))] = None,
-    label_smoothing: Annotated[float | None, typer.Option(help=_help("label_smoothing"))] = None,
-    validation: Annotated[float | None, typer.Option(help=_help("validation"))] = None,
-    seed: Annotated[int | None, typer.Option(help=_help("seed"))] = None,
-    device: Annotated[str | None, typer.Option(help=_help("device"))] = None,
-    precision: Annotated[str | None, typer.Option(help=_help("precision"))] = None,
-    compiled: Annotated[bool, typer.Option("--compile", help=_help("compile"))] = False,
-    limit: Limit = None,
     resume: Resume = False,
     json: Json = False,
+    **flags: Any,
 ) -> None:
     """Train a derived network from scratch.
 
     Example: `proxyless train run --data digits -o trained`
     """
-    settings = TrainSettings.make(
-        "training settings",
-        epochs=epochs,
-        warmup_epochs=warmup_epochs,
-        batch_size=batch_size,
-        lr=lr,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        label_smoothing=label_smoothing,
-        validation=validation,
-        seed=seed,
-        device=device,
-        precision=precision,
-        compile=compiled,
-        limit=limit,
-    )
+    settings = TrainSettings.make("training settings", **flags)
     check_resumed(output, resume)
     from proxyless.workflow.train import train as train_folder
 

@@ -12,9 +12,10 @@ from proxyless.nn.depthwise import CASES, DepthwiseConv
 from proxyless.nn.parts import compute_part
 from proxyless.ops import (
     Act,
-    Activation,
     Add,
+    Affine,
     Conv,
+    Elementary,
     Flatten,
     GlobalPool,
     LayerSpec,
@@ -29,7 +30,7 @@ from proxyless.ops import (
 Norm = Callable[[int], nn.Module]
 """Makes a normalisation layer for a number of channels."""
 
-_ACTIVATIONS: dict[Activation, Callable[[bool], nn.Module]] = {
+_ACTIVATIONS: dict[Elementary, Callable[[bool], nn.Module]] = {
     "relu6": nn.ReLU6,
     "relu": nn.ReLU,
     "h_swish": nn.Hardswish,
@@ -147,10 +148,12 @@ def _parts(node: Conv | Linear, norm: Norm) -> list[tuple[str, nn.Module]]:
     return parts if node.act == "none" else [*parts, (f"{node.name}_act", _ACTIVATIONS[node.act](True))]
 
 
-def _without_weights(node: Act | GlobalPool | Flatten | Pool | Shuffle | Add | Mul) -> Callable[..., Tensor]:
+def _without_weights(node: Act | Affine | GlobalPool | Flatten | Pool | Shuffle | Add | Mul) -> Callable[..., Tensor]:
     match node:
         case Act():
             return _ACTIVATIONS[node.act](False)
+        case Affine():
+            return partial(_affine, node.scale, node.shift)
         case GlobalPool():
             # Kept dimensions let a channels-last runtime pool without transposing first.
             return partial(torch.mean, dim=(2, 3), keepdim=True)
@@ -173,6 +176,12 @@ def _convolution(node: Conv) -> nn.Conv2d:
     return nn.Conv2d(
         node.in_channels, node.out_channels, node.kernel, node.stride, padding, groups=node.groups, bias=node.bias
     )
+
+
+def _affine(scale: float, shift: float, x: Tensor) -> Tensor:
+    """Exporters write an operator for every step, also for one that changes nothing."""
+    x = x if scale == 1 else x * scale
+    return x if shift == 0 else x + shift
 
 
 def _pool(node: Pool, x: Tensor) -> Tensor:

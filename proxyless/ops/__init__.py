@@ -1,19 +1,23 @@
 """Operators: what a layer computes, as primitives that everything else follows from (no torch)."""
 
+from proxyless.ops.activations import COMPOSED, Activation, Elementary
 from proxyless.ops.cost import Cost, divisible, layer_cost, network_cost
 from proxyless.ops.lowered import Lowered
 from proxyless.ops.memory import peak_values
-from proxyless.ops.primitives import Act, Add, Conv, Flatten, GlobalPool, Linear, Mul, Node, Pool, Shuffle
+from proxyless.ops.primitives import Act, Add, Affine, Conv, Flatten, GlobalPool, Linear, Mul, Node, Pool, Shuffle
 from proxyless.ops.registry import OPERATORS, has_shortcut, lower_layer
-from proxyless.ops.spec import Activation, LayerSpec, Shape
+from proxyless.ops.spec import LayerSpec, Shape
 
 __all__ = [
+    "COMPOSED",
     "OPERATORS",
     "Act",
     "Activation",
     "Add",
+    "Affine",
     "Conv",
     "Cost",
+    "Elementary",
     "Flatten",
     "GlobalPool",
     "LayerSpec",

@@ -1,11 +1,12 @@
 """A layer as primitives, and how operators write them down."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 from proxyless.errors import InputError
-from proxyless.ops.primitives import Act, Add, Conv, Flatten, GlobalPool, Linear, Mul, Node, Pool, Shuffle
-from proxyless.ops.spec import Activation, Shape
+from proxyless.ops.activations import COMPOSED, Activation, Elementary, check_activation
+from proxyless.ops.primitives import Act, Add, Affine, Conv, Flatten, GlobalPool, Linear, Mul, Node, Pool, Shuffle
+from proxyless.ops.spec import Shape
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,27 @@ class Chain:
             raise InputError(
                 f"there is no convolution of {inputs} to {channels} channels in {groups} groups with kernel {kernel}"
             )
-        node = Conv(name, source, inputs, channels, kernel, stride, groups, act, norm, bias)
-        return self._add(node, (-(-height // stride), -(-width // stride), channels))
+        fused = _fused(act)
+        node = Conv(name, source, inputs, channels, kernel, stride, groups, fused, norm, bias)
+        made = self._add(node, (-(-height // stride), -(-width // stride), channels))
+        return made if fused == act else self.act(made, act)
 
     def linear(self, name: str, source: int, channels: int, act: Activation = "none") -> int:
         """A linear layer on (C,)."""
-        return self._add(Linear(name, source, self.shapes[source][-1], channels, act), (channels,))
+        fused = _fused(act)
+        made = self._add(Linear(name, source, self.shapes[source][-1], channels, fused), (channels,))
+        return made if fused == act else self.act(made, act)
 
     def act(self, source: int, act: Activation) -> int:
-        return source if act == "none" else self._add(Act(source, act), self.shapes[source])
+        if act in COMPOSED:
+            return COMPOSED[act](self, source)
+        elementary = _fused(act)
+        return source if elementary == "none" else self._add(Act(source, elementary), self.shapes[source])
+
+    def affine(self, source: int, scale: float = 1.0, shift: float = 0.0) -> int:
+        """Every value times `scale`, plus `shift`."""
+        node = Affine(source, scale, shift)
+        return self._add(node, self.shapes[source]) if node.steps else source
 
     def global_pool(self, source: int) -> int:
         return self._add(GlobalPool(source), (1, 1, self.shapes[source][-1]))
@@ -92,6 +105,11 @@ class Chain:
             raise InputError(f"{self.shapes[source]} and {self.shapes[other]} cannot be added")
         return self._add(Add(source, other), self.shapes[source])
 
+    def mul(self, source: int, other: int) -> int:
+        if self.shapes[other] not in (self.shapes[source], (1, 1, self.shapes[source][-1])):
+            raise InputError(f"{self.shapes[source]} and {self.shapes[other]} cannot be multiplied")
+        return self._add(Mul(source, other), self.shapes[source])
+
     def squeeze_excite(self, source: int, squeezed: int) -> int:
         """Every channel times a number from 0 to 1 that all of them decide (Hu et al., CVPR 2018), with the activations
         of MobileNetV3; the same tensor where `squeezed` is 0."""
@@ -99,7 +117,7 @@ class Chain:
             return source
         few = self.conv("squeeze", self.global_pool(source), squeezed, act="relu", norm=False, bias=True)
         share = self.conv("excite", few, self.shapes[source][-1], act="h_sigmoid", norm=False, bias=True)
-        return self._add(Mul(source, share), self.shapes[source])
+        return self.mul(source, share)
 
     def finish(self, residual: bool) -> Lowered:
         return Lowered(tuple(self.nodes), tuple(self.shapes), residual)
@@ -108,3 +126,9 @@ class Chain:
         self.nodes.append(node)
         self.shapes.append(shape)
         return len(self.nodes)
+
+
+def _fused(act: Activation) -> Elementary:
+    """What of an activation is part of the node before it: all of an elementary one, nothing of another."""
+    check_activation(act)
+    return "none" if act in COMPOSED else cast(Elementary, act)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from proxyless.ops.spec import Activation
+from proxyless.ops.activations import Elementary
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Conv:
     kernel: int = 1
     stride: int = 1
     groups: int = 1
-    act: Activation = "none"
+    act: Elementary = "none"
     norm: bool = True
     bias: bool = False
 
@@ -46,7 +46,7 @@ class Linear:
     source: int
     in_channels: int
     out_channels: int
-    act: Activation = "none"
+    act: Elementary = "none"
 
     @property
     def sources(self) -> tuple[int, ...]:
@@ -74,7 +74,21 @@ class _OfOne:
 class Act(_OfOne):
     """An activation by itself."""
 
-    act: Activation
+    act: Elementary
+
+
+@dataclass(frozen=True)
+class Affine(_OfOne):
+    """Every value times `scale`, plus `shift`; it is no layer of its own where both change nothing."""
+
+    scale: float
+    shift: float
+
+    @property
+    def steps(self) -> list[tuple[Literal["Mul", "Add"], float]]:
+        """What is to be computed, one or two of a product and a sum with a number."""
+        product: list[tuple[Literal["Mul", "Add"], float]] = [("Mul", self.scale)] if self.scale != 1 else []
+        return [*product, ("Add", self.shift)] if self.shift != 0 else product
 
 
 @dataclass(frozen=True)
@@ -129,9 +143,9 @@ class Add(_OfTwo):
 
 @dataclass(frozen=True)
 class Mul(_OfTwo):
-    """A tensor times one of (1, 1, C)."""
+    """A tensor times one of its shape, or of (1, 1, C)."""
 
 
-Node = Conv | Linear | Act | GlobalPool | Flatten | Pool | Shuffle | Add | Mul
-IN_PLACE = (Act, Add, Mul)
+Node = Conv | Linear | Act | Affine | GlobalPool | Flatten | Pool | Shuffle | Add | Mul
+IN_PLACE = (Act, Affine, Add, Mul)
 """What may write where its first source was."""

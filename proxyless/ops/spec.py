@@ -1,12 +1,11 @@
 """A layer with every shape known: what an operator lowers, and the key of a row of a latency table."""
 
 from dataclasses import dataclass
-from typing import Literal
+
+from proxyless.ops.activations import Activation
 
 Shape = tuple[int, int, int]
 """Height, width, channels of an activation of one image."""
-
-Activation = Literal["relu6", "relu", "h_swish", "swish", "h_sigmoid", "sigmoid", "none"]
 
 
 @dataclass(frozen=True)

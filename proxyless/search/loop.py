@@ -42,7 +42,8 @@ from proxyless.search.problem import Problem
 from proxyless.search.result import EVALUATIONS
 from proxyless.search.sampling import sample_path
 from proxyless.search.shared import SharedEvaluator, Worth, divide_training
-from proxyless.search.strategies import Setting, StepInputs, StepResult, find_strategy
+from proxyless.search.strategies import find_strategy
+from proxyless.search.strategies.base import Setting, StepInputs, StepResult
 from proxyless.search.trials import evaluation_records, run_trials
 from proxyless.search.watch import architecture_record, collapse_warnings, ending_warnings, loss_at_chance
 from proxyless.search.work import search_work
@@ -76,7 +77,7 @@ class Search:
         self.scale = LossScale(self.execution.needs_scaling, device)
         self.supernet = self.execution.prepare(SuperNet(problem.space).to(device))
         if self.fabric.world_size > 1:
-            share_norms(self.supernet, fused=device.type == "cuda" and not settings.unrolled)
+            share_norms(self.supernet, fused=device.type == "cuda" and not settings.own.differentiates_twice)
         self.shared = SharedWeights(self.supernet.layers)
         self.sgd = make_sgd(self.supernet, settings.lr, settings.momentum, settings.weight_decay)
         self.steps = SafeSteps(self.sgd)
@@ -88,14 +89,14 @@ class Search:
         self.guessing_loss = guessing_loss(held_out.labels)
         self.objective = find_objective(settings.objective)(problem.bounds, settings.penalty)
         architecture = ArchitectureLogits(problem.space, settings.seed)
-        seldom = find_strategy(settings.strategy).steps_per_gradient(settings, architecture.counts)
-        self.arch_lr = settings.arch_lr or self._arch_lr(seldom)
+        seldom = settings.own.steps_per_gradient(architecture.counts)
+        self.arch_lr = settings.learning.arch_lr or self._arch_lr(seldom)
         self.logit_speed = self.arch_lr / seldom
         setting = Setting(
             architecture,
             ExpectedCosts(problem.bounds).to(device),
             self.objective,
-            settings,
+            settings.own,
             self.arch_lr,
             BoundedDomain(problem.bounds, problem.feasible_path),
         )
@@ -114,7 +115,7 @@ class Search:
     def _arch_lr(self, seldom: float) -> float:
         """Such that a logit that is always pushed the same way moves by `_LOGIT_TRAVEL` over the search: it moves by
         the rate in the steps that compare it, one in `seldom`."""
-        steps = self.schedule.epochs * math.ceil(self.train.steps / self.settings.arch_every)
+        steps = self.schedule.epochs * math.ceil(self.train.steps / self.settings.learning.arch_every)
         return max(1e-3, min(0.1, _LOGIT_TRAVEL / max(1, steps))) * seldom
 
     def run(self, checkpoint: Path, reporter: Reporter | None = None) -> None:
@@ -127,9 +128,7 @@ class Search:
 
     def _weight_steps_left(self) -> float:
         """With architecture steps in the time of a weight step; the evaluation of networks is not in it."""
-        after = find_strategy(self.settings.strategy).weight_steps_per_step(
-            self.settings, self.strategy.architecture.counts
-        )
+        after = self.settings.own.weight_steps_per_step(self.strategy.architecture.counts)
         warmup = max(0, self.schedule.warmup_epochs - self.epoch)
         return self.train.steps * (warmup + after * (self.schedule.total - self.epoch - warmup))
 
@@ -170,7 +169,7 @@ class Search:
         for step, batch in enumerate(self.train.shuffled(self.settings.seed, "train", self.epoch)):
             done = self.epoch * self.train.steps + step
             weight_results.append(self._weight_step(batch, done, sampling))
-            if not warmup and self.strategy.learns and step % self.settings.arch_every == 0:
+            if not warmup and self.strategy.learns and step % self.settings.learning.arch_every == 0:
                 arch_results.append(self._architecture_step(next(held_out), batch, done, sampling))
             reporter.progress(done + 1, self.schedule.total * self.train.steps, self._status(warmup))
         self.steps.check()
@@ -252,7 +251,7 @@ class Search:
                 write_lines(checkpoint.with_name(EVALUATIONS), evaluation_records(self.problem, self.strategy))
             self._save(checkpoint)
 
-        run_trials(self.strategy, self.settings, self._evaluate, save, reporter)
+        run_trials(self.strategy, self.settings.evaluations, self.settings.seed, self._evaluate, save, reporter)
 
     def _evaluate(self, path: Sequence[int]) -> Worth:
         """By the first process: the proposals of all processes must follow from the same figures."""

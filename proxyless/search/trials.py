@@ -3,27 +3,27 @@
 from collections.abc import Callable
 
 from proxyless.progress import Record, Reporter
-from proxyless.search.config import SearchSettings
 from proxyless.search.problem import Problem
 from proxyless.search.samplers import Path
 from proxyless.search.shared import Worth
-from proxyless.search.strategies import Strategy
+from proxyless.search.strategies.base import Strategy
 
 _TRIALS_PER_SAVE = 10
 
 
 def run_trials(
     strategy: Strategy,
-    settings: SearchSettings,
+    total: int,
+    seed: int,
     evaluate: Callable[[Path], Worth],
     save: Callable[[], None],
     reporter: Reporter,
 ) -> None:
-    """Evaluate what the strategy proposes until it proposes nothing, saving every few networks."""
-    while (path := strategy.propose(settings.seed)) is not None:
+    """Evaluate what the strategy proposes until it proposes nothing, saving every few networks. total: of them."""
+    while (path := strategy.propose(seed)) is not None:
         worth = evaluate(path)
         strategy.record(path, worth.loss, worth.accuracy)
-        done, total = len(strategy.evaluations), settings.evaluations
+        done = len(strategy.evaluations)
         lowest = min(evaluation.loss for evaluation in strategy.evaluations)
         reporter.progress(done, total, f"evaluate network {done}/{total}, lowest loss {lowest:.4f}")
         if done % _TRIALS_PER_SAVE == 0 or done == total:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from proxyless.progress import Record
 from proxyless.search.objectives.constrained import MAX_MULTIPLIER
-from proxyless.search.strategies import Strategy
+from proxyless.search.strategies.base import Strategy
 from proxyless.space import SKIP, Space
 from proxyless.space.bounds import Bound
 

@@ -18,7 +18,7 @@ def search_work(space: Space, settings: SearchSettings, steps: int, streamed: bo
         settings.batch_size // world(),
         steps,
         each,
-        once=not settings.unrolled,
+        once=not settings.own.differentiates_twice,
         replays=world() == 1 and not streamed and not strategy.mixes,
     )
 

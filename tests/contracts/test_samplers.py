@@ -1,76 +1,30 @@
-"""What every sampler must do, on domains small enough to know the answer."""
-
-import itertools
-from collections.abc import Callable
-from dataclasses import dataclass, field
+"""Every sampler of ours; and what only some of them must do."""
 
 import numpy as np
 import pytest
 
 from proxyless.search.samplers import SAMPLERS, Path, Trial
+from proxyless.search.samplers.evolution import Evolution
+from proxyless.search.samplers.predictor import Predictor
 from proxyless.search.samplers.surrogates import Additive
-
-Score = Callable[[Path], float]
-
-
-@dataclass
-class Small:
-    """All paths whose choices sum to at most `bound`."""
-
-    sizes: tuple[int, ...] = (4,) * 8
-    bound: int = 14
-    paths: list[Path] = field(init=False)
-
-    def __post_init__(self) -> None:
-        every = itertools.product(*(range(size) for size in self.sizes))
-        self.paths = [path for path in every if sum(path) <= self.bound]
-
-    def random(self, rng: np.random.Generator) -> Path:
-        return self.paths[rng.integers(len(self.paths))]
-
-    def mutate(self, path: Path, rng: np.random.Generator) -> Path:
-        for _ in range(20):
-            changed = list(path)
-            for layer in rng.choice(len(path), 2, replace=False):
-                changed[layer] = int(rng.integers(self.sizes[layer]))
-            if sum(changed) <= self.bound and tuple(changed) != path:
-                return tuple(changed)
-        return path
+from proxyless.search.samplers.uniform import Random
+from proxyless.testing.samplers import SamplerContract, Small, additive, search
 
 
-def _additive(seed: int) -> Score:
-    gains = np.random.default_rng(seed).normal(size=(8, 4))
-    return lambda path: float(sum(gains[layer, op] for layer, op in enumerate(path)))
+class TestRandom(SamplerContract):
+    sampler = Random
 
 
-def _search(name: str, domain: Small, score: Score, evaluations: int, seed: int = 0) -> list[Trial]:
-    sampler, rng, trials = SAMPLERS[name](domain), np.random.default_rng(seed), list[Trial]()
-    for _ in range(evaluations):
-        path = sampler.propose(trials, rng)
-        trials.append(Trial(path, score(path)))
-    return trials
+class TestEvolution(SamplerContract):
+    sampler = Evolution
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
-def test_a_proposal_depends_on_the_trials_and_the_generator_alone(name: str) -> None:
-    """So that a killed search goes on as it would have: another instance, from the same list."""
-    domain, score = Small(), _additive(0)
-    trials = _search(name, domain, score, 35)
-    for count in (0, 7, 35):
-        used = SAMPLERS[name](domain)
-        used.propose(trials[: count // 2], np.random.default_rng(9))
-        proposals = [
-            sampler.propose(trials[:count], np.random.default_rng(5)) for sampler in (used, SAMPLERS[name](domain))
-        ]
-        assert proposals[0] == proposals[1]
+class TestPredictor(SamplerContract):
+    sampler = Predictor
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
-def test_proposals_fit_and_are_new(name: str) -> None:
-    domain = Small()
-    paths = [trial.path for trial in _search(name, domain, _additive(1), 40)]
-    assert set(paths) <= set(domain.paths)
-    assert len(set(paths)) == len(paths)
+def test_every_sampler_has_its_tests() -> None:
+    assert {contract.sampler for contract in SamplerContract.__subclasses__()} == set(SAMPLERS.values())
 
 
 @pytest.mark.slow
@@ -79,26 +33,12 @@ def test_finds_what_brute_force_finds(name: str, regret: float) -> None:
     """Regret as a share of the range from the mean network to the best, over 4 problems of 60 evaluations."""
     domain, found = Small(), dict[str, list[float]]()
     for problem in range(4):
-        score = _additive(problem)
+        score = additive(problem)
         every = [score(path) for path in domain.paths]
         for sampler in ("random", name):
-            best = max(trial.score for trial in _search(sampler, domain, score, 60, seed=problem))
+            best = max(trial.score for trial in search(SAMPLERS[sampler](domain), score, 60, seed=problem))
             found.setdefault(sampler, []).append((max(every) - best) / (max(every) - float(np.mean(every))))
     assert np.mean(found[name]) <= regret < np.mean(found["random"])
-
-
-@pytest.mark.parametrize("name", SAMPLERS)
-@pytest.mark.parametrize("score", [lambda path: 1.0, lambda path: float(path[0] > 1)], ids=["constant", "ties"])
-def test_scores_that_tell_little_are_no_obstacle(name: str, score: Score) -> None:
-    domain = Small()
-    assert {trial.path for trial in _search(name, domain, score, 30)} <= set(domain.paths)
-
-
-@pytest.mark.parametrize("name", SAMPLERS)
-@pytest.mark.parametrize("bound", [0, 1])
-def test_a_domain_with_fewer_networks_than_evaluations(name: str, bound: int) -> None:
-    domain = Small(bound=bound)
-    assert {trial.path for trial in _search(name, domain, _additive(0), 25)} == set(domain.paths)
 
 
 def test_evolution_forgets_the_oldest_however_good() -> None:
@@ -118,7 +58,7 @@ def test_the_predictor_sees_operations_that_only_work_together() -> None:
     def score(path: Path) -> float:
         return float((path[0] > 1) == (path[1] > 1)) + 0.1 * path[2]
 
-    late = [trial.score for trial in _search("predictor", domain, score, 45)[30:]]
+    late = [trial.score for trial in search(SAMPLERS["predictor"](domain), score, 45)[30:]]
     assert max(late) == pytest.approx(1.3)
     assert np.mean(late) > 1.1
 

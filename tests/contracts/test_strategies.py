@@ -1,16 +1,12 @@
-"""What every strategy must do, on one small problem."""
+"""Every strategy of ours, with every setting that makes another one of it; and what only some of them must do."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 
 from proxyless.data import Split
 from proxyless.errors import InputError
-from proxyless.progress import Silent
-from proxyless.search.architecture import ArchitectureLogits
-from proxyless.search.config import LEARNING, OBJECTIVE_NAMES, SAMPLING, SearchSettings
+from proxyless.search.config import OBJECTIVE_NAMES, SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.objectives import OBJECTIVES
 from proxyless.search.problem import Problem
@@ -18,150 +14,59 @@ from proxyless.search.samplers import SAMPLERS
 from proxyless.search.strategies import STRATEGIES
 from proxyless.search.strategies.sampled import SampledStrategy
 from proxyless.space import SKIP
-from proxyless.space.bounds import params_bound
-from tests.helpers import bound_at, elastic_space, toy_data, toy_space
-from tests.search.strategy_cases import every_strategy
+from proxyless.testing.strategies import StrategyContract, search_toy
+from tests.helpers import bound_at, toy_data, toy_space
 
 _SPACE = toy_space()
 
 
-def _search(strategy: str, share: float, folder: Path, epochs: int = 2, **more: Any) -> Search:
-    settings = SearchSettings.make(
-        "test",
-        **{
-            "strategy": strategy,
-            "warmup_epochs": 0,
-            "epochs": epochs,
-            "batch_size": 8,
-            "device": "cpu",
-            **({"evaluations": 25} if strategy in SAMPLING else {"arch_lr": 0.3}),
-            **more,
-        },
-    )
-    count = 60 if strategy in ("darts", "gumbel") else 120  # these compute every operation, and slowly on a CPU
-    search = Search(Problem(_SPACE, toy_data(count, resolution=8), (bound_at(_SPACE, share),)), settings)
-    search.run(folder / "checkpoint.pt")
-    return search
+class TestGradient(StrategyContract):
+    strategy = "gradient"
 
 
-@every_strategy
-def test_a_tight_and_a_loose_budget_give_different_networks_that_fit(
-    strategy: str, more: dict[str, Any], tmp_path: Path
-) -> None:
-    costs = []
-    for share in (0.1, 0.9):
-        search = _search(strategy, share, tmp_path, **more)
-        (bound,) = search.problem.bounds
-        costs.append(bound.cost(search.derive()))
-        assert costs[-1] <= bound.limit
-    assert costs[0] < costs[1]
+class TestGradientAll(StrategyContract):
+    strategy, settings = "gradient", {"gates": "all"}
 
 
-@every_strategy
-def test_a_zero_and_a_large_penalty_give_different_networks(
-    strategy: str, more: dict[str, Any], tmp_path: Path
-) -> None:
-    costs = []
-    for penalty in (0.0, 100.0):
-        search = _search(strategy, 0.9, tmp_path, objective="add-linear", penalty=penalty, **more)
-        costs.append(search.problem.bounds[0].cost(search.derive()))
-    assert costs[1] < 0.9 * costs[0]
+class TestReinforce(StrategyContract):
+    strategy = "reinforce"
 
 
-@every_strategy
-def test_an_architecture_step_moves_no_weight(strategy: str, more: dict[str, Any], tmp_path: Path) -> None:
-    search = _search(strategy, 0.5, tmp_path, epochs=1, **more)
-    before = {name: value.clone() for name, value in search.supernet.state_dict().items()}
-    logits = search.strategy.architecture.logits.detach().clone()
-    images, labels = next(search.held_out.ordered())
-    if search.strategy.learns:
-        generator = torch.Generator().manual_seed(0)
-        for _ in range(10):  # few networks differ in how many of eight images they get right
-            batch = torch.randn_like(images), labels
-            search._architecture_step(batch, batch, 0, generator)
-    else:
-        search.strategy.record(search.strategy.propose(0) or (0,), 1.0, 0.5)
-    assert all(torch.equal(value, before[name]) for name, value in search.supernet.state_dict().items())
-    assert all(parameter.grad is None for parameter in search.strategy.architecture.parameters())
-    assert search.strategy.learns == (strategy not in SAMPLERS)
-    assert torch.equal(search.strategy.architecture.logits.detach(), logits) == (strategy in SAMPLERS)
+class TestReinforceAccuracy(StrategyContract):
+    strategy, settings = "reinforce", {"reward": "accuracy"}
 
 
-@every_strategy
-def test_same_seed_same_result_though_saved_in_the_middle(strategy: str, more: dict[str, Any], tmp_path: Path) -> None:
-    whole = _search(strategy, 0.5, tmp_path, epochs=2, **more)
-    stopped = Search(whole.problem, whole.settings)
-    stopped.history.append(stopped._run_epoch(Silent()))
-    stopped.epoch = 1
-    stopped._save(tmp_path / "stopped.pt")
-    resumed = Search(whole.problem, whole.settings)
-    resumed.resume(tmp_path / "stopped.pt")
-    resumed.run(tmp_path / "checkpoint.pt")
-    assert resumed.log_probs() == whole.log_probs()
-    assert resumed.strategy.trials == whole.strategy.trials
-    assert resumed.history == whole.history
-    for a, b in zip(resumed.supernet.parameters(), whole.supernet.parameters(), strict=True):
-        assert torch.equal(a, b)
+class TestGumbel(StrategyContract):
+    strategy = "gumbel"
 
 
-@every_strategy
-def test_mixed_precision(strategy: str, more: dict[str, Any], tmp_path: Path) -> None:
-    search = _search(strategy, 0.5, tmp_path, epochs=1, precision="bf16-mixed", **more)
-    assert search.strategy.architecture.logits.dtype == torch.float32
-    assert search.history[0]["train_loss"] > 0
+class TestDarts(StrategyContract):
+    strategy = "darts"
 
 
-@every_strategy
-def test_a_layer_with_one_operation_and_two_bounds(strategy: str, more: dict[str, Any], tmp_path: Path) -> None:
-    space = _SPACE.keeping([[2], *(range(size) for size in _SPACE.sizes[1:])])
-    bounds = (bound_at(space, 0.6), params_bound(space, 5_000))
-    settings = SearchSettings.make(
-        "test",
-        strategy=strategy,
-        warmup_epochs=0,
-        epochs=2,
-        batch_size=8,
-        evaluations=5 if strategy in SAMPLING else None,
-        device="cpu",
-        **more,
-    )
-    search = Search(Problem(space, toy_data(resolution=8), bounds), settings)
-    search.run(tmp_path / "checkpoint.pt")
-    path = search.derive()
-    assert path[0] == 0
-    assert all(bound.cost(path) <= bound.limit for bound in bounds)
-    assert [bound["name"] for bound in search.history[-1]["bounds"]] == ["latency", "parameters"]
+@pytest.mark.slow  # PyTorch differentiates convolutions twice for it, and slowly on a CPU
+class TestDartsUnrolled(StrategyContract):
+    strategy, settings = "darts", {"unrolled": True}
 
 
-@every_strategy
-def test_widths_depth_resolution_and_shared_operations(strategy: str, more: dict[str, Any], tmp_path: Path) -> None:
-    """One decision in several slots, others without gates; what was stopped and resumed ends the same."""
-    space = elastic_space()
-    bounds = (bound_at(space, 0.4), params_bound(space, 9_000))
-    evaluations = {"evaluations": 5} if strategy in SAMPLING else {}
-    settings = SearchSettings.make(
-        "test", strategy=strategy, warmup_epochs=1, epochs=2, batch_size=8, device="cpu", **evaluations, **more
-    )
-    data = toy_data(resolution=16, classes=3)
-    whole, stopped, resumed = (Search(Problem(space, data, bounds), settings) for _ in range(3))
-    whole.run(tmp_path / "whole.pt")
-    path = whole.derive()
-    assert all(bound.cost(path) <= bound.limit for bound in bounds)
-    assert all(p.isfinite().all() for p in whole.supernet.parameters())
-    if strategy not in SAMPLING:  # every decision has moved
-        before = ArchitectureLogits(space, settings.seed).log_probs()
-        assert all(row != old for row, old in zip(whole.log_probs(), before, strict=True))
-    stopped.history.append(stopped._run_epoch(Silent()))
-    stopped.epoch = 1
-    stopped._save(tmp_path / "stopped.pt")
-    resumed.resume(tmp_path / "stopped.pt")
-    resumed.run(tmp_path / "stopped.pt")
-    assert resumed.log_probs() == whole.log_probs() and resumed.history == whole.history
+class TestRandom(StrategyContract):
+    strategy = "random"
+
+
+class TestEvolution(StrategyContract):
+    strategy = "evolution"
+
+
+class TestPredictor(StrategyContract):
+    strategy = "predictor"
+
+
+def test_every_strategy_has_its_tests() -> None:
+    assert {contract.strategy for contract in StrategyContract.__subclasses__()} == set(STRATEGIES)
 
 
 def test_settings_know_the_names_of_what_is_registered() -> None:
-    assert (*LEARNING, *SAMPLING) == tuple(STRATEGIES) and tuple(SAMPLERS) == SAMPLING
-    assert [name for name, strategy in STRATEGIES.items() if strategy.learns] == list(LEARNING)
+    assert tuple(STRATEGIES)[-len(SAMPLERS) :] == tuple(SAMPLERS)
     assert tuple(OBJECTIVES) == OBJECTIVE_NAMES
 
 
@@ -181,7 +86,7 @@ def test_networks_are_evaluated_on_the_images_that_the_search_has_already() -> N
 
 @pytest.mark.parametrize("strategy", SAMPLERS)
 def test_what_keeps_its_budget_is_worth_its_loss_alone(strategy: str, tmp_path: Path) -> None:
-    search = _search(strategy, 0.15, tmp_path)
+    search = search_toy(strategy, 0.15, tmp_path)
     assert search.objective.strengths == [0.0]
     assert isinstance(search.strategy, SampledStrategy)
     search.strategy.record((0, 6, 0), 1.25, 0.5)

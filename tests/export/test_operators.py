@@ -11,8 +11,10 @@ from export.dtypes import Dtype
 from export.format import ModelFile
 from export.formats import FORMATS
 from export.verify import Reference, verify
-from proxyless.ops import LayerSpec
-from tests.helpers import EVERY_OPERATOR, deployable, random_images
+from latency.runtimes import RUNTIMES
+from latency.writers.graph import lower
+from proxyless.ops import COMPOSED, LayerSpec
+from tests.helpers import EVERY_OPERATOR, deployable, folded_weights, random_images
 
 _FAST = [spec for spec in EVERY_OPERATOR if spec.op != "pool_max" and spec.groups == 1]
 """XNNPACK computes all of it; a layer that changes shapes takes the place of those that are left out."""
@@ -42,3 +44,17 @@ def test_every_operator_is_exported(name: str, layers: list[LayerSpec], tmp_path
             found = verify(file, tmp_path / file.file_name, reference, expected)
             assert not [check for check in failed(found.checks) if "fast kernels" in check.name]
             assert np.isfinite(found.max_abs_error) and found.top1_agreement > 0.5, (dtype, failed(found.checks))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_profiled_has_the_operators_of_what_is_exported(name: str, tmp_path: Path) -> None:
+    """Also where an activation is made of others: each is an operator that takes time."""
+    layers = [LayerSpec("conv", (16, 16, 3), (8, 8, 8), 3, stride=2, act=act) for act in COMPOSED][:1]
+    layers += [LayerSpec("mbconv", (8, 8, 8), (8, 8, 8), 3, 3, residual=True, act=act) for act in COMPOSED]
+    layers += [LayerSpec("classifier", (8, 8, 8), (1, 1, 4))]
+    network, format_ = deployable(layers), FORMATS[name]
+    exported, written = (tmp_path / f"{way}{format_.suffix}" for way in ("exported", "written"))
+    format_.tools.convert(network, 16, exported)
+    RUNTIMES[format_.runtime].writer_of("float32")(lower(layers, folded_weights(network)), written)
+    assert format_.tools.structure(written).operators == format_.tools.structure(exported).operators

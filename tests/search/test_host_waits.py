@@ -14,7 +14,7 @@ from torch import Tensor
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
-from proxyless.search.strategies import STRATEGIES
+from proxyless.search.strategies import find_strategy
 from tests.helpers import bound_at, toy_data, toy_space
 from tests.search.strategy_cases import STRATEGY_CASES, every_strategy
 
@@ -65,7 +65,7 @@ def test_a_weight_step_does_not_wait(strategy: str, more: dict[str, Any]) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("strategy", "more"), [case for case in STRATEGY_CASES if STRATEGIES[case[0]].learns])
+@pytest.mark.parametrize(("strategy", "more"), [case for case in STRATEGY_CASES if find_strategy(case[0]).learns])
 def test_an_architecture_step_waits_for_its_gradient_only(
     strategy: str, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

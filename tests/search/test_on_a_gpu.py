@@ -14,10 +14,11 @@ from proxyless.checkpoint import load_checkpoint, save_checkpoint
 from proxyless.execution import Choice, Execution
 from proxyless.host import to_host, tree_to_host
 from proxyless.progress import Silent
-from proxyless.search.config import SAMPLING, SearchSettings
+from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
 from proxyless.search.result import CHECKPOINT
+from proxyless.search.samplers import SAMPLERS
 from proxyless.space import tiny_fixed
 from proxyless.train.config import TrainSettings
 from proxyless.train.loop import Training
@@ -41,7 +42,7 @@ def gpu() -> Iterator[torch.device]:
 
 
 def _settings(strategy: str, **more: Any) -> SearchSettings:
-    evaluations = {"evaluations": 3} if strategy in SAMPLING else {}
+    evaluations = {"evaluations": 3} if strategy in SAMPLERS else {}
     return SearchSettings.make(
         "test", strategy=strategy, warmup_epochs=1, epochs=1, batch_size=8, device="cpu", **evaluations, **more
     )

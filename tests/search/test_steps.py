@@ -15,8 +15,9 @@ from proxyless.search.domain import BoundedDomain
 from proxyless.search.objectives.constrained import Constrained
 from proxyless.search.objectives.fixed import AddLinear
 from proxyless.search.sampling import active_probs, draw_evenly, sample_pairs, sample_path
-from proxyless.search.strategies import Setting, StepInputs, find_strategy
+from proxyless.search.strategies import find_strategy
 from proxyless.search.strategies.adam import AdamStrategy, LogitSteps
+from proxyless.search.strategies.base import Setting, StepInputs
 from proxyless.search.strategies.gradient import GradientStrategy
 from proxyless.search.strategies.gumbel import temperature
 from proxyless.search.strategies.policy import policy_term
@@ -33,7 +34,7 @@ def _strategy(name: str, space: Space, penalty: float | None = None, **more: obj
     settings = SearchSettings.make("test", strategy=name, **more)
     architecture, expected = ArchitectureLogits(space, 0), ExpectedCosts(bounds)
     domain = BoundedDomain(bounds)
-    strategy = find_strategy(name)(Setting(architecture, expected, objective, settings, 0.1, domain))
+    strategy = find_strategy(name)(Setting(architecture, expected, objective, settings.own, 0.1, domain))
     assert isinstance(strategy, AdamStrategy)
     return strategy
 

@@ -17,6 +17,7 @@ from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
 from proxyless.search.result import EVALUATIONS
+from proxyless.search.strategies import SamplingSettings
 from proxyless.search.watch import collapse_warnings, ending_warnings
 from proxyless.space import network_cost
 from tests.helpers import bound_at, toy_data, toy_space
@@ -205,7 +206,12 @@ def test_tensorboard_reads_what_was_written(tmp_path: Path) -> None:
 def test_every_evaluated_network_has_a_line(tmp_path: Path) -> None:
     bound = bound_at(_SPACE, 0.5)
     settings = SearchSettings(
-        strategy="evolution", evaluations=12, warmup_epochs=0, epochs=1, batch_size=8, device="cpu"
+        strategy="evolution",
+        own=SamplingSettings(evaluations=12),
+        warmup_epochs=0,
+        epochs=1,
+        batch_size=8,
+        device="cpu",
     )
     search = Search(Problem(_SPACE, toy_data(resolution=8), (bound,)), settings)
     search.run(tmp_path / "checkpoint.pt")

@@ -7,10 +7,13 @@ from typing import Protocol
 
 import numpy as np
 
+from proxyless.search.strategies.settings import SamplingSettings
+
 Path = tuple[int, ...]
 """The index of the operation in each layer."""
 
 _RETRIES = 50
+_DEFAULT = SamplingSettings()
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,9 @@ class Sampler(ABC):
     """Stateless: a proposal depends on the trials and the generator alone, so that a search that was killed goes on
     from its list of trials exactly as it would have."""
 
-    def __init__(self, domain: Domain) -> None:
-        self.domain = domain
+    def __init__(self, domain: Domain, settings: SamplingSettings = _DEFAULT) -> None:
+        """settings: of its strategy; a sampler with some of its own has a subclass of them."""
+        self.domain, self.settings = domain, settings
 
     @abstractmethod
     def propose(self, trials: Sequence[Trial], rng: np.random.Generator) -> Path:

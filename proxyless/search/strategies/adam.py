@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from statistics import mean
 from typing import Any
 
 import torch
@@ -13,10 +12,10 @@ from proxyless.data.batches import Batch
 from proxyless.host import to_host
 from proxyless.nn import Choice, Mixture
 from proxyless.optim import require_finite
-from proxyless.search.config import SearchSettings
 from proxyless.search.sampling import sample_path
 from proxyless.search.strategies.base import Setting, StepInputs, StepResult, Strategy
-from proxyless.search.strategies.policy import PATHS, policy_term
+from proxyless.search.strategies.policy import policy_term
+from proxyless.search.strategies.settings import PATHS
 
 
 class LogitSteps:
@@ -73,12 +72,6 @@ class AdamStrategy(Strategy):
         require_finite(gradient.sum(), "gradient of the architecture")
         self._apply(gradient)
         return result
-
-    @classmethod
-    def weight_steps_per_step(cls, settings: SearchSettings, counts: Sequence[int]) -> float:
-        """Of mixtures: every operation is computed, and once more in the backward pass."""
-        mixture = 1.3 * mean(counts)
-        return mixture + mixture * (3 if settings.unrolled else 1) / settings.arch_every
 
     @abstractmethod
     def _gradient(self, inputs: StepInputs, logits: Tensor) -> tuple[Tensor, StepResult]:

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from proxyless.data.batches import Batch
 from proxyless.nn import Choice, Mixture, plain_choices
 from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
-from proxyless.search.config import SearchSettings
 from proxyless.search.objectives import Objective
 from proxyless.search.samplers import Domain, Path
 from proxyless.search.sampling import sample_path
+from proxyless.search.strategies.settings import StrategySettings
 
 Forward = Callable[[Tensor, Sequence[Choice | Mixture]], Tensor]
 """The supernet: images and one choice per layer to logits."""
@@ -50,13 +50,14 @@ class StepResult:
 class Setting:
     """What a strategy is built from.
 
-    expected: on the device of the supernet. arch_lr: resolved. domain: the networks that keep the bounds.
+    expected: on the device of the supernet. settings: of the strategy alone. arch_lr: resolved.
+    domain: the networks that keep the bounds.
     """
 
     architecture: ArchitectureLogits
     expected: ExpectedCosts
     objective: Objective
-    settings: SearchSettings
+    settings: StrategySettings
     arch_lr: float
     domain: Domain
 
@@ -78,8 +79,10 @@ class Strategy:
     of a strategy that `learns` during training. When training has ended it asks for `propose` and answers with
     `record` until there is nothing to propose. None of them may change the supernet's weights.
 
-    mixes: layers compute weighted sums of operations, not one of them.
+    mixes: layers compute weighted sums of operations, not one of them. settings: a subclass says of which type.
     """
+
+    settings: StrategySettings
 
     learns = False
     mixes = False
@@ -88,17 +91,6 @@ class Strategy:
         self.architecture, self.expected = setting.architecture, setting.expected
         self.objective, self.settings = setting.objective, setting.settings
         self.domain = setting.domain
-
-    @classmethod
-    def steps_per_gradient(cls, settings: SearchSettings, counts: Sequence[int]) -> float:
-        """In how many steps a logit has a gradient once, on average. counts: operations per layer."""
-        return 1.0
-
-    @classmethod
-    def weight_steps_per_step(cls, settings: SearchSettings, counts: Sequence[int]) -> float:
-        """The time of a weight step after the warm-up, and of an architecture step where there is one, in that of a
-        weight step of one path; about. counts: operations per layer."""
-        return 1.0
 
     def weight_choices(self, generator: torch.Generator, progress: float) -> Sequence[Choice | Mixture]:
         """What a weight step trains: one path, drawn from the current probabilities."""

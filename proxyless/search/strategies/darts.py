@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 from proxyless.nn import Choice, Mixture
 from proxyless.search.strategies.adam import AdamStrategy, measured
 from proxyless.search.strategies.base import StepInputs, StepResult
+from proxyless.search.strategies.settings import DartsSettings
 
 
 class DartsStrategy(AdamStrategy):
@@ -19,6 +20,7 @@ class DartsStrategy(AdamStrategy):
     of gradient descent, `w' = w - lr dL_train/dw` (equation 7), at three times the cost.
     """
 
+    settings: DartsSettings
     mixes = True
 
     def weight_choices(self, generator: torch.Generator, progress: float) -> list[Choice | Mixture]:

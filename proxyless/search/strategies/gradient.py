@@ -1,16 +1,15 @@
 """Proxyless-G: architecture parameters by gradient (Cai, Zhu, Han, ICLR 2019, sections 3.2 and 3.3)."""
 
 from collections.abc import Sequence
-from statistics import mean
 
 import torch
 from torch import Tensor
 
 from proxyless.nn import Choice
-from proxyless.search.config import SearchSettings
 from proxyless.search.sampling import active_probs, draw_evenly, sample_pairs
 from proxyless.search.strategies.adam import AdamStrategy, measured
 from proxyless.search.strategies.base import Setting, StepInputs, StepResult
+from proxyless.search.strategies.settings import GradientSettings
 
 
 class GradientStrategy(AdamStrategy):
@@ -32,21 +31,14 @@ class GradientStrategy(AdamStrategy):
     would mean something else in every layer, and change as layers decide.
     """
 
+    settings: GradientSettings
     compared: list[list[int]]
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        seldom = self.steps_per_gradient(self.settings, self.architecture.counts)
+        seldom = self.settings.steps_per_gradient(self.architecture.counts)
         gated = torch.tensor(self.architecture.gated)[:, None]
         self.steps.lr = torch.where(gated, setting.arch_lr, setting.arch_lr / seldom)  # others move in every step
-
-    @classmethod
-    def steps_per_gradient(cls, settings: SearchSettings, counts: Sequence[int]) -> float:
-        return max(1.0, mean(counts) / 2) if settings.gates == "two" else 1.0
-
-    @classmethod
-    def weight_steps_per_step(cls, settings: SearchSettings, counts: Sequence[int]) -> float:
-        return 1 + (0.7 if settings.gates == "two" else 1.4) / settings.arch_every
 
     def _gradient(self, inputs: StepInputs, logits: Tensor) -> tuple[Tensor, StepResult]:
         active = self._draw(inputs.generator)

@@ -5,9 +5,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-PATHS = 4
-"""Networks per step: they need no backward pass, so that four cost about as much as one step by gradient."""
-
 
 def policy_term(costs: Tensor, log_probs: Tensor, paths: Sequence[Sequence[int]]) -> Tensor:
     """Zero, with the gradient of the expected cost; the baseline of a network is the mean of the others (Kool, van Hoof

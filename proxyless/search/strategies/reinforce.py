@@ -1,16 +1,14 @@
 """Proxyless-R: architecture parameters by REINFORCE (Cai, Zhu, Han, ICLR 2019, section 3.3.2)."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from proxyless.nn import plain_choices
-from proxyless.search.config import SearchSettings
 from proxyless.search.sampling import sample_path
 from proxyless.search.strategies.adam import AdamStrategy, measured
 from proxyless.search.strategies.base import StepInputs, StepResult
-from proxyless.search.strategies.policy import PATHS, policy_term
+from proxyless.search.strategies.policy import policy_term
+from proxyless.search.strategies.settings import PATHS, ReinforceSettings
 
 
 class ReinforceStrategy(AdamStrategy):
@@ -22,9 +20,7 @@ class ReinforceStrategy(AdamStrategy):
     through the exact expectation, as for every strategy, and not through R: it has no sampling noise.
     """
 
-    @classmethod
-    def weight_steps_per_step(cls, settings: SearchSettings, counts: Sequence[int]) -> float:
-        return 1 + 0.35 * PATHS / settings.arch_every
+    settings: ReinforceSettings
 
     def _gradient(self, inputs: StepInputs, logits: Tensor) -> tuple[Tensor, StepResult]:
         paths = [sample_path(self.architecture.logits.detach(), inputs.generator) for _ in range(PATHS)]

@@ -5,6 +5,7 @@ Guo et al., "Single path one-shot neural architecture search with uniform sampli
 
 from collections.abc import Sequence
 from dataclasses import astuple
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,20 +14,24 @@ from sklearn.linear_model import Ridge
 from torch.nn.functional import one_hot
 
 from proxyless.host import to_host
-from proxyless.search.samplers import SAMPLERS, Path, Trial
+from proxyless.search.samplers import Path, Sampler, Trial
 from proxyless.search.strategies.base import Evaluation, Setting, Strategy
+from proxyless.search.strategies.settings import SamplingSettings
 from proxyless.seeds import stream_seed
 
 
 class SampledStrategy(Strategy):
-    """The setting `strategy` names the sampler that proposes networks within the bounds.
+    """sampler_class: of what proposes networks within the bounds.
 
     A proposal follows from the trials so far and the seed alone: nothing else has to survive a restart.
     """
 
+    settings: SamplingSettings
+    sampler_class: type[Sampler]
+
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        self.sampler = SAMPLERS[self.settings.strategy](self.domain)
+        self.sampler = self.sampler_class(self.domain, self.settings)
         self._evaluations: list[Evaluation] = []
 
     def propose(self, seed: int) -> Path | None:
@@ -62,6 +67,12 @@ class SampledStrategy(Strategy):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self._evaluations = [Evaluation(tuple(path), *rest) for path, *rest in state["evaluations"]]
+
+
+@cache
+def sampled_by(sampler: type[Sampler]) -> type[SampledStrategy]:
+    """The strategy that evaluates what a sampler proposes."""
+    return type(f"SampledBy{sampler.__name__}", (SampledStrategy,), {"sampler_class": sampler})
 
 
 def additive_log_probs(trials: Sequence[Trial], counts: Sequence[int]) -> list[list[float]]:

@@ -10,10 +10,10 @@ from typing import Any
 from numpy import format_float_positional
 
 from export.format import ModelFile
-from export.formats import FORMATS, all_files
+from export.formats import all_files, known_formats
 from export.settings import ExportSettings
 from proxyless.addresses import LOCAL
-from proxyless.config import Settings
+from proxyless.errors import InputError
 from proxyless.files import read_json
 from proxyless.report.content import Command, Exported
 from proxyless.search.config import SearchSettings
@@ -71,7 +71,7 @@ def _search(folders: RunFolders, again: RunFolders | None = None) -> str:
     bounds = config.limits.model_dump().items()
     limits = [(f"--{name.removesuffix('_bytes')}", value) for name, value in bounds if value]
     place = ("-o", again.search) if again else ("-o", folders.search, "--resume")
-    flags = _flags(config.search or {}, SearchSettings())
+    flags = _flags(config.search or {}, _search_defaults(config.search or {}))
     words = [word for group in (*targets, *limits, flags, place) for word in group]
     return _line("search", "--space", config.space, "--data", config.data, *words)
 
@@ -81,7 +81,7 @@ def _train(folders: RunFolders, again: RunFolders | None = None) -> str:
     config, place = folders.trained_config, again or folders
     resume = ["--resume"] if config and not again else []
     data = (config or folders.search_config).data
-    flags = _flags(config.train, TrainSettings()) if config else []
+    flags = _flags(config.train, TrainSettings().model_dump()) if config else []
     return _line("train", _network(folders, place), "--data", data, *flags, "-o", place.trained, *resume)
 
 
@@ -108,20 +108,21 @@ def _device(folders: RunFolders, formats: Iterable[str]) -> list[str]:
     paths = (folder / "architecture.json" for folder in (folders.trained, folders.search))
     network = next((Architecture.load(path) for path in paths if path.exists()), None)
     target = network.target if network else None
-    runtimes = {FORMATS[name].runtime for name in formats if name in FORMATS}
+    known = known_formats()
+    runtimes = {known[name].runtime for name in formats if name in known}
     return ["--device", target.device] if target and target.runtime in runtimes and target.device != LOCAL else []
 
 
 def _written(exported: Exported) -> list[ModelFile]:
     """The files that were made, be they left out afterwards."""
-    files = all_files(list(FORMATS.values()), ("int8", "float16"))
+    files = all_files(list(known_formats().values()), ("int8", "float16"))
     return [file for file in files if file.name in exported.files or file.file_name in exported.left_out]
 
 
 def _export_flags(folders: RunFolders, exported: Exported, dtypes: Collection[str]) -> list[Any]:
     """What was asked for, as far as the report of the export has it."""
     asked = {"calibration_images": exported.calibration_images or None, "max_int8_loss": exported.max_int8_loss}
-    words = _flags({name: value for name, value in asked.items() if value is not None}, ExportSettings())
+    words = _flags({name: value for name, value in asked.items() if value is not None}, ExportSettings().model_dump())
     if "int8" in dtypes:
         words.append("--int8")
     elif exported.target and exported.target.dtype == "int8":
@@ -131,10 +132,18 @@ def _export_flags(folders: RunFolders, exported: Exported, dtypes: Collection[st
     return words + (["--data", exported.data] if exported.data not in (None, trained_on) else [])
 
 
-def _flags(settings: Mapping[str, Any], defaults: Settings) -> list[Any]:
+def _search_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a search with its strategy; of one whose package is gone, without the strategy's own."""
+    strategy = settings.get("strategy")
+    try:
+        return SearchSettings.make("search settings", strategy=strategy).model_dump()
+    except InputError:
+        return SearchSettings().model_dump()
+
+
+def _flags(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Any]:
     """The settings that are not the default."""
-    known = type(defaults).model_fields
-    changed = {name: value for name, value in settings.items() if name in known and value != getattr(defaults, name)}
+    changed = {name: value for name, value in settings.items() if name in defaults and value != defaults[name]}
     groups = [(f"--{name}",) if value is True else (f"--{name}", value) for name, value in changed.items()]
     return [word for group in groups for word in group]
 
