@@ -25,7 +25,7 @@ from proxyless.space import Architecture, Space
 from proxyless.space.bounds import latency_bound, macs_bound
 from proxyless.workflow.measure import measure_networks, measuring_devices
 from proxyless.workflow.search import table_space
-from proxyless.workflow.uniform import WIDTH_STEPS, scaled, uniform_ops, uniform_path
+from proxyless.workflow.uniform import WIDTH_STEPS, levels, scaled, uniform_ops, uniform_path
 
 _NEAR = 0.95
 _WIDEST = 60
@@ -79,13 +79,9 @@ def _uniform(space: Space, step: int) -> dict[str, Architecture]:
 
 def _inside(space: Space) -> dict[str, Architecture]:
     """The uniform networks that are in the space, at every width that can be chosen everywhere."""
-    levels = max((len(d.choices) for d in space.decisions if d.kind == "width"), default=1)
-    paths = {
-        (op, level): uniform_path(space, op, level / max(1, levels - 1))
-        for op in uniform_ops(space)
-        for level in range(levels)
-    }
-    return {f"inside {op} x{level}": Architecture(space, space.path_ops(path)) for (op, level), path in paths.items()}
+    widths = levels(space, "width")
+    paths = {(op, width): uniform_path(space, op, width) for op in uniform_ops(space) for width in widths}
+    return {f"inside {op} x{width:g}": Architecture(space, space.path_ops(path)) for (op, width), path in paths.items()}
 
 
 def _largest(space: Space, table: LatencyTable, budget_ms: float) -> dict[str, Architecture]:

@@ -13,7 +13,7 @@ from latency.runtimes import Runtime
 from latency.timing import make_schedule
 from latency.writers.graph import lower, random_weights
 from proxyless.space import LayerSpec, Space, layer_cost
-from proxyless.space.factors import Factor, cheapest_path, dearest_path, space_factors
+from proxyless.space.factors import Array, Factor, cheapest_path, dearest_path, space_factors
 
 
 def spanning_networks(space: Space, count: int, seed: int) -> list[tuple[str, ...]]:
@@ -23,18 +23,20 @@ def spanning_networks(space: Space, count: int, seed: int) -> list[tuple[str, ..
     """
     _, macs = space_factors(space, lambda spec: layer_cost(spec).macs)
     smallest, largest = cheapest_path(macs, space.sizes), dearest_path(macs, space.sizes)
-    ranked = [_ranked(macs, decision, largest) for decision in range(len(space.sizes))]
+    even = [np.full(size, 1 / size) for size in space.sizes]
+    ranked = [_ranked(macs, decision, even) for decision in range(len(space.sizes))]
     rng = random.Random(seed)  # noqa: S311
-    networks = dict.fromkeys([space.path_ops(smallest), space.path_ops(largest)])
+    networks = dict.fromkeys(space.path_ops(space.canonical(path)) for path in (smallest, largest))
     while len(networks) < min(count, space.size):
         level = rng.random()
-        networks[space.path_ops([_pick(choices, level, rng) for choices in ranked])] = None
+        path = [_pick(choices, level, rng) for choices in ranked]
+        networks[space.path_ops(space.canonical(path))] = None
     return list(networks)[:count]
 
 
-def _ranked(macs: Sequence[Factor], decision: int, path: Sequence[int]) -> list[int]:
-    """The choices of a decision by the multiply-accumulates that they make, the others being those of the path."""
-    costs = sum(factor.choices(decision, path) for factor in macs if decision in factor.scope)
+def _ranked(macs: Sequence[Factor], decision: int, probs: Sequence[Array]) -> list[int]:
+    """The choices of a decision by the multiply-accumulates that they make, on average over the other decisions."""
+    costs = sum(factor.choices(decision, probs) for factor in macs if decision in factor.scope)
     return [int(choice) for choice in np.argsort(costs, kind="stable")]
 
 

@@ -12,7 +12,7 @@ from latency.partial import PartialFile
 from latency.plan import DESIGNED_FROM, Plan, make_plan
 from latency.runtimes import Runtime, find_runtime
 from latency.settings import MIN_NETS, ProfileSettings, RowsMeasured
-from latency.table import LatencyTable
+from latency.table import LatencyTable, check_rows
 from latency.timing import Samples, VisitCount, time_models
 from proxyless.errors import InputError
 from proxyless.space import LayerSpec, Space, check_registered
@@ -57,6 +57,7 @@ def profile(
         raise InputError(f"--transfer needs at least {MIN_NETS} networks, got 0; choose --nets 10")
     settings = settings.model_copy(update={"rows": _rows(settings.rows, space, known)})
     designed = settings.rows == "designed"
+    check_rows(space)
     plan = make_plan(
         space, settings.calibrate, settings.rounds, settings.seed, networks_only=bool(known), designed=designed
     )

@@ -35,6 +35,15 @@ _SPEC = tuple(field.name for field in fields(LayerSpec))
 """What a row says of its layer, by the same names."""
 
 
+def check_rows(space: Space) -> None:
+    """Raise InputError where a table could not hold the layers of a space."""
+    if (count := len(space.specs())) > MAX_ROWS:
+        raise InputError(
+            f"space {space.name!r} has {count:,} different layers, more than the {MAX_ROWS:,} of a latency table; "
+            "list fewer resolutions, widths or operations"
+        )
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True, allow_inf_nan=False)
 

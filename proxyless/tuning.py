@@ -55,6 +55,7 @@ class Work:
     layers: of a network like those that are trained. images: per step of this process. steps: of the whole work.
     blocks: how many blocks there are to compile for each of `layers`. once: steps are differentiated once only.
     replays: by one process that reads its images itself, and computes no block again before its backward pass.
+    compiles: blocks have one size.
     """
 
     layers: Sequence[LayerSpec]
@@ -63,6 +64,7 @@ class Work:
     blocks: float = 1.0
     once: bool = True
     replays: bool = True
+    compiles: bool = True
 
 
 def fixed_execution(settings: RecipeSettings, device: torch.device) -> Execution:
@@ -106,9 +108,9 @@ def choose_execution(work: Work, settings: RecipeSettings, device: torch.device)
             candidates(work, settings, device.type, kernels_here()),
             lambda executions: fastest(executions, trial.prepare, wait, work.steps),
         )
-        if not settings.compile and work.once:
-            if work.replays:
-                choice = with_replayed(choice, work, trial.prepare, wait)
+        if not settings.compile and work.once and work.replays:
+            choice = with_replayed(choice, work, trial.prepare, wait)
+        if not settings.compile and work.once and work.compiles:
             choice = with_compiled(choice, work, trial.prepare, wait)
     _LOGGER.info("%s", choice)
     return choice.model_copy(update={"gpu": gpu_name(device)})

@@ -52,7 +52,7 @@ def profile(
     With --transfer, tables of other devices are adapted to this one, from about ten networks measured here.
 
     Examples: `proxyless profile --space mobile --runtime litert --num-classes 37 -o phone.json`,
-    `proxyless profile --space mobile --device ssh://pi@raspberrypi --transfer laptop.json --transfer pixel1 -o pi.json`
+    `proxyless profile --space mobile-fixed --device ssh://pi@raspberrypi --transfer pixel1 -o pi.json`
     """
     from latency.profile import profile as measure
     from latency.tables import load_table

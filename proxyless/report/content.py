@@ -221,9 +221,11 @@ class SearchEpoch(Part):
 
 
 class Course(Part):
-    """How the search went. decisions: their names. ops: names of their choices, in the order of the probabilities."""
+    """How the search went. decisions: their names. numbers: whether their choices are numbers. ops: names of their
+    choices, in the order of the probabilities."""
 
     decisions: list[str]
+    numbers: list[bool]
     ops: list[list[str]]
     epochs: list[SearchEpoch]
 

@@ -17,7 +17,7 @@ def probability_chart(course: Course) -> Chart | None:
     epochs = _thinned([epoch for epoch in course.epochs if epoch.probabilities])
     if not epochs:
         return None
-    columns = [_columns(ops) for ops in course.ops]
+    columns = [_columns(*each) for each in zip(course.ops, course.numbers, strict=True)]
     names = sorted(dict.fromkeys(name for row in columns for name in row), key=lambda name: name.startswith(_NUMBER))
     figure = new_figure("", "", height_px=150 + 24 * len(course.ops))
     figure.add_heatmap(
@@ -51,9 +51,8 @@ def probability_chart(course: Course) -> Chart | None:
     return Chart("probabilities", "Probability of every choice", caption, figure, wide=True)
 
 
-def _columns(choices: Sequence[str]) -> list[str]:
+def _columns(choices: Sequence[str], numbers: bool) -> list[str]:
     """Where choices stand: operations under their names, numbers under their places."""
-    numbers = all(choice.isdigit() for choice in choices)
     return [f"{_NUMBER}{place}" for place in range(1, len(choices) + 1)] if numbers else list(choices)
 
 

@@ -32,6 +32,11 @@ class ArchitectureLogits(nn.Module):
         self.gated = has_gates(space.decisions, space.slots)
         self.logits = nn.Parameter(logits)
 
+    @property
+    def gated_counts(self) -> list[int]:
+        """Number of choices of the decisions with gates; of none at all, one."""
+        return [count for count, gated in zip(self.counts, self.gated, strict=True) if gated] or [1]
+
     def probs(self) -> Tensor:
         """(decisions, most choices), each row sums to 1."""
         return self.logits.softmax(1)

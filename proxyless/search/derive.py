@@ -1,12 +1,14 @@
 """From probabilities to networks: the most probable ones that keep all bounds, and use them where that is supported."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from proxyless.errors import InputError
 from proxyless.search.evidence import Mask, Rows, all_of, improvements, supported
 from proxyless.search.knapsack import Knapsack
 from proxyless.space.bounds import FILL, Bound, keeps
+
+Live = Callable[[Sequence[int]], Sequence[int]]
 
 _Part = tuple[Mask, Bound | None]
 """The choices of a domain, and the bound that its networks use."""
@@ -29,8 +31,10 @@ def derive_path(log_probs: Rows, bounds: Sequence[Bound]) -> list[int]:
     return found[0]
 
 
-def derive_paths(log_probs: Rows, bounds: Sequence[Bound], count: int) -> list[list[int]]:
+def derive_paths(log_probs: Rows, bounds: Sequence[Bound], count: int, live: Live | None = None) -> list[list[int]]:
     """The first `count` distinct networks that keep the bounds, best first; fewer where there are fewer.
+
+    live: of a network, the decisions that have a say in it (`Space.live`); without it all have.
 
     Those that use a bound as far as the evidence goes come first. What lacks evidence is left out, unless nothing else
     keeps the bounds.
@@ -40,7 +44,7 @@ def derive_paths(log_probs: Rows, bounds: Sequence[Bound], count: int) -> list[l
     for parts in _domains(knapsack):
         while len(found) < count and (path := _best(knapsack, parts)) is not None:
             found.append(path)
-            knapsack.exclude(path)
+            knapsack.exclude(path, live(path) if live else None)
     return found
 
 
@@ -95,17 +99,27 @@ def choose_path(log_probs: Rows, bounds: Sequence[Bound], evaluated: Sequence[Se
 
 
 def candidate_paths(
-    log_probs: Rows, bounds: Sequence[Bound], evaluated: Sequence[Sequence[int]], count: int
+    log_probs: Rows,
+    bounds: Sequence[Bound],
+    evaluated: Sequence[Sequence[int]],
+    count: int,
+    live: Live | None = None,
 ) -> list[list[int]]:
     """Up to `count` distinct networks that keep the bounds: half of them evaluated where there are, then probable ones.
+
+    live: as in `derive_paths`.
 
     Raises:
         InputError: no network keeps the bounds.
     """
     first = choose_path(log_probs, bounds, evaluated)
     fitting = [list(path) for path in evaluated if keeps(path, bounds)]
-    merged = [first, *fitting[: count // 2], *derive_paths(log_probs, bounds, count), *fitting]
-    return [list(path) for path in dict.fromkeys(map(tuple, merged))][:count]
+    merged = [first, *fitting[: count // 2], *derive_paths(log_probs, bounds, count, live), *fitting]
+    distinct: dict[tuple[tuple[int, int], ...], list[int]] = {}
+    for path in merged:
+        decisions = live(path) if live else range(len(path))
+        distinct.setdefault(tuple((decision, path[decision]) for decision in decisions), path)
+    return list(distinct.values())[:count]
 
 
 def log_prob(log_probs: Rows, path: Sequence[int]) -> float:

@@ -1,6 +1,6 @@
 """The networks of a space that keep every bound: random ones near the bounds, and their neighbours."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,6 +28,7 @@ _BATCH, _BATCHES, _RESTARTS, _STEPS = 32, 30, 20, 100
 @dataclass(frozen=True)
 class BoundedDomain:
     """A `Domain` of samplers. known: a network that fits, for bounds so tight that no other is found.
+    canonical: one path for all of the same network (`Space.canonical`).
 
     Random networks are drawn with probabilities proportional to `exp(-sum_b t_b cost_b / room_b)`, where the room is
     what a bound leaves beyond the cheapest network, and those that do not fit are rejected. Of all distributions with
@@ -38,6 +39,7 @@ class BoundedDomain:
 
     bounds: Sequence[Bound]
     known: Path | None = None
+    canonical: Callable[[Path], Path] | None = None
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -57,7 +59,7 @@ class BoundedDomain:
             paths = self._tilted.draw(_BATCH, rng)
             fitting = np.flatnonzero(self.fits(paths))
             if len(fitting):
-                return _path(paths[fitting[0]])
+                return self._path(paths[fitting[0]])
         return self._walk(rng)
 
     def random_near(self, rng: np.random.Generator, share: float = 0.95) -> Path | None:
@@ -74,7 +76,7 @@ class BoundedDomain:
             costs = self._costs(paths)
             fitting = np.flatnonzero(np.any(costs >= near, axis=1) & np.all(costs <= self._limits, axis=1))
             if len(fitting):
-                return _path(paths[fitting[0]])
+                return self._path(paths[fitting[0]])
         return None
 
     def mutate(self, path: Path, rng: np.random.Generator) -> Path:
@@ -83,8 +85,12 @@ class BoundedDomain:
             changed = self._changed(np.array(path), rng)
             fitting = np.flatnonzero(self.fits(changed) & np.any(changed != path, axis=1))
             if len(fitting):
-                return _path(changed[fitting[0]])
+                return self._path(changed[fitting[0]])
         return self.random(rng)
+
+    def _path(self, row: Ints) -> Path:
+        path = tuple(row.tolist())
+        return self.canonical(path) if self.canonical else path
 
     @cached_property
     def _limits(self) -> Array:
@@ -177,7 +183,7 @@ class BoundedDomain:
                 better = np.flatnonzero(self._overstep(changed) <= self._overstep(path[None]))
                 path = changed[better[0]] if len(better) else path
             if self.fits(path[None])[0]:
-                return _path(path)
+                return self._path(path)
         if self.known is not None:
             return self.known
         raise InputError("no network was found that keeps all bounds at once; ask for looser ones")
@@ -197,7 +203,3 @@ class BoundedDomain:
         drawn[:, 1] = np.where(rng.random(_BATCH) < 0.5, drawn[:, 0], drawn[:, 1])
         np.put_along_axis(changed, drawn, rng.integers(np.asarray(self.sizes)[drawn]), axis=1)
         return changed
-
-
-def _path(row: Ints) -> Path:
-    return tuple(row.tolist())

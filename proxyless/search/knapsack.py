@@ -36,7 +36,7 @@ class Knapsack:
 
     log_probs: Rows
     bounds: Sequence[Bound]
-    excluded: list[np.ndarray] = field(default_factory=list)
+    excluded: list[tuple[np.ndarray, int]] = field(default_factory=list)
 
     @cached_property
     def sizes(self) -> list[int]:
@@ -55,10 +55,12 @@ class Knapsack:
         starts = np.cumsum([self._starts[-1], *lengths])
         return dict(zip([*scopes, ()], map(int, starts), strict=True))
 
-    def exclude(self, path: Sequence[int]) -> None:
-        row = np.zeros(self._joint[()])
-        row[[start + op for start, op in zip(self._starts, path, strict=False)]] = 1.0
-        self.excluded.append(row)
+    def exclude(self, path: Sequence[int], live: Sequence[int] | None = None) -> None:
+        """live: the decisions that have a say in the network; all of them where there are none given. With them, every
+        path of the same network is excluded."""
+        row, decisions = np.zeros(self._joint[()]), range(len(path)) if live is None else live
+        row[[self._starts[decision] + path[decision] for decision in decisions]] = 1.0
+        self.excluded.append((row, len(decisions)))
 
     def most_probable(self, allowed: Mask, used: Bound | None = None) -> list[int] | None:
         """Of the allowed choices; used: one of the bounds, of which it costs at least `least`."""
@@ -117,7 +119,8 @@ class Knapsack:
             least = (used.least - used.constant) / used.limit
             constraints.append(LinearConstraint(self._row(used)[None], least, np.inf))
         if self.excluded:
-            constraints.append(LinearConstraint(np.stack(self.excluded), -np.inf, len(self.sizes) - 1))
+            rows, counts = zip(*self.excluded, strict=True)
+            constraints.append(LinearConstraint(np.stack(rows), -np.inf, np.array(counts) - 1))
         return constraints
 
     @cached_property

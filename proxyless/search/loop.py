@@ -89,7 +89,7 @@ class Search:
         self.guessing_loss = guessing_loss(held_out.labels)
         self.objective = find_objective(settings.objective)(problem.bounds, settings.penalty)
         architecture = ArchitectureLogits(problem.space, settings.seed)
-        seldom = settings.own.steps_per_gradient(architecture.counts)
+        seldom = settings.own.steps_per_gradient(architecture.gated_counts)
         self.arch_lr = settings.learning.arch_lr or self._arch_lr(seldom)
         self.logit_speed = self.arch_lr / seldom
         setting = Setting(
@@ -98,7 +98,7 @@ class Search:
             self.objective,
             settings.own,
             self.arch_lr,
-            BoundedDomain(problem.bounds, problem.feasible_path),
+            BoundedDomain(problem.bounds, problem.feasible_path, problem.space.canonical),
         )
         self.strategy = find_strategy(settings.strategy)(setting)
         self.expected = ExpectedCosts(problem.bounds)
@@ -128,7 +128,10 @@ class Search:
 
     def _weight_steps_left(self) -> float:
         """With architecture steps in the time of a weight step; the evaluation of networks is not in it."""
-        after = self.settings.own.weight_steps_per_step(self.strategy.architecture.counts)
+        own, architecture = self.settings.own, self.strategy.architecture
+        after = own.weight_steps_per_step(architecture.gated_counts)
+        if not all(architecture.gated):
+            after += own.policy_steps()
         warmup = max(0, self.schedule.warmup_epochs - self.epoch)
         return self.train.steps * (warmup + after * (self.schedule.total - self.epoch - warmup))
 

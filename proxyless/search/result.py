@@ -129,7 +129,8 @@ class SearchResult(BaseModel):
         Raises:
             InputError: no network keeps them.
         """
-        return candidate_paths(self.log_probs, self._bounds(bounds), self._evaluated_paths(), count)
+        live = self.build_space().live
+        return candidate_paths(self.log_probs, self._bounds(bounds), self._evaluated_paths(), count, live)
 
     def _bounds(self, bounds: Sequence[Bound]) -> list[Bound]:
         return [bound if self.allowances_are_used else replace(bound, least=0.0) for bound in bounds]

@@ -1,5 +1,6 @@
 """What a search computes again and again, for the choice of how."""
 
+from proxyless.errors import InputError
 from proxyless.processes import world
 from proxyless.search.config import SearchSettings
 from proxyless.search.strategies import find_strategy
@@ -8,7 +9,17 @@ from proxyless.tuning import Work
 
 
 def search_work(space: Space, settings: SearchSettings, steps: int, streamed: bool = False) -> Work:
-    """Of a search of so many weight steps: a path with every kind of operation, and all blocks to compile."""
+    """Of a search of so many weight steps: a path with every kind of operation, and all blocks to compile.
+
+    Raises:
+        InputError: it is to be compiled, and its blocks cannot be.
+    """
+    several = any(decision.kind != "operation" for decision in space.decisions)
+    if several and settings.compile:
+        raise InputError(
+            f"blocks of the space {space.name!r} have several widths, depths or resolutions, and are not compiled; "
+            "leave 'compile' out, or search a space with one of each"
+        )
     blocks = [decision for decision in space.decisions if decision.kind == "operation"]
     each = sum(len(_layers(decision)) for decision in blocks) / max(1, len(blocks))
     path = [_one(decision, number) for number, decision in enumerate(space.decisions)]
@@ -19,7 +30,8 @@ def search_work(space: Space, settings: SearchSettings, steps: int, streamed: bo
         steps,
         each,
         once=not settings.own.differentiates_twice,
-        replays=world() == 1 and not streamed and not strategy.mixes,
+        replays=world() == 1 and not streamed and not strategy.mixes and not several,
+        compiles=not several,
     )
 
 

@@ -45,10 +45,10 @@ class Bound:
         """Cost of one network, given as the index of the choice of every decision."""
         return self.constant + sum(factor.cost(path) for factor in self.factors)
 
-    def choices(self, decision: int, path: Sequence[int]) -> list[float]:
-        """What the layers that a decision has a say in cost with every choice of it, the others being those of the
-        path."""
-        mine = [factor.choices(decision, path) for factor in self.factors if decision in factor.scope]
+    def choices(self, decision: int, probs: Sequence[Array]) -> list[float]:
+        """What the layers that a decision has a say in cost with every choice of it, on average over the other
+        decisions. probs: of every decision, the probabilities of its choices."""
+        mine = [factor.choices(decision, probs) for factor in self.factors if decision in factor.scope]
         total: Array = np.sum(mine, axis=0) if mine else np.zeros(self.sizes[decision])
         return [float(value) for value in total]
 

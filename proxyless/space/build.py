@@ -2,17 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
+from math import prod
 from typing import Any, NamedTuple
 
 from proxyless.errors import InputError, shown
 from proxyless.ops import LayerSpec, Lowered, Shape, divisible, layer_cost, lower_layer
 from proxyless.space.decisions import SKIP, Decision, Kind, Slot
-from proxyless.space.definition import Definition, Fixed, Numbers, Operation, Stage, as_list
+from proxyless.space.definition import MAX_BLOCKS, Definition, Fixed, Numbers, Operation, Stage, as_list
 from proxyless.space.factors import space_factors
 from proxyless.space.space import Space
 
 MAX_PARAMS = 10**9
 """Of the largest network of a space: 4 GB as float32."""
+MAX_COMBINATIONS = 50_000
+"""Of the choices that one layer depends on."""
 MIN_WIDTH_MULT, MAX_WIDTH_MULT = 0.05, 10.0
 
 
@@ -34,10 +37,8 @@ def chosen_widths(name: str, width: int, factors: Sequence[float]) -> Numbers:
     """The width times each of the factors, without those that come to the same; it is what is chosen from.
 
     Raises:
-        InputError: no factor, or one that no width can be multiplied by.
+        InputError: a factor that no width can be multiplied by.
     """
-    if not factors:
-        raise InputError(f"width_factors of space {name!r} must have at least one factor, got none; give [1.0]")
     for factor in factors:
         check_width_mult(name, factor, "width_factors")
     several = list(dict.fromkeys(scaled(width, factor) for factor in factors))
@@ -89,26 +90,29 @@ class _Builder:
                 )
 
     def _decide(self, name: str, kind: Kind, values: Sequence[Any]) -> _Axis:
-        """A new decision; none where there is one value only."""
+        """A new decision; none where there is one number only. Numbers are in ascending order."""
+        if kind != "operation":
+            values = sorted(values)
         if len(values) == 1 and kind != "operation":
             return _Axis(None, tuple(values))
         self.decisions.append(Decision(name, tuple(map(str, values)), kind))
         return _Axis(len(self.decisions) - 1, tuple(values))
 
     def _numbers(self, name: str, kind: Kind, numbers: Numbers, low: int, high: int) -> _Axis:
-        listed = as_list(numbers)
-        for number in listed:
-            self._check(low, high, **{name: number})
-        if len(set(listed)) < len(listed):
-            raise InputError(f"{name} of space {self.definition.name!r} has a number twice, {listed}; name it once")
+        listed = self._checked(name.replace(".", "_"), numbers, low, high)
         return self._decide(name, kind, listed)
 
+    def _checked(self, argument: str, numbers: Numbers, low: int, high: int) -> list[int]:
+        listed = as_list(numbers)
+        for number in listed:
+            self._check(low, high, **{argument: number})
+        if len(set(listed)) < len(listed):
+            raise InputError(f"{argument} of space {self.definition.name!r} has a number twice, {listed}; name it once")
+        return listed
+
     def _widths(self, name: str, numbers: Numbers, width_mult: float) -> _Axis:
-        for number in as_list(numbers):
-            self._check(1, 65_536, **{f"{name}_width": number})
-        return self._decide(
-            f"{name}.width", "width", list(dict.fromkeys(scaled(number, width_mult) for number in as_list(numbers)))
-        )
+        listed = self._checked(f"{name}_width", numbers, 1, 65_536)
+        return self._decide(f"{name}.width", "width", list({scaled(number, width_mult) for number in listed}))
 
     def _smaller(self, name: str, stride: int) -> _Axis:
         """The sides of what a stride leaves."""
@@ -126,6 +130,11 @@ class _Builder:
         axes = (self.sides, self.width, sides, width, *further)
         scope = tuple(sorted({axis.decision for axis in axes if axis.decision is not None}))
         sizes = tuple(len(self.decisions[decision].choices) for decision in scope)
+        if (count := prod(sizes)) > MAX_COMBINATIONS:
+            raise InputError(
+                f"space {self.definition.name!r} has {count:,} combinations of resolution, widths and operations in "
+                f"one place, more than {MAX_COMBINATIONS:,}; list fewer"
+            )
         specs = []
         for indices in product(*map(range, sizes)):
             at: dict[int | None, int] = dict(zip(scope, indices, strict=True))
@@ -161,7 +170,7 @@ class _Builder:
             raise InputError(f"stage {number} of space {self.definition.name!r} has {wanted}")
         name = f"stage{number}"
         width = self._widths(name, stage.width, self.width_mult)
-        depth = self._decide(f"{name}.depth", "depth", as_list(stage.depth))
+        depth = self._numbers(f"{name}.depth", "depth", stage.depth, 1, MAX_BLOCKS)
         shared = self._decide(f"{name}.blocks", "operation", list(ops)) if stage.shared else None
         for block in range(stage.blocks):
             self._block(f"{name}.block{block + 1}", stage, ops, block, width, depth, shared)
@@ -216,6 +225,17 @@ def _check_distinct(slot: Slot, ops: Sequence[str]) -> None:
         if lowered in names:
             raise InputError(f"operations {names[lowered]!r} and {name!r} are the same; leave one out")
         names[lowered] = name
+    for number, name in enumerate(ops):
+        if len({_structure(spec) for spec in slot.specs[number :: len(ops)] if spec}) > 1:
+            raise InputError(
+                f"operation {name!r} is another kind of block at some widths than at others, as where its inner "
+                "channels round to those of its input; change its expand"
+            )
+
+
+def _structure(spec: LayerSpec) -> tuple[tuple[object, ...], ...]:
+    """What all sizes of an operation must have in common: the weights of one are parts of another's."""
+    return tuple((type(node), *node.sources) for node in lower_layer(spec).branch)
 
 
 def _check_size(space: Space) -> Space:

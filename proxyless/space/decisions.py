@@ -7,6 +7,7 @@ from itertools import product
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from proxyless.ops import LayerSpec
 
@@ -44,6 +45,17 @@ class Slot:
         for decision, size in zip(self.scope, self.sizes, strict=True):
             index = index * size + path[decision]
         return self.specs[index]
+
+    @cached_property
+    def _numbers(self) -> NDArray[np.int64]:
+        """A number for every distinct layer, of the shape of the choices."""
+        numbers = {spec: number for number, spec in enumerate(dict.fromkeys(self.specs))}
+        return np.reshape([numbers[spec] for spec in self.specs], self.sizes)
+
+    def matters(self, decision: int, path: Sequence[int]) -> bool:
+        """Whether another choice of a decision of the scope would change the layer of a network."""
+        along = self._numbers[tuple(slice(None) if each == decision else path[each] for each in self.scope)]
+        return bool((along != along[0]).any())
 
     @cached_property
     def layers(self) -> tuple[LayerSpec, ...]:

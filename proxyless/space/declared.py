@@ -82,8 +82,11 @@ def declared_space(
     Raises:
         InputError: a definition that is not valid, or networks that cannot be.
     """
+    overrides = {"resolution": resolution, "num_classes": num_classes}
+    given = {key: value for key, value in overrides.items() if value is not None}
     try:
         plain = Definition.model_validate(definition)
+        Definition.model_validate({**plain.model_dump(exclude_unset=True), **given})
     except ValidationError as error:
         raise InputError(f"the definition of the space is not valid: {first_problem(error)}") from None
     written = plain.model_dump(exclude_unset=True)
@@ -92,8 +95,6 @@ def declared_space(
             f"the definition of the space {plain.name!r} has {size:,} characters, more than {_MAX_CHARACTERS:,}; name "
             "operations once, in `ops` of the whole space"
         )
-    overrides = {"resolution": resolution, "num_classes": num_classes}
-    given = {key: value for key, value in overrides.items() if value is not None}
     args: dict[str, Any] = {DEFINITION: written, **given}
     if width_mult != 1.0:
         args["width_mult"] = width_mult

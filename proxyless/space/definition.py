@@ -9,7 +9,7 @@ from proxyless.ops import Activation, LayerSpec, Shape, divisible, has_shortcut
 
 SUFFIXES = (".yaml", ".yml")
 """Of files with definitions."""
-_MAX_BLOCKS = 1000
+MAX_BLOCKS = 1000
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$")]
 
@@ -101,8 +101,8 @@ class Stage(_Part):
 
     @model_validator(mode="after")
     def _has_so_many(self) -> Self:
-        if not 1 <= min(as_list(self.depth)) <= self.blocks <= _MAX_BLOCKS:
-            raise ValueError(f"depth must be from 1 to {_MAX_BLOCKS}, got {self.depth}; change it")
+        if not 1 <= min(as_list(self.depth)) <= self.blocks <= MAX_BLOCKS:
+            raise ValueError(f"depth must be from 1 to {MAX_BLOCKS}, got {self.depth}; change it")
         if self.min_depth is not None and (self.shared or isinstance(self.depth, list)):
             raise ValueError("min_depth is for blocks that are chosen one by one; leave it out, or give one depth")
         if (self.min_depth or 0) > self.blocks:
@@ -137,14 +137,14 @@ class Definition(_Part):
     stem: Stem
     fixed: list[Fixed] = Field([], max_length=100)
     ops: Operations = {}
-    stages: list[Stage] = Field(min_length=1, max_length=_MAX_BLOCKS)
+    stages: list[Stage] = Field(min_length=1, max_length=MAX_BLOCKS)
     head: Head
 
     @model_validator(mode="after")
     def _can_be_built(self) -> Self:
         blocks = sum(stage.blocks for stage in self.stages)
-        if blocks > _MAX_BLOCKS:
-            raise ValueError(f"the stages have {blocks} blocks, more than {_MAX_BLOCKS}; make it smaller")
+        if blocks > MAX_BLOCKS:
+            raise ValueError(f"the stages have {blocks} blocks, more than {MAX_BLOCKS}; make it smaller")
         if self.name.endswith(SUFFIXES):
             raise ValueError(f"the name {self.name!r} is that of a file; choose another")
         return self

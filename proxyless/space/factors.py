@@ -8,6 +8,7 @@ exponentials for a distribution. Along a chain of stages the joined tables stay 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -31,9 +32,14 @@ class Factor:
         """Of one network, given as the index of the choice of every decision."""
         return float(self.values[tuple(path[decision] for decision in self.scope)])
 
-    def choices(self, decision: int, path: Sequence[int]) -> Array:
-        """Of every choice of a decision of the scope, where the others are those of the path."""
-        return np.asarray(self.values[tuple(slice(None) if d == decision else path[d] for d in self.scope)])
+    def choices(self, decision: int, probs: Sequence[Array]) -> Array:
+        """Of every choice of a decision of the scope, on average over the others. probs: of every decision, those of
+        its choices."""
+        values = self.values
+        for axis, other in reversed(list(enumerate(self.scope))):
+            if other != decision:
+                values = np.tensordot(values, probs[other], axes=(axis, 0))
+        return np.asarray(values)
 
     def keeping(self, kept: Sequence[Sequence[int]]) -> "Factor":
         """With fewer choices. kept: of every decision of the space, the indices of those that stay."""
@@ -111,23 +117,30 @@ def _expanded(table: Array, scope: Scope, wider: Scope) -> Array:
 @cache
 def _order(scopes: tuple[Scope, ...], sizes: tuple[int, ...], keep: int | None) -> tuple[int, ...]:
     """All decisions but one to keep, each time the one whose joined table is the smallest."""
-    left, order = {frozenset(scope) for scope in scopes}, []
+    near: list[set[int]] = [{decision} for decision in range(len(sizes))]
+    for scope in scopes:
+        for decision in scope:
+            near[decision] |= set(scope)
     waiting = set(range(len(sizes))) - {keep}
-
-    def joined(decision: int) -> frozenset[int]:
-        return frozenset({decision}).union(*(scope for scope in left if decision in scope))
-
+    joined = {decision: prod(sizes[each] for each in near[decision]) for decision in waiting}
+    order = []
     while waiting:
-        best = min(sorted(waiting), key=lambda decision: np.prod([float(sizes[d]) for d in joined(decision)]))
-        scope = joined(best)
-        left = {other for other in left if best not in other} | {scope - {best}}
+        best = min(waiting, key=lambda decision: (joined[decision], decision))
         waiting.remove(best)
         order.append(best)
+        others = near[best] - {best}
+        for decision in others:
+            near[decision] = (near[decision] | others) - {best}
+            joined[decision] = prod(sizes[each] for each in near[decision])
     return tuple(order)
 
 
 def least_by_choice(factors: Sequence[Factor], sizes: Sequence[int], decision: int) -> Array:
     """The smallest sum of all networks with each choice of a decision."""
+    if all(len(factor.scope) == 1 for factor in factors if decision in factor.scope):
+        mine = [factor.values for factor in factors if decision in factor.scope]
+        row: Array = np.sum([np.zeros(sizes[decision]), *mine], axis=0)
+        return np.asarray(row - row.min()) + sum(factor.cost(cheapest_path(factors, sizes)) for factor in factors)
     tables = [(factor.scope, factor.values[None]) for factor in factors]
     total, _ = eliminate(tables, sizes, _least, keep=decision)
     return np.asarray(total[0])

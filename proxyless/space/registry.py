@@ -14,6 +14,9 @@ from proxyless.space.mobilenetv3 import mobilenetv3
 from proxyless.space.space import Space
 from proxyless.space.tiny import tiny, tiny_fixed
 
+MAX_LISTED = 64
+"""Values of an argument that is a list."""
+
 SPACES: dict[str, Callable[..., Space]] = {
     "mobile": mobile,
     "mobile-fixed": mobile_fixed,
@@ -85,6 +88,8 @@ def _check_kind(name: str, key: str, value: object, parameter: inspect.Parameter
     kinds, wanted = ((int, float), "number") if fractions else ((int,), "whole number")
     listed = isinstance(value, list | tuple)
     items = value if isinstance(value, list | tuple) else [value]
+    if listed and not 1 <= len(items) <= MAX_LISTED:
+        raise InputError(f"argument {key!r} of space {name!r} must have 1 to {MAX_LISTED} values, got {len(items)}")
     may_list, must_list = "list" in annotation or isinstance(default, tuple), isinstance(default, tuple)
     if (listed and not may_list) or (must_list and not listed) or not all(type(item) in kinds for item in items):
         words = f"a list of {wanted}s" if must_list else f"a {wanted}" + " or a list of them" * may_list

@@ -104,6 +104,24 @@ class Space:
         self.check(ops)
         return [decision.choices.index(op) for decision, op in zip(self.decisions, ops, strict=True)]
 
+    def live(self, path: Sequence[int]) -> list[int]:
+        """The decisions that have a say in a network: not those of blocks beyond its depth."""
+        return [
+            decision
+            for decision, slots in enumerate(self._slots_of)
+            if any(slot.matters(decision, path) for slot in slots)
+        ]
+
+    def canonical(self, path: Sequence[int]) -> tuple[int, ...]:
+        """The same network, with the first choice of every decision that has no say in it."""
+        live = set(self.live(path))
+        return tuple(choice if decision in live else 0 for decision, choice in enumerate(path))
+
+    @cached_property
+    def _slots_of(self) -> list[list[Slot]]:
+        """Of every decision."""
+        return [[slot for slot in self.slots if decision in slot.scope] for decision in range(len(self.decisions))]
+
     def random_ops(self, rng: random.Random) -> tuple[str, ...]:
         """Uniformly random choices."""
         return tuple(rng.choice(decision.choices) for decision in self.decisions)

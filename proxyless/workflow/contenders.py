@@ -116,7 +116,8 @@ class Contest:
     def random(self, count: int, seed: int, bounds: Sequence[Bound]) -> list[Architecture]:
         """Up to `count` distinct random networks near one of the bounds, as predicted."""
         limits = [min(bounds[0].limit, bounds[0].max_cost), *(bound.limit for bound in bounds[1:])]
-        domain = BoundedDomain([replace(bound, limit=limit) for bound, limit in zip(bounds, limits, strict=True)])
+        around = [replace(bound, limit=limit) for bound, limit in zip(bounds, limits, strict=True)]
+        domain = BoundedDomain(around, canonical=self.result.build_space().canonical)
         rng = np.random.default_rng(stream_seed(seed, "random networks"))
         drawn: dict[tuple[int, ...], None] = {}
         for _ in range(_ATTEMPTS * count):

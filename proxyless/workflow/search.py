@@ -86,7 +86,7 @@ def search(
     feasible_path(bounds)
     check_accelerator(settings.device)
     check_free(folder, resume)
-    problem = Problem(searched, load_data(data, space.resolution, settings.limit), bounds)
+    problem = Problem(searched, load_data(data, searched.resolution, settings.limit), bounds)
     targets = zip(tables, budgets_ms, strict=True)
     config = RunConfig(
         space=space.name,

@@ -1,11 +1,12 @@
 """Networks as one would make them without a search: one operation in every layer, scaled to a latency (MobileNetV2)."""
 
-from collections.abc import Iterator, Sequence
-from itertools import chain, groupby, zip_longest
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, groupby, product, zip_longest
 
 from proxyless.space import SKIP, Architecture, Decision, Space, build_space
 from proxyless.space.bounds import Bound, keeps
 from proxyless.space.build import MAX_WIDTH_MULT, MIN_WIDTH_MULT
+from proxyless.space.decisions import Kind
 
 USUAL = ("k3e3", "k3e6", "k5e6", "k7e6")
 """`k3e6` is MobileNetV2's."""
@@ -22,22 +23,28 @@ def uniform_ops(space: Space) -> list[str]:
     return [op for op in USUAL if op in everywhere] or everywhere[:_MOST]
 
 
-def uniform_path(space: Space, op: str, width: float = 0.5) -> list[int]:
-    """The operation in every layer of the deepest networks at the highest resolution: the index of the choice of every
-    decision. width: of those that can be chosen, from 0, the narrowest of every stage, to 1, the widest.
+def uniform_path(space: Space, op: str, width: float = 0.5, depth: float = 1.0, resolution: float = 1.0) -> list[int]:
+    """The operation in every layer: the index of the choice of every decision. width, depth, resolution: of those that
+    can be chosen, from 0, the smallest everywhere, to 1, the largest.
 
     Raises:
         InputError: it is no operation of some layer.
     """
-    return space.ops_path([_uniform(decision, op, width) for decision in space.decisions])
+    places = {"width": width, "depth": depth, "resolution": resolution}
+    return space.ops_path([_uniform(decision, op, places) for decision in space.decisions])
 
 
-def _uniform(decision: Decision, op: str, width: float) -> str:
+def _uniform(decision: Decision, op: str, places: Mapping[str, float]) -> str:
     if decision.kind == "operation":
         return op
     ascending = sorted(decision.choices, key=int)
-    place = width if decision.kind == "width" else 1.0
-    return ascending[round(place * (len(ascending) - 1))]
+    return ascending[round(places[decision.kind] * (len(ascending) - 1))]
+
+
+def levels(space: Space, kind: Kind) -> list[float]:
+    """Places for `uniform_path`, the largest first; the middle where there is nothing to choose."""
+    several = max((len(decision.choices) for decision in space.decisions if decision.kind == kind), default=1)
+    return [level / (several - 1) for level in reversed(range(several))] if several > 1 else [0.5]
 
 
 def scaled(space: Space, op: str, step: int) -> Architecture:
@@ -49,17 +56,16 @@ def scaled(space: Space, op: str, step: int) -> Architecture:
 
 
 def fitted(space: Space, op: str, bounds: Sequence[Bound]) -> list[int] | None:
-    """The operation in every layer, as wide as the bounds allow; where the narrowest oversteps them, with the fewest
-    skips that keep them: the last blocks of each stage first.
+    """The operation in every layer, as wide as the bounds allow; where the narrowest oversteps them less deep, then at
+    a lower resolution, then with the fewest skips that keep them: the last blocks of each stage first.
 
     Returns the index of the choice of every decision; None where it is no operation of some layer, or skips are not
     enough.
     """
     if op not in uniform_ops(space):
         return None
-    several = max((len(decision.choices) for decision in space.decisions if decision.kind == "width"), default=1)
-    for level in reversed(range(several)):
-        path = uniform_path(space, op, level / max(1, several - 1) if several > 1 else 0.5)
+    for resolution, depth, width in product(*(levels(space, kind) for kind in ("resolution", "depth", "width"))):
+        path = uniform_path(space, op, width, depth, resolution)
         if keeps(path, bounds):
             return path
     for index in _skippable(space):

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -75,13 +76,86 @@ def test_costs_are_those_of_every_network_and_their_extremes_are_found() -> None
                 assert least[choice] == min(mine)
 
 
-def test_the_costs_of_a_choice_differ_as_those_of_the_networks_do() -> None:
+def test_the_costs_of_choices_differ_as_those_of_the_networks_do_on_average() -> None:
     bound = macs_bound(_SPACE, 1e9)
-    for path in _PATHS[::17]:
-        for decision, size in enumerate(_SPACE.sizes):
-            networks = [[*path[:decision], choice, *path[decision + 1 :]] for choice in range(size)]
-            offsets = np.array(bound.choices(decision, path)) - [bound.cost(network) for network in networks]
-            assert np.ptp(offsets) == pytest.approx(0, abs=1e-6)
+    architecture, probs = _random_probs(0)
+    rows = [np.exp(row) for row in architecture.log_probs()]
+    for decision, size in enumerate(_SPACE.sizes):
+        means = []
+        for choice in range(size):
+            mine = [(p, bound.cost(x)) for p, x in zip(probs, _PATHS, strict=True) if x[decision] == choice]
+            means.append(sum(p * cost for p, cost in mine) / sum(p for p, _ in mine))
+        assert np.ptp(np.array(bound.choices(decision, rows)) - means) == pytest.approx(0, abs=1e-6)
+
+
+def test_every_network_has_one_canonical_path() -> None:
+    networks: dict[tuple[object, ...], set[tuple[int, ...]]] = {}
+    for path in _DEEP_PATHS:
+        canonical = _DEEP.canonical(path)
+        assert _DEEP.path_network(canonical) == _DEEP.path_network(path) and _DEEP.canonical(canonical) == canonical
+        networks.setdefault(tuple(_DEEP.path_network(path)), set()).add(canonical)
+    assert {len(paths) for paths in networks.values()} == {1}
+    assert len(networks) == 2 + 4 + 8 < len(_DEEP_PATHS)
+
+
+_DEEP = declared_space(
+    {
+        "name": "deep",
+        "resolution": 16,
+        "stem": {"width": 8},
+        "stages": [
+            {"width": 16, "depth": [3, 1, 2], "stride": 2, "ops": {"a": {"expand": 1}, "b": {"kernel": 7, "expand": 6}}}
+        ],
+        "head": {"width": 16},
+    }
+)
+_DEEP_PATHS = every_path(_DEEP)
+
+
+def test_what_is_derived_are_distinct_networks() -> None:
+    bound = macs_bound(_DEEP, 1e9)
+    rows = [np.log([0.98, 0.01, 0.01]).tolist(), *[np.log([0.2, 0.8]).tolist()] * 3]
+    found = derive_paths(rows, [replace(bound, least=0.0)], 100, _DEEP.live)
+    assert len(found) == len({tuple(_DEEP.path_network(path)) for path in found})
+    assert len(found) == 2 + 4  # a depth of 3 costs four times as much as one of 1, and has no evidence
+
+
+def test_a_dear_operation_of_a_block_beyond_the_likely_depth_needs_evidence_too() -> None:
+    bound = macs_bound(_DEEP, 1e9)
+    dear = bound.cost(_DEEP.ops_path(["2", "a", "b", "a"]))
+    rows = [np.log([0.55, 0.44, 0.01]).tolist(), *[np.log([0.99, 0.01]).tolist()] * 3]
+    found = derive_path(rows, [replace(bound, limit=dear, least=0.97 * dear)])
+    assert "b" not in _DEEP.path_ops(_DEEP.canonical(found))
+
+
+def test_numbers_are_in_order_whatever_the_definition_says() -> None:
+    assert _DEEP.decisions[0].choices == ("1", "2", "3")
+
+
+def test_a_kind_of_block_that_changes_with_its_width_is_refused() -> None:
+    with pytest.raises(InputError, match="operation 'a' is another kind of block at some widths"):
+        declared_space(
+            {
+                "name": "mine",
+                "stem": {"width": 8},
+                "stages": [{"width": [16, 64], "depth": 2, "ops": {"a": {"expand": 1.02}}}],
+                "head": {"width": 16},
+            }
+        )
+
+
+def test_too_many_combinations_are_refused_at_once() -> None:
+    many = list(range(8, 8 * 64, 8))
+    with pytest.raises(InputError, match="combinations of resolution, widths and operations in one place"):
+        declared_space(
+            {
+                "name": "mine",
+                "resolution": many,
+                "stem": {"width": many},
+                "stages": [{"width": many, "ops": {"a": {}}}],
+                "head": {"width": 16},
+            }
+        )
 
 
 def _random_probs(seed: int) -> tuple[ArchitectureLogits, list[float]]:
@@ -205,6 +279,8 @@ def test_searched_widths_hold_the_uniform_networks_at_every_width(name: str, fac
         ({"resolution": [32, 4]}, "resolution of space 'mine' must be from 8 to 4096, got 4"),
         ({"resolution": []}, "resolution"),
         ({"stem": {"width": [8, 0]}}, "stem_width of space 'mine' must be from 1 to 65536, got 0"),
+        ({"stages": [{"width": 8, "depth": [2, 2]}]}, r"stage1_depth of space 'mine' has a number twice, \[2, 2\]"),
+        ({"stages": [{"width": [8, 8]}]}, r"stage1_width of space 'mine' has a number twice, \[8, 8\]"),
         ({"stages": [{"width": [8, -1]}]}, "stage1_width of space 'mine' must be from 1 to 65536, got -1"),
         ({"stages": [{"width": 8, "depth": [0, 2]}]}, r"depth must be from 1 to 1000, got \[0, 2\]"),
         ({"stages": [{"width": 8, "depth": [1, 2], "min_depth": 1}]}, "min_depth is for blocks that are chosen one by"),

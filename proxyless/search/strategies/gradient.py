@@ -36,7 +36,7 @@ class GradientStrategy(AdamStrategy):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        seldom = self.settings.steps_per_gradient(self.architecture.counts)
+        seldom = self.settings.steps_per_gradient(self.architecture.gated_counts)
         gated = torch.tensor(self.architecture.gated)[:, None]
         self.steps.lr = torch.where(gated, setting.arch_lr, setting.arch_lr / seldom)  # others move in every step
 

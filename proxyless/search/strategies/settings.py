@@ -8,6 +8,8 @@ from pydantic import Field
 
 from proxyless.config import MAX_COUNT, RecipeSettings, Settings
 
+_FORWARD = 0.35
+"""The time of a forward pass in that of a weight step."""
 PATHS = 4
 """Networks per step: they need no backward pass, so that four cost about as much as one step by gradient."""
 
@@ -33,6 +35,10 @@ class StrategySettings(Settings):
         weight step of one path; about. counts: operations per layer."""
         return 1.0
 
+    def policy_steps(self) -> float:
+        """The time of what an architecture step draws to learn decisions without gates, in that of a weight step."""
+        return 0.0
+
 
 class LearningSettings(StrategySettings):
     """Of a strategy that learns probabilities while the weights train."""
@@ -44,6 +50,9 @@ class LearningSettings(StrategySettings):
 
     def weight_steps_per_step(self, counts: Sequence[int]) -> float:
         return 1 + 1 / self.arch_every
+
+    def policy_steps(self) -> float:
+        return _FORWARD * (PATHS - 1) / self.arch_every
 
 
 class SamplingSettings(StrategySettings):
@@ -72,7 +81,10 @@ class ReinforceSettings(LearningSettings):
     reward: Literal["loss", "accuracy"] = Field("loss", description="What is rewarded on held-out images.")
 
     def weight_steps_per_step(self, counts: Sequence[int]) -> float:
-        return 1 + 0.35 * PATHS / self.arch_every
+        return 1 + _FORWARD * PATHS / self.arch_every
+
+    def policy_steps(self) -> float:
+        return 0.0
 
 
 class MixtureSettings(LearningSettings):

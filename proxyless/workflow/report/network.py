@@ -42,12 +42,13 @@ def _rows(
 ) -> Iterator[LayerRow]:
     space = architecture.space
     path = space.ops_path(architecture.ops)
+    live = set(space.live(path))
     searched = {id(slot): decision for decision, slot in space.searched}
     shape = space.slots[0].layers[0].in_shape
     for slot in space.slots:
         spec, decision = slot.spec(path), searched.get(id(slot))
-        op = None if decision is None else architecture.ops[decision]
-        probability = None if decision is None else probabilities[decision]
+        op = None if decision is None or decision not in live else architecture.ops[decision]
+        probability = None if op is None or decision is None else probabilities[decision]
         if spec is None:
             yield _skip(shape, op, probability)
         else:
