@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxyless.errors import InputError
-from proxyless.ops import Add, Conv, Flatten, GlobalPool, LayerSpec, Linear, Mul, Node, lower_layer
+from proxyless.ops import Add, Concat, Conv, Flatten, GlobalPool, LayerSpec, Linear, Mul, Node, lower_layer
 
 Array = NDArray[np.float32]
 Weights = Callable[[tuple[int, ...]], tuple[Array, Array]]
@@ -81,4 +81,6 @@ def _moved(node: Node, by: int) -> Node:
     """The node with tensors that are numbered from `by` on."""
     if isinstance(node, Add | Mul):
         return replace(node, source=node.source + by, other=node.other + by)
+    if isinstance(node, Concat):
+        return Concat(tuple(source + by for source in node.sources))
     return replace(node, source=node.source + by)

@@ -4,7 +4,21 @@ from proxyless.ops.activations import COMPOSED, Activation, Elementary
 from proxyless.ops.cost import Cost, divisible, layer_cost, network_cost
 from proxyless.ops.lowered import Lowered
 from proxyless.ops.memory import peak_values
-from proxyless.ops.primitives import Act, Add, Affine, Conv, Flatten, GlobalPool, Linear, Mul, Node, Pool, Shuffle
+from proxyless.ops.primitives import (
+    Act,
+    Add,
+    Affine,
+    Concat,
+    Conv,
+    Flatten,
+    GlobalPool,
+    Linear,
+    Mul,
+    Node,
+    Pool,
+    Shuffle,
+    Slice,
+)
 from proxyless.ops.registry import OPERATORS, has_shortcut, is_module, lower_layer, parts_of, structure
 from proxyless.ops.spec import LayerSpec, Shape
 
@@ -15,6 +29,7 @@ __all__ = [
     "Activation",
     "Add",
     "Affine",
+    "Concat",
     "Conv",
     "Cost",
     "Elementary",
@@ -28,6 +43,7 @@ __all__ = [
     "Pool",
     "Shape",
     "Shuffle",
+    "Slice",
     "divisible",
     "has_shortcut",
     "is_module",

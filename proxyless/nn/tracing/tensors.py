@@ -5,7 +5,7 @@ from typing import Literal
 
 from proxyless.nn.tracing.layers import one
 from proxyless.nn.tracing.recorded import Call, Ref
-from proxyless.nn.tracing.written import Writer, unknown
+from proxyless.nn.tracing.written import Value, Writer, unknown
 
 
 def _same(writer: Writer, call: Call) -> None:
@@ -25,6 +25,14 @@ def _sum(writer: Writer, call: Call) -> None:
         writer.keep(call, writer.chain.add(first, second))  # a sum with the input is one that ends in it
     else:
         raise unknown(call, "of two tensors")
+
+
+def _difference(writer: Writer, call: Call) -> None:
+    """A number less a tensor."""
+    value, other = writer.value(call.inputs["self"], call), call.inputs["other"]
+    if isinstance(other, Ref) or call.inputs["alpha"] != 1:
+        raise unknown(call, "of two tensors")
+    writer.keep(call, writer.chain.affine(value.tensor, -1.0, other), value.form, value.groups)
 
 
 def _product(writer: Writer, call: Call) -> None:
@@ -102,6 +110,37 @@ def _turn(writer: Writer, call: Call) -> None:
     writer.keep(call, value.tensor, "turned", value.groups)
 
 
+def _slice(writer: Writer, call: Call) -> None:
+    """One part of the channels."""
+    source, given = writer.image(call.inputs["self"], call), call.inputs
+    shape = writer.recorded.shapes[call.sources[0]]
+    first, stop, _ = slice(given["start"], given["end"]).indices(shape[given["dim"]])
+    if writer.recorded.shapes[call.outputs[0]] == shape:
+        writer.keep(call, source)
+    elif given["dim"] % 4 != 1 or given["step"] != 1:
+        raise unknown(call, "of other axes than the channels")
+    else:
+        writer.keep(call, writer.chain.slice(source, first, stop))
+
+
+def _split(writer: Writer, call: Call) -> None:
+    """Several parts of the channels; those that nothing needs are none."""
+    source, first = writer.image(call.inputs["self"], call), 0
+    if call.inputs["dim"] % 4 != 1:
+        raise unknown(call, "of other axes than the channels")
+    for part in call.outputs:
+        stop = first + writer.recorded.shapes[part][1]
+        if writer.recorded.readers[part]:
+            writer.values[part] = Value(writer.chain.slice(source, first, stop))
+        first = stop
+
+
+def _concat(writer: Writer, call: Call) -> None:
+    if call.inputs["dim"] % 4 != 1:
+        raise unknown(call, "of other axes than the channels")
+    writer.keep(call, writer.chain.concat([writer.image(source, call) for source in call.inputs["tensors"]]))
+
+
 def _shuffle(writer: Writer, call: Call) -> None:
     writer.keep(call, writer.chain.shuffle(writer.image(call.inputs["self"], call), call.inputs["groups"]))
 
@@ -109,6 +148,7 @@ def _shuffle(writer: Writer, call: Call) -> None:
 TENSORS: dict[str, Callable[[Writer, Call], None]] = {
     **dict.fromkeys(("clone", "alias", "detach", "contiguous", "lift_fresh"), _same),
     **dict.fromkeys(("add", "sub"), _sum),
+    "rsub": _difference,
     **dict.fromkeys(("mul", "div"), _product),
     "mean": _mean,
     "_adaptive_avg_pool2d": _adaptive_pool,
@@ -116,4 +156,7 @@ TENSORS: dict[str, Callable[[Writer, Call], None]] = {
     **dict.fromkeys(("view", "_unsafe_view", "reshape", "squeeze", "unsqueeze"), _view),
     **dict.fromkeys(("transpose", "permute"), _turn),
     "channel_shuffle": _shuffle,
+    "slice": _slice,
+    **dict.fromkeys(("split", "split_with_sizes"), _split),
+    "cat": _concat,
 }
