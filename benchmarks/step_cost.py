@@ -4,8 +4,9 @@ python benchmarks/step_cost.py --space mobile-fixed --resolution 64 --batch 16 -
 
 Every round draws a random path and runs each kind of step once on it, in a random order; prints medians of the
 ratios to the plain network's step in the same round. `paper` is the paper's loop written plainly
-(benchmarks/paper_loop.py), whose architecture step computes all candidates. Memory is what the forward pass saves for
-the backward pass (distinct storages, the saved weights included).
+(benchmarks/paper_loop.py), whose architecture step computes all candidates; it knows no widths, depths and resolutions.
+Memory is what the forward pass saves for the backward pass (distinct storages, weights left out: a part of a weight
+would count as all of it).
 """
 
 import argparse
@@ -24,6 +25,7 @@ from torch.nn.functional import cross_entropy
 from paper_loop import PaperLoop
 from proxyless.execution import Execution
 from proxyless.nn import SharedWeights, SuperNet, build_network, plain_choices
+from proxyless.nn.supernet import resized
 from proxyless.optim import make_sgd
 from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
 from proxyless.search.config import SearchSettings
@@ -42,14 +44,14 @@ class FixedPath(GradientStrategy):
 
     path: list[int]
 
-    def _compare(self, generator: torch.Generator) -> list[list[int]]:
-        pairs = zip(self.path, self.architecture.counts, strict=True)
-        if self.settings.gates == "all":
-            return [[op, *(other for other in range(count) if other != op)] for op, count in pairs]
-        return [[op, (op + 1) % count] for op, count in pairs]
-
-    def _active(self, logits: Tensor, generator: torch.Generator) -> list[int]:
-        return [0] * len(self.path)
+    def _draw(self, generator: torch.Generator) -> list[int]:
+        pairs = zip(self.path, self.architecture.counts, self.architecture.gated, strict=True)
+        every = self.settings.gates == "all"
+        self.compared = [
+            list(range(count)) if every or not gated or count == 1 else sorted([op, (op + 1) % count])
+            for op, count, gated in pairs
+        ]
+        return list(self.path)
 
 
 class PaperOnPath(PaperLoop):
@@ -89,11 +91,13 @@ def weight_step(
     return step
 
 
-def saved_bytes(step: Step) -> int:
+def saved_bytes(step: Step, weights: set[int]) -> int:
+    """weights: where their storages are."""
     storages: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
-        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        if tensor.untyped_storage().data_ptr() not in weights:
+            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         held.append(tensor)
         return tensor
 
@@ -112,25 +116,42 @@ class Contenders:
         self.shared = SharedWeights(self.net.layers)
         self.sgd = make_sgd(self.net, 0.01, 0.9, 4e-5)
         self.strategies = {gates: make_strategy(space, gates) for gates in ("two", "all")}
-        self.paper = PaperOnPath(space, torch.device("cpu"))
+        plain = all(self.strategies["two"].architecture.gated)
+        self.paper = PaperOnPath(space, torch.device("cpu")) if plain else None
         self.plain_images = torch.randn(batch, 3, space.resolution, space.resolution)
         self.images = self.plain_images.contiguous(memory_format=torch.channels_last)
         self.labels = torch.arange(batch) % space.num_classes
 
+    @property
+    def weights(self) -> set[int]:
+        """Where the storages of the weights are."""
+        models = [self.net, self.plain, *([self.paper.net] if self.paper else [])]
+        return {p.untyped_storage().data_ptr() for model in models for p in model.parameters()}
+
     def steps(self, ops: tuple[str, ...]) -> dict[str, Step]:
         """On the path of the operations."""
-        path, plain = self.space.ops_path(ops), Execution().prepare(build_network(self.space.network(ops)))
-        self.paper.path = path
+        layers = self.space.network(ops)
+        path, plain = self.space.ops_path(ops), Execution().prepare(build_network(layers))
+        images = resized(self.images, layers[0].in_shape[0])
+        self.plain = plain
+        if self.paper:
+            self.paper.path = path
         for strategy in self.strategies.values():
             strategy.path = path
         return {
-            "plain": weight_step(plain, make_sgd(plain, 0.01, 0.9, 4e-5), self.labels, self.images),
+            "plain": weight_step(plain, make_sgd(plain, 0.01, 0.9, 4e-5), self.labels, images),
             "weight": weight_step(self.net, self.sgd, self.labels, self.images, plain_choices(path)),
             "weight, warm-up": weight_step(
                 self.net, self.sgd, self.labels, self.images, plain_choices(path), shared=self.shared
             ),
-            "paper, weight": partial(self.paper.weight_step, self.plain_images, self.labels),
-            "paper, architecture": partial(self.paper.architecture_step, self.plain_images, self.labels),
+            **(
+                {
+                    "paper, weight": partial(self.paper.weight_step, self.plain_images, self.labels),
+                    "paper, architecture": partial(self.paper.architecture_step, self.plain_images, self.labels),
+                }
+                if self.paper
+                else {}
+            ),
             **{
                 f"architecture, {gates}": architecture_step(strategy, self.net, self.images, self.labels)
                 for gates, strategy in self.strategies.items()
@@ -160,7 +181,7 @@ def main() -> None:
             if number > 0:
                 times.setdefault(name, []).append(time.perf_counter() - start)
         for name, step in steps.items():
-            memory.setdefault(name, []).append(saved_bytes(step))
+            memory.setdefault(name, []).append(saved_bytes(step, contenders.weights))
     report(arguments, times, memory)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from latency.design import kind_of, spread_rows
 from latency.fit.columns import count_layers
-from latency.fit.row_model import RowModel
+from latency.fit.row_model import MIN_ROWS, RowModel
 from proxyless.space import LayerSpec, Space
 
 TARGET_PCT = 1.0
@@ -46,7 +46,8 @@ class Predicted:
             return None
         kinds = set(map(kind_of, specs))  # a stem says nothing of a block
         alike = {spec: ms for spec, ms in measured_ms.items() if kind_of(spec) in kinds}
-        model = RowModel.fit(list(alike), list(alike.values()))
+        known = alike if len(alike) >= MIN_ROWS else measured_ms
+        model = RowModel.fit(list(known), list(known.values()))
         ms, deviation = model.predict(specs)
         rows = [*measured_ms, *specs]
         counts = _random_counts(rows, space)

@@ -25,6 +25,8 @@ _LENGTHS = (0.1, 1e3)
 _LEAST_NOISE = 0.01
 """No row is measured better than this; a process that believed more would explain noise."""
 _FOLDS = 5
+MIN_ROWS = 20
+"""Fewer than these say little of others."""
 _NEAR = 4
 """Measured rows around one that was not, whose errors tell of a cliff that lies between them."""
 
@@ -53,13 +55,8 @@ class _Features:
 
 
 def _marks(spec: LayerSpec) -> tuple[tuple[str, object], ...]:
-    names = ("op", "kernel", "act", "residual")
-    return (
-        *((name, getattr(spec, name)) for name in names),
-        ("strided", spec.stride > 1),
-        ("se", spec.se > 0),
-        ("groups", spec.groups > 1),
-    )
+    same = ((name, getattr(spec, name)) for name in ("op", "kernel", "act", "residual"))
+    return *same, ("strided", spec.stride > 1), ("se", spec.se > 0), ("groups", spec.groups > 1)
 
 
 @dataclass(frozen=True)

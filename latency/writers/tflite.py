@@ -7,6 +7,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from latency.writers.fold import folded
 from latency.writers.graph import Graph
 from proxyless.ops import (
     Act,
@@ -38,7 +39,7 @@ _FUSED = {
 
 def write_tflite(graph: Graph, path: Path) -> None:
     """Input is (N, H, W, C), float32."""
-    path.write_bytes(_Writer(graph).finish())
+    path.write_bytes(_Writer(folded(graph)).finish())
 
 
 class _Writer:

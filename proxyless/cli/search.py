@@ -90,7 +90,7 @@ def _print(
     rows = [
         *(row for table, text in zip(tables, budgets, strict=True) for row in _latency(architecture, table, text)),
         *([["limits", _limits(limits)]] if _limits(limits) else []),
-        ["operations", " ".join(architecture.ops)],
+        ["choices", " ".join(architecture.ops)],
         *(["milliseconds", _layers(architecture, table)] for table in tables),
         ["size", f"{cost.params / 1e6:.3f} M parameters, {cost.macs / 1e6:.1f} M MACs"],
         ["memory", f"{peak_bytes(architecture.layers) / 1e6:.3f} MB of float32 activations at the peak"],

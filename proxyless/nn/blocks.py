@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, max_pool2d
+from torch.nn.functional import avg_pool2d, max_pool2d, relu6
 
 from proxyless.nn.depthwise import CASES, DepthwiseConv
 from proxyless.nn.parts import compute_part
@@ -32,12 +32,20 @@ from proxyless.ops import (
 Norm = Callable[[int], nn.Module]
 """Makes a normalisation layer for a number of channels."""
 
+
+class HardSigmoid(nn.Module):
+    """PyTorch's own cannot be differentiated twice."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return relu6(x + 3) / 6
+
+
 _ACTIVATIONS: dict[Elementary, Callable[[bool], nn.Module]] = {
     "relu6": nn.ReLU6,
     "relu": nn.ReLU,
     "h_swish": nn.Hardswish,
     "swish": nn.SiLU,
-    "h_sigmoid": nn.Hardsigmoid,
+    "h_sigmoid": lambda inplace: HardSigmoid(),
     "sigmoid": lambda inplace: nn.Sigmoid(),
 }
 

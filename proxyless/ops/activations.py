@@ -23,7 +23,13 @@ def leaky_relu(chain: "Chain", source: int) -> int:
     return chain.add(chain.affine(chain.act(source, "relu"), scale=0.99), chain.affine(source, scale=0.01))
 
 
-COMPOSED: dict[str, Callable[["Chain", int], int]] = {"leaky_relu": leaky_relu}
+def h_tanh(chain: "Chain", source: int) -> int:
+    """`x` between -1 and 1 (Courbariaux et al., "Binarized Neural Networks", NeurIPS 2016)."""
+    moved = chain.act(chain.affine(source, scale=3.0, shift=3.0), "relu6")
+    return chain.affine(moved, scale=1 / 3, shift=-1.0)
+
+
+COMPOSED: dict[str, Callable[["Chain", int], int]] = {"leaky_relu": leaky_relu, "h_tanh": h_tanh}
 """Each writes itself down behind a tensor, and returns the number of the tensor that it made."""
 
 

@@ -221,8 +221,9 @@ class SearchEpoch(Part):
 
 
 class Course(Part):
-    """How the search went. ops: names of the operations per layer, in the order of the probabilities."""
+    """How the search went. decisions: their names. ops: names of their choices, in the order of the probabilities."""
 
+    decisions: list[str]
     ops: list[list[str]]
     epochs: list[SearchEpoch]
 

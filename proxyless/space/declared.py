@@ -23,13 +23,13 @@ _MAX_CHARACTERS = 24_000
 TEMPLATE = """\
 # A search space for proxyless: proxyless profile --space THIS.yaml ...
 name: mine
-resolution: 96          # side of the square input in pixels; --resolution overrides it
+resolution: 96          # side of the square input in pixels, or several to choose from: [80, 96, 112]
 num_classes: 10         # --num-classes overrides it
 act: relu6              # relu6, relu, h_swish or swish; stages and operations may have their own
 
-stem: {width: 16, kernel: 3, stride: 2}
+stem: {width: [8, 16], kernel: 3, stride: 2}     # a width, or several to choose from
 fixed:                  # blocks that every network has
-  - {op: mbconv, width: 16, kernel: 3, expand: 1}
+  - {op: mbconv, kernel: 3, expand: 1}           # without a width: as wide as its input
 
 ops:                    # what every block is chosen from, by names of your own
   k3e3: {op: mbconv, kernel: 3, expand: 3}
@@ -39,9 +39,9 @@ ops:                    # what every block is chosen from, by names of your own
   fused: {op: fused_mbconv, kernel: 3, expand: 3, act: h_swish}
 
 stages:                 # the first block of a stage has its stride; others may be skipped, beyond min_depth
-  - {width: 24, depth: 2, stride: 2}
+  - {width: [16, 24, 32], depth: 2, stride: 2}
   - {width: 40, depth: 3, stride: 2, min_depth: 2}
-  - {width: 80, depth: 3, stride: 2, se: 0.25}
+  - {width: [64, 80], depth: [2, 3], stride: 2, se: 0.25, shared: true}   # a depth and one operation for all blocks
   - width: 96
     depth: 1
     ops:                # a stage may have operations of its own

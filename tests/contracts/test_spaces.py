@@ -11,8 +11,16 @@ class TestMobile(SpaceContract):
     space = "mobile"
 
 
+class TestMobileFixed(SpaceContract):
+    space = "mobile-fixed"
+
+
 class TestTiny(SpaceContract):
     space = "tiny"
+
+
+class TestTinyFixed(SpaceContract):
+    space = "tiny-fixed"
 
 
 class TestMobilenetv3(SpaceContract):

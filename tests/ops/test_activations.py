@@ -13,7 +13,7 @@ from proxyless.nn.blocks import Branch
 from proxyless.ops import COMPOSED, Activation, Conv, LayerSpec, layer_cost, lower_layer
 from proxyless.ops.lowered import Chain
 
-_OF_TORCH: dict[str, Callable[[Tensor], Tensor]] = {"leaky_relu": functional.leaky_relu}
+_OF_TORCH: dict[str, Callable[[Tensor], Tensor]] = {"leaky_relu": functional.leaky_relu, "h_tanh": functional.hardtanh}
 
 
 @pytest.mark.parametrize("act", COMPOSED)
@@ -33,7 +33,7 @@ def test_it_follows_a_convolution_that_has_none_of_its_own(act: str) -> None:
 
 
 def test_an_unknown_one_is_refused_with_the_choices() -> None:
-    with pytest.raises(InputError, match=r"unknown activation 'tahn'; choose of relu6, .*, leaky_relu"):
+    with pytest.raises(InputError, match=r"unknown activation 'tahn'; choose of relu6, .*, leaky_relu, h_tanh"):
         lower_layer(LayerSpec("conv", (8, 8, 3), (8, 8, 4), act="tahn"))
     with pytest.raises(ValidationError, match="unknown activation 'tahn'"):
         TypeAdapter(Activation).validate_python("tahn")

@@ -6,11 +6,12 @@ from proxyless.report.content import BoundState, Course, SearchEpoch
 from proxyless.report.course_charts import course_charts
 from proxyless.report.figure import Chart
 
+_DECISIONS = ["block1", "block2"]
 _OPS = [["k3e3", "skip"], ["k3e3", "k5e3"]]
 
 
 def _charts(epochs: list[SearchEpoch]) -> dict[str, Chart]:
-    return {chart.name: chart for chart in course_charts(Course(ops=_OPS, epochs=epochs))}
+    return {chart.name: chart for chart in course_charts(Course(decisions=_DECISIONS, ops=_OPS, epochs=epochs))}
 
 
 def test_the_slider_of_a_long_search_has_its_first_and_last_epoch_and_few_between() -> None:

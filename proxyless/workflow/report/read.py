@@ -97,7 +97,8 @@ def read_course(folders: RunFolders, result: SearchResult | None, space: Space) 
     sizes = [len(names) for names in ops]
     if any(epoch.probabilities and [len(row) for row in epoch.probabilities] != sizes for epoch in epochs):
         raise InputError(f"log {path} is of a search of another space than its settings say; search again")
-    return Course(ops=ops, epochs=epochs) if epochs else None
+    names = [decision.name for decision in space.decisions]
+    return Course(decisions=names, ops=ops, epochs=epochs) if epochs else None
 
 
 def searched_space(folders: RunFolders, tables: Sequence[LatencyTable]) -> Space:
