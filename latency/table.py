@@ -51,7 +51,7 @@ class _Part(BaseModel):
 class Row(_Part):
     """Latency of one layer. measured_ms: before calibration; where `source` says predicted, as it was predicted."""
 
-    op: str = Field(pattern=r"^[A-Za-z0-9_]{1,64}$")
+    op: str = Field(pattern=r"^[A-Za-z0-9_.:-]{1,200}$")
     kernel: Size
     expand: Annotated[float, Field(gt=0, lt=2**31)]
     in_shape: tuple[Size, Size, Size] = Field(alias="in")

@@ -61,20 +61,24 @@ class Branch(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         tensors = [x]
         for node in self.nodes:
-            tensors.append(self.compute(node, tensors[node["source"]], tensors[node.get("other", 0)]))
+            numbers = node["sources"] if node["op"] == "Concat" else [node["source"], node.get("other", 0)]
+            tensors.append(self.compute(node, *(tensors[number] for number in numbers)))
         return tensors[-1]
 
-    def compute(self, node: dict[str, Any], x: Tensor, other: Tensor) -> Tensor:
+    def compute(self, node: dict[str, Any], x: Tensor, *others: Tensor) -> Tensor:
         if node["op"] in ("Conv", "Linear"):
             x = self.get_submodule(node["name"])(x)
             x = self.get_submodule(node["name"] + "_norm")(x) if node.get("norm") else x
         elif node["op"] in OPERATIONS:
-            x = OPERATIONS[node["op"]](x, other)
+            x = OPERATIONS[node["op"]](x, *others)
         elif node["op"] == "Affine":
             x = x if node["scale"] == 1 else x * node["scale"]
             x = x if node["shift"] == 0 else x + node["shift"]
         elif node["op"] == "Shuffle":
             x = x[:, torch.arange(x.shape[1]).reshape(node["groups"], -1).t().flatten()]
+        elif node["op"] == "Slice":
+            size = x.shape[1] // node["parts"]
+            x = x[:, node["first"] * size : node["stop"] * size]
         elif node["op"] == "Pool":
             x = pool(x, node["kind"], node["kernel"], node["stride"])
         out: Tensor = self.acts[node.get("act", "none")](x)
@@ -87,6 +91,7 @@ OPERATIONS: dict[str, Any] = {
     "Flatten": lambda x, _: x.flatten(1),
     "Add": lambda x, other: x + other,
     "Mul": lambda x, other: x * other,
+    "Concat": lambda *tensors: torch.cat(tensors, 1),
 }
 
 

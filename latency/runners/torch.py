@@ -78,9 +78,16 @@ def _without_weights(node: dict[str, Any]) -> Layer:
         "GlobalPool": lambda x: x.mean((2, 3), keepdim=True),
         "Flatten": lambda x: x.flatten(1),
         "Shuffle": lambda x: x.unflatten(1, (node["groups"], -1)).transpose(1, 2).flatten(1, 2),
+        "Slice": lambda x: x[:, _channels(x, node)],
+        "Concat": lambda *tensors: torch.cat(tensors, 1),
         "Add": lambda x, other: x + other,
         "Mul": lambda x, other: x * other,
         "mean": lambda x: F.avg_pool2d(x, count_include_pad=False, **window),
         "max": lambda x: F.max_pool2d(x, **window),
     }
     return layers[node["kind"] if node["op"] == "Pool" else node["op"]]
+
+
+def _channels(x: torch.Tensor, node: dict[str, Any]) -> slice:
+    size = x.shape[1] // node["parts"]
+    return slice(node["first"] * size, node["stop"] * size)

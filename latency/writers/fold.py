@@ -1,13 +1,12 @@
 """A graph without the numbers that convolutions can take up, as the LiteRT converter folds them."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from latency.writers.graph import Graph
-from proxyless.ops import Act, Add, Affine, Conv, Linear, Mul, Node
+from latency.writers.graph import Graph, reading
+from proxyless.ops import Act, Affine, Conv, Linear, Node
 
 
 def folded(graph: Graph) -> Graph:
@@ -68,11 +67,5 @@ class _Folding:
             weight, bias = self.graph.weights[index]
             sums = weight.sum(axis=tuple(range(1, weight.ndim)))
             self.made.weights[len(self.made.nodes)] = weight * np.float32(scale), bias + np.float32(shift) * sums
-        self.made.nodes.append(_reading(node, self.numbers))
+        self.made.nodes.append(reading(node, self.numbers.__getitem__))
         self.made.shapes.append(self.graph.shapes[index + 1])
-
-
-def _reading(node: Node, numbers: Mapping[int, int]) -> Node:
-    if isinstance(node, Add | Mul):
-        return replace(node, source=numbers[node.source], other=numbers[node.other])
-    return replace(node, source=numbers[node.source])

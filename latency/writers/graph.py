@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxyless.errors import InputError
-from proxyless.ops import Add, Conv, Flatten, GlobalPool, LayerSpec, Linear, Mul, Node, lower_layer
+from proxyless.ops import Add, Concat, Conv, Flatten, GlobalPool, LayerSpec, Linear, Mul, Node, lower_layer
 
 Array = NDArray[np.float32]
 Weights = Callable[[tuple[int, ...]], tuple[Array, Array]]
@@ -66,7 +66,7 @@ def lower(layers: Sequence[LayerSpec], weights: Weights, batch: int = 1) -> Grap
         for node, shape in zip(lowered.nodes, lowered.shapes[1:], strict=True):
             if isinstance(node, Conv | Linear):
                 graph.weights[len(graph.nodes)] = weights(_weight_shape(node))
-            graph.nodes.append(_moved(node, start))
+            graph.nodes.append(reading(node, start.__add__))
             graph.shapes.append(shape)
     return graph
 
@@ -77,8 +77,10 @@ def _weight_shape(node: Conv | Linear) -> tuple[int, ...]:
     return node.out_channels, node.in_channels // node.groups, node.kernel, node.kernel
 
 
-def _moved(node: Node, by: int) -> Node:
-    """The node with tensors that are numbered from `by` on."""
+def reading(node: Node, number: Callable[[int], int]) -> Node:
+    """The node where the tensors that it reads have other numbers."""
+    if isinstance(node, Concat):
+        return Concat(tuple(map(number, node.sources)))
     if isinstance(node, Add | Mul):
-        return replace(node, source=node.source + by, other=node.other + by)
-    return replace(node, source=node.source + by)
+        return replace(node, source=number(node.source), other=number(node.other))
+    return replace(node, source=number(node.source))

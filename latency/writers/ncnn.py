@@ -7,7 +7,21 @@ from pathlib import Path
 import numpy as np
 
 from latency.writers.graph import Graph
-from proxyless.ops import Act, Add, Affine, Conv, Elementary, Flatten, GlobalPool, Linear, Mul, Pool, Shuffle
+from proxyless.ops import (
+    Act,
+    Add,
+    Affine,
+    Concat,
+    Conv,
+    Elementary,
+    Flatten,
+    GlobalPool,
+    Linear,
+    Mul,
+    Pool,
+    Shuffle,
+    Slice,
+)
 
 _MAGIC = "7767517"
 _RAW_FLOAT32 = np.zeros(1, np.uint32).tobytes()
@@ -81,13 +95,27 @@ class _Lines:
             case Pool():
                 sizes = f"0={int(node.kind == 'mean')} 1={node.kernel} 2={node.stride} 3={node.padding} 5=1"
                 self._layer("Pooling", inputs, index + 1, sizes)
-            case Shuffle():
-                self._layer("ShuffleChannel", inputs, index + 1, f"0={node.groups}")
+            case Shuffle() | Slice() | Concat():
+                self._layer(*self._channels(node, inputs, index + 1))
             case Add() | Mul():
                 self._layer("BinaryOp", inputs, index + 1, _BINARY[type(node).__name__])
 
     def text(self) -> str:
         return "\n".join([_MAGIC, f"{len(self.lines)} {self.blobs}", *self.lines, ""])
+
+    def _channels(
+        self, node: Shuffle | Slice | Concat, inputs: list[str], tensor: int
+    ) -> tuple[str, list[str], int, str]:
+        """The arguments of `_layer`."""
+        match node:
+            case Shuffle():
+                return "ShuffleChannel", inputs, tensor, f"0={node.groups}"
+            case Slice():
+                size = self.graph.shapes[node.source][-1] // node.parts
+                limits = f"-23309=1,{node.first * size} -23310=1,{node.stop * size} -23311=1,0"
+                return "Crop", inputs, tensor, limits
+            case Concat():
+                return "Concat", inputs, tensor, "0=0"
 
     def _activated(self, act: Elementary, kind: str, inputs: list[str], tensor: int, parameters: str) -> None:
         """With an activation, as part of the layer where ncnn has it there."""

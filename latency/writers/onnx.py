@@ -7,7 +7,21 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from latency.writers.graph import Graph
-from proxyless.ops import Act, Add, Affine, Conv, Elementary, Flatten, GlobalPool, Linear, Mul, Pool, Shuffle
+from proxyless.ops import (
+    Act,
+    Add,
+    Affine,
+    Concat,
+    Conv,
+    Elementary,
+    Flatten,
+    GlobalPool,
+    Linear,
+    Mul,
+    Pool,
+    Shuffle,
+    Slice,
+)
 
 OPSET = 20
 IR_VERSION = 10
@@ -73,8 +87,8 @@ class _Writer:
                 self._node("Reshape", [*sources, shape], target)
             case Pool():
                 self._pool(node, sources, target)
-            case Shuffle():
-                self._shuffle(node, sources[0], target)
+            case Shuffle() | Slice() | Concat():
+                self._channels(node, sources, target)
             case Add() | Mul():
                 self._node(type(node).__name__, sources, target)
 
@@ -118,6 +132,15 @@ class _Writer:
             self._node(kind, [source, self._constant(f"{made}_{kind}", np.array(value, np.float32))], made)
             source = made
 
+    def _channels(self, node: Shuffle | Slice | Concat, sources: list[str], target: str) -> None:
+        match node:
+            case Shuffle():
+                self._shuffle(node, sources[0], target)
+            case Slice():
+                self._slice(node, sources[0], target)
+            case Concat():
+                self._node("Concat", sources, target, axis=1)
+
     def _shuffle(self, node: Shuffle, source: str, target: str) -> None:
         height, width, channels = self.graph.shapes[node.source]
         apart = [-1, height, width, node.groups, channels // node.groups]
@@ -128,6 +151,12 @@ class _Writer:
         self._node("Transpose", [names[1]], names[2], perm=[0, 1, 2, 4, 3])
         self._node("Reshape", [names[2], self._constant(f"{target}_channels", shapes[1])], names[3])
         self._node("Transpose", [names[3]], target, perm=[0, 3, 1, 2])
+
+    def _slice(self, node: Slice, source: str, target: str) -> None:
+        size = self.graph.shapes[node.source][-1] // node.parts
+        numbers = {"first": node.first * size, "stop": node.stop * size, "axis": 1, "step": 1}
+        limits = [self._constant(f"{target}_{name}", np.array([value])) for name, value in numbers.items()]
+        self._node("Slice", [source, *limits], target)
 
     def _pool(self, node: Pool, sources: list[str], target: str) -> None:
         window = _window(node.kernel, node.stride, node.padding)

@@ -9,7 +9,21 @@ from ai_edge_litert import schema_py_generated as schema
 
 from latency.writers.fold import folded
 from latency.writers.graph import Graph
-from proxyless.ops import Act, Add, Affine, Conv, Elementary, Flatten, GlobalPool, Linear, Mul, Pool, Shuffle
+from proxyless.ops import (
+    Act,
+    Add,
+    Affine,
+    Concat,
+    Conv,
+    Elementary,
+    Flatten,
+    GlobalPool,
+    Linear,
+    Mul,
+    Pool,
+    Shuffle,
+    Slice,
+)
 
 SIGNATURE = "serving_default"
 
@@ -98,8 +112,8 @@ class _Writer:
                 return inputs[0] if self.graph.is_flattened(index - 1) else self._reshape(inputs[0], shape)
             case Pool():
                 return self._pool(node, inputs[0], shape)
-            case Shuffle():
-                return self._shuffle(node, inputs[0], shape)
+            case Shuffle() | Slice() | Concat():
+                return self._channels(node, inputs, shape)
             case Add() | Mul():  # sums in the order in which the converter writes them
                 inputs = inputs[::-1] if isinstance(node, Add) else inputs
                 return self._of_two(type(node).__name__, inputs, shape)
@@ -116,6 +130,15 @@ class _Writer:
         options = schema.ReshapeOptionsT()
         return self._operator(_Builtin.RESHAPE, [source, to], shape, options, schema.BuiltinOptions.ReshapeOptions)
 
+    def _channels(self, node: Shuffle | Slice | Concat, inputs: list[int], shape: tuple[int, ...]) -> int:
+        match node:
+            case Shuffle():
+                return self._shuffle(node, inputs[0], shape)
+            case Slice():
+                return self._slice(node, inputs[0], shape)
+            case Concat():
+                return self._concat(inputs, shape)
+
     def _shuffle(self, node: Shuffle, source: int, shape: tuple[int, ...]) -> int:
         apart = (*shape[:3], node.groups, shape[3] // node.groups)
         turned = (*apart[:3], apart[4], apart[3])
@@ -124,6 +147,19 @@ class _Writer:
         return self._reshape(
             self._operator(_Builtin.TRANSPOSE, inputs, turned, schema.TransposeOptionsT(), kind), shape
         )
+
+    def _slice(self, node: Slice, source: int, shape: tuple[int, ...]) -> int:
+        first = self.graph.shapes[node.source][-1] // node.parts * node.first
+        limits = [self._constant(np.array(values, np.int32)) for values in ([0, 0, 0, first], shape)]
+        return self._operator(
+            _Builtin.SLICE, [source, *limits], shape, schema.SliceOptionsT(), schema.BuiltinOptions.SliceOptions
+        )
+
+    def _concat(self, inputs: list[int], shape: tuple[int, ...]) -> int:
+        options = schema.ConcatenationOptionsT()
+        options.axis = 3
+        kind = schema.BuiltinOptions.ConcatenationOptions
+        return self._operator(_Builtin.CONCATENATION, inputs, shape, options, kind)
 
     def _pool(self, node: Pool, source: int, shape: tuple[int, ...]) -> int:
         """TFLite's own padding is not counted; where a window moves by more than one it is in another place."""

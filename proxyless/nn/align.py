@@ -38,18 +38,16 @@ def align_candidates(layer: MixedLayer) -> None:
 
 
 def alike(layer: MixedLayer) -> list[list[Block]]:
-    """The candidates by kind: the names of their spatial convolutions, and the groups of their other ones."""
+    """The candidates by kind: the names of their spatial convolutions, and the groups of their other ones; modules of
+    users are only like those of the same class, as names that they have in common mean nothing."""
     kinds: dict[tuple[object, ...], list[Block]] = {}
-    for block in _blocks(layer):
+    for candidate, block in layer.candidates.items():
+        assert isinstance(block, Block)
         convs = [(name, part) for name, part in block.branch.named_children() if isinstance(part, nn.Conv2d)]
         spatial = tuple(name for name, conv in convs if conv.kernel_size[0] > 1)
         groups = max((conv.groups for _, conv in convs if conv.groups < conv.in_channels), default=1)
-        kinds.setdefault((spatial, groups), []).append(block)
+        kinds.setdefault((layer.module(candidate), spatial, groups), []).append(block)
     return list(kinds.values())
-
-
-def _blocks(layer: MixedLayer) -> list[Block]:
-    return [block for block in layer.candidates.values() if isinstance(block, Block)]
 
 
 def _copy(source: Block, target: Block) -> None:

@@ -14,6 +14,7 @@ from proxyless.ops import (
     Act,
     Add,
     Affine,
+    Concat,
     Conv,
     Elementary,
     Flatten,
@@ -24,6 +25,7 @@ from proxyless.ops import (
     Node,
     Pool,
     Shuffle,
+    Slice,
     lower_layer,
 )
 
@@ -156,7 +158,9 @@ def _parts(node: Conv | Linear, norm: Norm) -> list[tuple[str, nn.Module]]:
     return parts if node.act == "none" else [*parts, (f"{node.name}_act", _ACTIVATIONS[node.act](True))]
 
 
-def _without_weights(node: Act | Affine | GlobalPool | Flatten | Pool | Shuffle | Add | Mul) -> Callable[..., Tensor]:
+def _without_weights(
+    node: Act | Affine | GlobalPool | Flatten | Pool | Shuffle | Slice | Add | Mul | Concat,
+) -> Callable[..., Tensor]:
     match node:
         case Act():
             return _ACTIVATIONS[node.act](False)
@@ -171,6 +175,8 @@ def _without_weights(node: Act | Affine | GlobalPool | Flatten | Pool | Shuffle 
             return partial(_pool, node)
         case Shuffle():
             return partial(_shuffle, node.groups)
+        case Slice() | Concat():
+            return partial(_channels, node)
         case Add():
             return torch.add
         case Mul():
@@ -202,6 +208,13 @@ def _shuffle(groups: int, x: Tensor) -> Tensor:
     """With the channels last, as mobile runtimes have them: the turns around it vanish in their files."""
     parts = x.permute(0, 2, 3, 1).reshape(x.shape[0], *x.shape[2:], groups, x.shape[1] // groups)
     return parts.transpose(3, 4).flatten(3).permute(0, 3, 1, 2)
+
+
+def _channels(node: Slice | Concat, x: Tensor, *others: Tensor) -> Tensor:
+    if isinstance(node, Concat):
+        return torch.cat((x, *others), 1)
+    size = x.shape[1] // node.parts
+    return x[:, node.first * size : node.stop * size]
 
 
 def build_layer(spec: LayerSpec, norm: Norm = running_norm) -> Block:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from proxyless.nn.blocks import Block, batch_norm, build_layer
-from proxyless.ops import LayerSpec, layer_cost
+from proxyless.ops import LayerSpec, is_module, layer_cost
 from proxyless.space import Decision, Slot
 
 
@@ -83,6 +83,11 @@ class MixedLayer(nn.Module):
     def is_residual(self, name: str) -> bool:
         """Whether all layers of a candidate add their input."""
         return self._residual[name]
+
+    def module(self, name: str) -> str | None:
+        """The operator of a candidate that is a torch module of a user."""
+        spec = self._largest[name]
+        return spec.op if is_module(spec) else None
 
     def active(self, choices: Choices) -> str | None:
         """The name of the candidate that computes the output; None where it is a sum of several, or none."""

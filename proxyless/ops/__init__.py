@@ -4,8 +4,22 @@ from proxyless.ops.activations import COMPOSED, Activation, Elementary
 from proxyless.ops.cost import Cost, divisible, layer_cost, network_cost
 from proxyless.ops.lowered import Lowered
 from proxyless.ops.memory import peak_values
-from proxyless.ops.primitives import Act, Add, Affine, Conv, Flatten, GlobalPool, Linear, Mul, Node, Pool, Shuffle
-from proxyless.ops.registry import OPERATORS, has_shortcut, lower_layer
+from proxyless.ops.primitives import (
+    Act,
+    Add,
+    Affine,
+    Concat,
+    Conv,
+    Flatten,
+    GlobalPool,
+    Linear,
+    Mul,
+    Node,
+    Pool,
+    Shuffle,
+    Slice,
+)
+from proxyless.ops.registry import OPERATORS, has_shortcut, is_module, lower_layer, parts_of, structure
 from proxyless.ops.spec import LayerSpec, Shape
 
 __all__ = [
@@ -15,6 +29,7 @@ __all__ = [
     "Activation",
     "Add",
     "Affine",
+    "Concat",
     "Conv",
     "Cost",
     "Elementary",
@@ -28,10 +43,14 @@ __all__ = [
     "Pool",
     "Shape",
     "Shuffle",
+    "Slice",
     "divisible",
     "has_shortcut",
+    "is_module",
     "layer_cost",
     "lower_layer",
     "network_cost",
+    "parts_of",
     "peak_values",
+    "structure",
 ]

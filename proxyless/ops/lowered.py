@@ -1,11 +1,27 @@
 """A layer as primitives, and how operators write them down."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import gcd
 from typing import Literal, cast
 
 from proxyless.errors import InputError
 from proxyless.ops.activations import COMPOSED, Activation, Elementary, check_activation
-from proxyless.ops.primitives import Act, Add, Affine, Conv, Flatten, GlobalPool, Linear, Mul, Node, Pool, Shuffle
+from proxyless.ops.primitives import (
+    Act,
+    Add,
+    Affine,
+    Concat,
+    Conv,
+    Flatten,
+    GlobalPool,
+    Linear,
+    Mul,
+    Node,
+    Pool,
+    Shuffle,
+    Slice,
+)
 from proxyless.ops.spec import Shape
 
 
@@ -99,6 +115,22 @@ class Chain:
 
     def shuffle(self, source: int, groups: int) -> int:
         return source if groups == 1 else self._add(Shuffle(source, groups), self.shapes[source])
+
+    def slice(self, source: int, first: int, stop: int) -> int:
+        """The channels from `first` to before `stop`."""
+        *sides, channels = self.shapes[source]
+        if not 0 <= first < stop <= channels:
+            raise InputError(f"there are no channels {first} to {stop} of {channels}")
+        size = gcd(channels, first, stop)
+        node = Slice(source, channels // size, first // size, stop // size)
+        return source if stop - first == channels else self._add(node, (*sides, stop - first))
+
+    def concat(self, sources: Sequence[int]) -> int:
+        shapes = [self.shapes[source] for source in sources]
+        if len({tuple(sides) for *sides, _ in shapes}) != 1:
+            raise InputError(f"{', '.join(map(str, shapes))} cannot be put one after another")
+        made = (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+        return sources[0] if len(sources) == 1 else self._add(Concat(tuple(sources)), made)
 
     def add(self, source: int, other: int) -> int:
         if self.shapes[source] != self.shapes[other]:

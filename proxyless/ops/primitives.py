@@ -123,6 +123,15 @@ class Shuffle(_OfOne):
 
 
 @dataclass(frozen=True)
+class Slice(_OfOne):
+    """Of so many equal parts of the channels, those from `first` to before `stop`: the same share at any width."""
+
+    parts: int
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True)
 class _OfTwo:
     source: int
     other: int
@@ -146,6 +155,17 @@ class Mul(_OfTwo):
     """A tensor times one of its shape, or of (1, 1, C)."""
 
 
-Node = Conv | Linear | Act | Affine | GlobalPool | Flatten | Pool | Shuffle | Add | Mul
+@dataclass(frozen=True)
+class Concat:
+    """The channels of several tensors of one height and width, one after another."""
+
+    sources: tuple[int, ...]
+
+    @property
+    def weights(self) -> int:
+        return 0
+
+
+Node = Conv | Linear | Act | Affine | GlobalPool | Flatten | Pool | Shuffle | Slice | Add | Mul | Concat
 IN_PLACE = (Act, Affine, Add, Mul)
 """What may write where its first source was."""

@@ -1,5 +1,6 @@
-"""Operators by name: a new one is one new file and one line in `OPERATORS`, or an entry point of another package."""
+"""Operators by name: a new one is one new file and one line in `OPERATORS`, an entry point, or a torch module."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -7,6 +8,7 @@ from functools import cache
 from proxyless.errors import InputError
 from proxyless.ops import cell, conv, depthwise_separable, fused_mbconv, heads, mbconv, pooling
 from proxyless.ops.lowered import Chain, Lowered
+from proxyless.ops.modules import Factory, import_module_class, is_reference, lower_by_tracing, makes_modules
 from proxyless.ops.primitives import Add
 from proxyless.ops.spec import LayerSpec
 from proxyless.plugins import find_with_plugins
@@ -32,6 +34,9 @@ OPERATORS: dict[str, Operator] = {
 }
 
 
+_SIZES = ("in_channels", "out_channels", "groups")
+
+
 @cache
 def lower_layer(spec: LayerSpec) -> Lowered:
     """The primitives of a layer.
@@ -39,9 +44,13 @@ def lower_layer(spec: LayerSpec) -> Lowered:
     Raises:
         InputError: no such operator, or shapes that it cannot have.
     """
-    chain = Chain(spec.in_shape)
-    find_with_plugins("operator", spec.op, OPERATORS)(spec, chain)
-    lowered = chain.finish(spec.residual)
+    factory = module_factory(spec.op)
+    if factory is not None:
+        lowered = replace(lower_by_tracing(spec.op, factory, spec), residual=spec.residual)
+    else:
+        chain = Chain(spec.in_shape)
+        find_with_plugins("operator", spec.op, OPERATORS)(spec, chain)
+        lowered = chain.finish(spec.residual)
     flat = (1, 1, *lowered.shapes[-1])[-3:]
     if flat != spec.out_shape:
         raise InputError(f"the layer {spec} would have an output of {flat}")
@@ -57,3 +66,41 @@ def has_shortcut(spec: LayerSpec) -> bool:
     except InputError:
         return False
     return True
+
+
+@cache
+def module_factory(name: str) -> Factory | None:
+    """What makes the torch modules of an operator; None for one that writes its primitives down.
+
+    Raises:
+        InputError: no such operator, or a module that cannot be imported.
+    """
+    if is_reference(name):
+        return import_module_class(name)
+    found = find_with_plugins("operator", name, OPERATORS)
+    return found if makes_modules(found) else None
+
+
+def is_module(spec: LayerSpec) -> bool:
+    """Whether the operator of a layer is a torch module."""
+    return module_factory(spec.op) is not None
+
+
+def structure(spec: LayerSpec) -> str | None:
+    """Changes with what the torch module of a layer computes; None where the operator is none: its name says it all."""
+    if not is_module(spec):
+        return None
+    return hashlib.sha256(repr(lower_layer(spec).nodes).encode()).hexdigest()[:16]
+
+
+def parts_of(spec: LayerSpec) -> list[tuple[object, ...]]:
+    """What a layer is made of, whatever its channels, without the sum with its input."""
+    sizes = ("in_channels", "out_channels", "groups")
+    return [
+        (
+            type(node),
+            getattr(node, "depthwise", None),
+            *(value for key, value in vars(node).items() if key not in sizes),
+        )
+        for node in lower_layer(spec).branch
+    ]

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from proxyless.errors import InputError, shown
-from proxyless.ops import LayerSpec, Lowered, Shape, divisible, layer_cost, lower_layer
+from proxyless.ops import LayerSpec, Lowered, Shape, divisible, is_module, layer_cost, lower_layer, parts_of
 from proxyless.space.decisions import SKIP, Decision, Kind, Slot
 from proxyless.space.definition import MAX_BLOCKS, Definition, Fixed, Numbers, Operation, Stage, as_list
 from proxyless.space.factors import space_factors
@@ -162,6 +162,7 @@ class _Builder:
             width,
             lambda before, after: block.spec(before, after, block.stride, act, 0),
         )
+        _check_alike(self.slots[-1], [block.op])
 
     def _stage(self, number: int, stage: Stage) -> None:
         ops = self.definition.ops if stage.ops is None else stage.ops
@@ -201,6 +202,7 @@ class _Builder:
 
         self._slot(sides, width, spec, depth, operation)
         _check_distinct(self.slots[-1], names)
+        _check_alike(self.slots[-1], names)
 
     def _head(self) -> None:
         head, wider = self.definition.head, max(1.0, self.width_mult)
@@ -236,6 +238,19 @@ def _check_distinct(slot: Slot, ops: Sequence[str]) -> None:
 def _structure(spec: LayerSpec) -> tuple[tuple[object, ...], ...]:
     """What all sizes of an operation must have in common: the weights of one are parts of another's."""
     return tuple((type(node), *node.sources) for node in lower_layer(spec).branch)
+
+
+def _check_alike(slot: Slot, ops: Sequence[str]) -> None:
+    """Raise InputError where a torch module has other parts at one width than at another: with searched widths, its
+    weights are parts of the largest one's."""
+    for number, name in enumerate(ops):
+        specs = [spec for spec in slot.specs[number :: len(ops)] if spec and is_module(spec)]
+        for spec in specs[1:]:
+            if parts_of(spec) != parts_of(specs[0]):
+                raise InputError(
+                    f"operation {name!r} has other parts as [{spec}] than as [{specs[0]}], and smaller layers are "
+                    "parts of the largest; let its module have the same layers at every width, or give the stage one"
+                )
 
 
 def _check_size(space: Space) -> Space:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from proxyless.errors import InputError, shown
-from proxyless.ops import LayerSpec
+from proxyless.ops import LayerSpec, structure
 from proxyless.space.decisions import Decision, Slot
 
 
@@ -68,6 +68,8 @@ class Space:
             "layers": [asdict(spec) for spec in layers],
             "slots": [(slot.scope, [layers[spec] if spec else None for spec in slot.specs]) for slot in self.slots],
         }
+        if modules := {number: made for spec, number in layers.items() if (made := structure(spec))}:
+            parts["modules"] = modules
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def specs(self) -> list[LayerSpec]:

@@ -38,9 +38,13 @@ EVERY_OPERATOR = [
     LayerSpec("pool_max", (4, 4, 32), (2, 2, 32), 3, stride=2),
     LayerSpec("mbconv_expanded", (2, 2, 32), (2, 2, 32), 3, 1, residual=True),
     LayerSpec("mbconv_projected", (2, 2, 32), (2, 2, 24), 3, 2),
+    LayerSpec("proxyless.testing.modules:Ghost", (2, 2, 24), (2, 2, 24), 3, 2, residual=True),
+    LayerSpec("proxyless.testing.modules:ShuffleUnit", (2, 2, 24), (2, 2, 24), 3),
+    LayerSpec("proxyless.testing.modules:Residual", (2, 2, 24), (2, 2, 24), 3, act="swish", se=8, residual=True),
     LayerSpec("wide_classifier", (2, 2, 24), (1, 1, 10), expand=2, act="h_swish"),
 ]
-"""A network with every operator but other heads, every activation, with squeeze-and-excite, groups and a fraction."""
+"""A network with every operator but other heads, every activation, with squeeze-and-excite, groups, a fraction, and
+torch modules as users have them."""
 
 
 def randomise(network: nn.Module) -> nn.Module:
@@ -88,7 +92,7 @@ def _folded(network: nn.Module) -> Iterator[tuple[Array, Array]]:
         elif isinstance(module, nn.Conv2d):
             assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None
             scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-            bias = norm.bias - norm.running_mean * scale
+            bias = norm.bias + ((0 if module.bias is None else module.bias) - norm.running_mean) * scale
             yield (module.weight * scale[:, None, None, None]).detach().numpy(), bias.detach().numpy()
 
 
