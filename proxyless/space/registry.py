@@ -9,6 +9,7 @@ from proxyless.errors import InputError, shown
 from proxyless.plugins import find_with_plugins, with_plugins
 from proxyless.space.declared import DEFINITION, declared_space, is_file, load_definition
 from proxyless.space.fbnet import fbnet
+from proxyless.space.mnasnet import mnasnet
 from proxyless.space.mobile import mobile, mobile_fixed
 from proxyless.space.mobilenetv3 import mobilenetv3
 from proxyless.space.space import Space
@@ -21,6 +22,7 @@ SPACES: dict[str, Callable[..., Space]] = {
     "tiny-fixed": tiny_fixed,
     "mobilenetv3": mobilenetv3,
     "fbnet": fbnet,
+    "mnasnet": mnasnet,
 }
 
 
