@@ -4,8 +4,23 @@ from proxyless.ops.activations import COMPOSED, Activation, Elementary
 from proxyless.ops.cost import Cost, divisible, layer_cost, network_cost
 from proxyless.ops.lowered import Lowered
 from proxyless.ops.memory import peak_values
-from proxyless.ops.primitives import Act, Add, Affine, Conv, Flatten, GlobalPool, Linear, Mul, Node, Pool, Shuffle
-from proxyless.ops.registry import OPERATORS, has_shortcut, lower_layer
+from proxyless.ops.primitives import (
+    Act,
+    Add,
+    Affine,
+    Conv,
+    Deployed,
+    Flatten,
+    GlobalPool,
+    Linear,
+    Mul,
+    Node,
+    Norm,
+    Pool,
+    Shuffle,
+    Weightless,
+)
+from proxyless.ops.registry import OPERATORS, Composite, has_shortcut, layer_parts, lower_layer
 from proxyless.ops.spec import LayerSpec, Shape
 
 __all__ = [
@@ -13,6 +28,11 @@ __all__ = [
     "OPERATORS",
     "Act",
     "Activation",
+    "Composite",
+    "Deployed",
+    "Norm",
+    "Weightless",
+    "layer_parts",
     "Add",
     "Affine",
     "Conv",

@@ -1,11 +1,25 @@
 """A layer as primitives, and how operators write them down."""
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal, cast
 
 from proxyless.errors import InputError
 from proxyless.ops.activations import COMPOSED, Activation, Elementary, check_activation
-from proxyless.ops.primitives import Act, Add, Affine, Conv, Flatten, GlobalPool, Linear, Mul, Node, Pool, Shuffle
+from proxyless.ops.primitives import (
+    Act,
+    Add,
+    Affine,
+    Conv,
+    Flatten,
+    GlobalPool,
+    Linear,
+    Mul,
+    Node,
+    Norm,
+    Pool,
+    Shuffle,
+)
 from proxyless.ops.spec import Shape
 
 
@@ -68,6 +82,12 @@ class Chain:
         made = self._add(Linear(name, source, self.shapes[source][-1], channels, fused), (channels,))
         return made if fused == act else self.act(made, act)
 
+    def norm(self, name: str, source: int, act: Activation = "none") -> int:
+        """BatchNorm of what is no output of a convolution."""
+        fused = _fused(act)
+        made = self._add(Norm(name, source, self.shapes[source][-1], fused), self.shapes[source])
+        return made if fused == act else self.act(made, act)
+
     def act(self, source: int, act: Activation) -> int:
         if act in COMPOSED:
             return COMPOSED[act](self, source)
@@ -128,6 +148,7 @@ class Chain:
         return len(self.nodes)
 
 
+@cache
 def _fused(act: Activation) -> Elementary:
     """What of an activation is part of the node before it: all of an elementary one, nothing of another."""
     check_activation(act)

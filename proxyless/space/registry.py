@@ -12,6 +12,7 @@ from proxyless.space.fbnet import fbnet
 from proxyless.space.mnasnet import mnasnet
 from proxyless.space.mobile import mobile, mobile_fixed
 from proxyless.space.mobilenetv3 import mobilenetv3
+from proxyless.space.nasbench201 import nasbench201
 from proxyless.space.space import Space
 from proxyless.space.tiny import tiny, tiny_fixed
 
@@ -23,6 +24,7 @@ SPACES: dict[str, Callable[..., Space]] = {
     "mobilenetv3": mobilenetv3,
     "fbnet": fbnet,
     "mnasnet": mnasnet,
+    "nasbench201": nasbench201,
 }
 
 

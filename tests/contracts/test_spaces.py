@@ -27,6 +27,10 @@ class TestMnasnet(SpaceContract):
     space = "mnasnet"
 
 
+class TestNasbench201(SpaceContract):
+    space = "nasbench201"
+
+
 class TestTemplate(SpaceContract):
     space = "template.yaml"
 
