@@ -50,6 +50,7 @@ def remaining(edges: Edges) -> Iterator[tuple[str, int, int]]:
             yield op, source, target
 
 
+@cache
 def is_identity(edges: Edges) -> bool:
     """Whether the cell gives its input: one way through it, of nothing but skips."""
     left = list(remaining(edges))
