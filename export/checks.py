@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from export.dtypes import Dtype
 from export.format import Structure
-from proxyless.ops import Act, Conv, LayerSpec, Linear, Node, Pool, Shuffle, lower_layer, network_cost
+from proxyless.ops import Act, Conv, LayerSpec, Linear, Node, Norm, Pool, Shuffle, lower_layer, network_cost
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,12 @@ class Expected:
         windows = [node for node in nodes if isinstance(node, Conv | Pool)]
         return Expected(
             convolutions=sum(not node.depthwise for node in convs),
-            depthwise=sum(node.depthwise for node in convs),
+            depthwise=sum(isinstance(node, Norm) or (isinstance(node, Conv) and node.depthwise) for node in nodes),
             strided=sum(node.stride > 1 and node.kernel > 1 for node in windows),
             shuffles=sum(isinstance(node, Shuffle) for node in nodes),
             fast=not any(map(_is_slow, nodes)),
             fast_int8=not any(_is_slow(node) or _has_hard_swish(node) for node in nodes),
-            channels=sum(node.out_channels for node in nodes if isinstance(node, Conv | Linear)),
+            channels=sum(node.out_channels for node in nodes if isinstance(node, Conv | Linear | Norm)),
             parameters=network_cost(layers).params,
             end_parameters=network_cost([layers[0], layers[-1]]).params,
         )

@@ -13,6 +13,7 @@ from torch import nn
 from export.format import Model, Structure, Tools
 from export.onnx_int8 import RECIPES
 from proxyless.errors import CheckError
+from proxyless.nn.deployed import with_folded_norms
 
 OPSET = 18
 
@@ -26,7 +27,7 @@ def convert(network: nn.Module, resolution: int, path: Path) -> None:
     example = torch.zeros(2, 3, resolution, resolution)
     shapes = ({0: torch.export.Dim("batch")},)
     program = torch.onnx.export(
-        network.eval(),
+        with_folded_norms(network),
         (example,),
         input_names=["images"],
         output_names=["logits"],

@@ -13,6 +13,7 @@ from torch import nn
 from export.format import Model, Structure, Tools
 from export.tflite_recipes import RECIPES
 from proxyless.errors import CheckError
+from proxyless.nn.deployed import with_folded_norms
 
 _NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
 _LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -22,7 +23,7 @@ def convert(network: nn.Module, resolution: int, path: Path) -> None:
     """Write the network with BatchNorm folded: images (1, H, W, 3) to logits (1, classes)."""
     import litert_torch
 
-    channels_last = litert_torch.to_channel_last_io(network.eval(), args=[0])
+    channels_last = litert_torch.to_channel_last_io(with_folded_norms(network), args=[0])
     litert_torch.convert(channels_last, (torch.zeros(1, resolution, resolution, 3),)).export(str(path))
 
 

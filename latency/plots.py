@@ -43,7 +43,7 @@ def _pictures(table: LatencyTable, space: Space | None) -> Iterator[tuple[str, f
     """Name, height in inches and drawing of every picture."""
     if table.fit is not None and table.fit.networks:
         yield "accuracy", _INCHES, lambda axes: _accuracy(axes, table)
-    if space is not None and table.covers(space):
+    if space is not None and space.searched and table.covers(space):
         yield "layers", 0.35 * len(space.searched) + 1.5, lambda axes: _layers(axes, table, space)
     if table.stability is not None:
         yield "stability", 0.5 * _INCHES, lambda axes: _stability(axes, table)

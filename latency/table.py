@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from proxyless.addresses import Address
 from proxyless.errors import InputError, shown
 from proxyless.files import read_model, write_json
-from proxyless.ops import Activation
+from proxyless.ops import Activation, layer_parts
 from proxyless.space import Anchor, LayerSpec, Space
 from proxyless.space.factors import space_factors
 from proxyless.space.latency import LayerCosts
@@ -31,8 +31,8 @@ MAX_ROWS = 20_000
 Rows = Annotated[list["Row"], Field(max_length=MAX_ROWS)]
 
 
-_SPEC = tuple(field.name for field in fields(LayerSpec))
-"""What a row says of its layer, by the same names."""
+_SPEC = tuple(field.name for field in fields(LayerSpec) if field.name != "edges")
+"""What a row says of its layer, by the same names; one with edges has no row, but its parts have."""
 
 
 def check_rows(space: Space) -> None:
@@ -219,11 +219,14 @@ class LatencyTable(_Part):
         )
 
     def lookup(self, spec: LayerSpec) -> float:
-        """Milliseconds of one layer.
+        """Milliseconds of one layer; of one that is composed of others, of these together.
 
         Raises:
             InputError: the table has no such row; the message names it and the nearest ones.
         """
+        return sum(self._row_ms(part) for part in layer_parts(spec))
+
+    def _row_ms(self, spec: LayerSpec) -> float:
         row = self._by_spec.get(spec)
         if row is None:
             near = sorted(self._by_spec, key=lambda known: -_likeness(known, spec))[:2]
@@ -235,8 +238,8 @@ class LatencyTable(_Part):
         return row.ms
 
     def has(self, spec: LayerSpec) -> bool:
-        """Whether there is a row for the layer."""
-        return spec in self._by_spec
+        """Whether there is a row for the layer, or one for each of its parts."""
+        return all(part in self._by_spec for part in layer_parts(spec))
 
     def covers(self, space: Space) -> bool:
         """Whether there is a row for every layer that the space can ask for."""

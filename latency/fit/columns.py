@@ -6,6 +6,7 @@ import numpy as np
 
 from latency.fit.features import WORK, work_matrix
 from latency.fit.grouped import Array
+from proxyless.ops import layer_parts
 from proxyless.space import LayerSpec
 
 _STAGED = tuple(WORK.index(name) for name in ("pointwise_mmacs", "depthwise_mmacs", "activation_mb", "calls"))
@@ -13,11 +14,11 @@ _STAGED = tuple(WORK.index(name) for name in ("pointwise_mmacs", "depthwise_mmac
 
 
 def count_layers(specs: Sequence[LayerSpec], networks: Sequence[Sequence[LayerSpec]]) -> Array:
-    """How often each network has each layer, (networks, layers)."""
+    """How often each network has each layer, or a layer that it is a part of, (networks, layers)."""
     column = {spec: index for index, spec in enumerate(specs)}
     counts = np.zeros((len(networks), len(specs)))
     for row, layers in zip(counts, networks, strict=True):
-        np.add.at(row, [column[spec] for spec in layers], 1)
+        np.add.at(row, [column[part] for spec in layers for part in layer_parts(spec)], 1)
     return counts
 
 

@@ -7,7 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxyless.errors import InputError
-from proxyless.ops import Add, Concat, Conv, Flatten, GlobalPool, LayerSpec, Linear, Mul, Node, lower_layer
+from proxyless.ops import (
+    Add,
+    Concat,
+    Conv,
+    Deployed,
+    Flatten,
+    GlobalPool,
+    LayerSpec,
+    Linear,
+    Mul,
+    Node,
+    Norm,
+    lower_layer,
+)
 
 Array = NDArray[np.float32]
 Weights = Callable[[tuple[int, ...]], tuple[Array, Array]]
@@ -23,7 +36,7 @@ class Graph:
 
     batch: int
     shapes: list[tuple[int, ...]]
-    nodes: list[Node] = field(default_factory=list)
+    nodes: list[Deployed] = field(default_factory=list)
     weights: dict[int, tuple[Array, Array]] = field(default_factory=dict)
 
     def random_images(self) -> Array:
@@ -64,11 +77,20 @@ def lower(layers: Sequence[LayerSpec], weights: Weights, batch: int = 1) -> Grap
             raise InputError(f"the layer {spec} does not fit after an output of {graph.shapes[-1]}")
         lowered, start = lower_layer(spec), len(graph.nodes)
         for node, shape in zip(lowered.nodes, lowered.shapes[1:], strict=True):
-            if isinstance(node, Conv | Linear):
-                graph.weights[len(graph.nodes)] = weights(_weight_shape(node))
-            graph.nodes.append(reading(node, start.__add__))
+            deployed = _deployed(node)
+            if isinstance(deployed, Conv | Linear):
+                graph.weights[len(graph.nodes)] = weights(_weight_shape(deployed))
+            graph.nodes.append(reading(deployed, start.__add__))
             graph.shapes.append(shape)
     return graph
+
+
+def _deployed(node: Node) -> Deployed:
+    """A BatchNorm that nothing takes in is a product and a sum for every channel, which every runtime has so."""
+    if not isinstance(node, Norm):
+        return node
+    channels = node.out_channels
+    return Conv(node.name, node.source, channels, channels, groups=channels, act=node.act)
 
 
 def _weight_shape(node: Conv | Linear) -> tuple[int, ...]:
@@ -77,7 +99,7 @@ def _weight_shape(node: Conv | Linear) -> tuple[int, ...]:
     return node.out_channels, node.in_channels // node.groups, node.kernel, node.kernel
 
 
-def reading(node: Node, number: Callable[[int], int]) -> Node:
+def reading(node: Deployed, number: Callable[[int], int]) -> Deployed:
     """The node where the tensors that it reads have other numbers."""
     if isinstance(node, Concat):
         return Concat(tuple(map(number, node.sources)))

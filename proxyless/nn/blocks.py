@@ -1,13 +1,14 @@
 """Torch modules of layers, made from their primitives. Activations are (N, C, H, W)."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, max_pool2d, relu6
 
+from proxyless import ops
 from proxyless.nn.depthwise import CASES, DepthwiseConv
 from proxyless.nn.parts import compute_part
 from proxyless.ops import (
@@ -26,6 +27,7 @@ from proxyless.ops import (
     Pool,
     Shuffle,
     Slice,
+    Weightless,
     lower_layer,
 )
 
@@ -39,6 +41,9 @@ class HardSigmoid(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return relu6(x + 3) / 6
 
+
+_Weighted = Conv | Linear | ops.Norm
+_WITH_WEIGHTS = (Conv, Linear, ops.Norm)
 
 _ACTIVATIONS: dict[Elementary, Callable[[bool], nn.Module]] = {
     "relu6": nn.ReLU6,
@@ -65,13 +70,16 @@ def batch_norm(channels: int) -> nn.Module:
 
 
 class Block(nn.Module):
-    """One layer. branch: all of it but the sum with its input, where `residual` says that there is one."""
+    """One layer. branch: all of it but the sum with its input, where `residual` says that there is one.
 
-    def __init__(self, spec: LayerSpec, norm: Norm) -> None:
+    others: further layers that `part` will be asked for; it has the weights of all, by the names of their nodes.
+    """
+
+    def __init__(self, spec: LayerSpec, norm: Norm, others: Iterable[LayerSpec] = ()) -> None:
         super().__init__()
         lowered = lower_layer(spec)
         self.residual = lowered.residual
-        self.branch = Branch(lowered.branch, norm)
+        self.branch = Branch(lowered.branch, norm, (node for other in others for node in lower_layer(other).nodes))
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.branch(x)
@@ -91,6 +99,7 @@ class _Step(NamedTuple):
     """parts: names of modules, one after another; computes: or a function, from the tensors with the numbers `sources`.
     unused: tensors that nothing needs afterwards."""
 
+    node: Node
     parts: tuple[str, ...]
     computes: Callable[..., Tensor] | None
     sources: tuple[int, ...]
@@ -98,69 +107,99 @@ class _Step(NamedTuple):
 
 
 class Branch(nn.Module):
-    """Nodes one after another. A convolution `x` has its weights in `x`, its BatchNorm in `x_norm`."""
+    """Nodes one after another. A convolution `x` has its weights in `x`, its BatchNorm in `x_norm`.
 
-    def __init__(self, nodes: Sequence[Node], norm: Norm) -> None:
+    others: further nodes with weights, of which each name's largest is kept.
+    """
+
+    def __init__(self, nodes: Sequence[Node], norm: Norm, others: Iterable[Node] = ()) -> None:
         super().__init__()
-        last_use = {source: number for number, node in enumerate(nodes) for source in node.sources}
-        self._steps = []
-        for number, node in enumerate(nodes):
-            parts: list[tuple[str, nn.Module]] = []
-            if isinstance(node, Conv | Linear):
-                parts, computes = _parts(node, norm), None
-            else:
-                computes = _without_weights(node)
-            for name, part in parts:
+        self._steps = _steps(tuple(nodes))
+        for node in _largest([*nodes, *others]):
+            for name, part in _parts(node, norm):
                 self.add_module(name, part)
-            unused = tuple(tensor for tensor in node.sources if last_use[tensor] == number)
-            self._steps.append(_Step(tuple(name for name, _ in parts), computes, node.sources, unused))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._run(x, self._whole)
+        return _run(x, self._steps, self._whole)
 
     def part(self, x: Tensor, nodes: Sequence[Node]) -> Tensor:
-        """The same with fewer channels, or smaller kernels, as the nodes say: as many, of the same kinds."""
-        return self._run(x, partial(self._in_part, nodes))
+        """What the nodes say, with as much of the weights of their names as they ask for."""
+        return _run(x, _steps(tuple(nodes)), self._in_part)
 
-    def _run(self, x: Tensor, compute: Callable[[int, Tensor], Tensor]) -> Tensor:
-        """compute: what has weights, by the number of the node."""
-        tensors: list[Tensor | None] = [x]
-        for number, step in enumerate(self._steps):
-            inputs = [made for source in step.sources if (made := tensors[source]) is not None]
-            made = step.computes(*inputs) if step.computes else compute(number, inputs[0])
-            for tensor in step.unused:
-                tensors[tensor] = None
-            tensors.append(made)
-        out = tensors[-1]
-        assert out is not None
-        return out
-
-    def _whole(self, number: int, x: Tensor) -> Tensor:
-        for name in self._steps[number].parts:
+    def _whole(self, step: _Step, x: Tensor) -> Tensor:
+        for name in step.parts:
             x = getattr(self, name)(x)
         return x
 
-    def _in_part(self, nodes: Sequence[Node], number: int, x: Tensor) -> Tensor:
-        node = nodes[number]
-        assert isinstance(node, Conv | Linear)
-        for name in self._steps[number].parts:
+    def _in_part(self, step: _Step, x: Tensor) -> Tensor:
+        node = step.node
+        assert isinstance(node, _WITH_WEIGHTS)
+        for name in step.parts:
             x = compute_part(getattr(self, name), node, x)
         return x
 
 
-def _parts(node: Conv | Linear, norm: Norm) -> list[tuple[str, nn.Module]]:
+@cache
+def _steps(nodes: tuple[Node, ...]) -> tuple[_Step, ...]:
+    last_use = {source: number for number, node in enumerate(nodes) for source in node.sources}
+    steps = []
+    for number, node in enumerate(nodes):
+        names, computes = _names(node), None if isinstance(node, _WITH_WEIGHTS) else _without_weights(node)
+        unused = tuple(tensor for tensor in node.sources if last_use[tensor] == number)
+        steps.append(_Step(node, names, computes, node.sources, unused))
+    return tuple(steps)
+
+
+def _run(x: Tensor, steps: Sequence[_Step], compute: Callable[[_Step, Tensor], Tensor]) -> Tensor:
+    """compute: what has weights."""
+    tensors: list[Tensor | None] = [x]
+    for step in steps:
+        inputs = [made for source in step.sources if (made := tensors[source]) is not None]
+        made = step.computes(*inputs) if step.computes else compute(step, inputs[0])
+        for tensor in step.unused:
+            tensors[tensor] = None
+        tensors.append(made)
+    out = tensors[-1]
+    assert out is not None
+    return out
+
+
+def _largest(nodes: Iterable[Node]) -> list[_Weighted]:
+    """Of every name the node with the most weights, in order of first use."""
+    found: dict[str, _Weighted] = {}
+    for node in nodes:
+        if isinstance(node, _WITH_WEIGHTS) and (node.name not in found or node.weights > found[node.name].weights):
+            found[node.name] = node
+    return list(found.values())
+
+
+def _names(node: Node) -> tuple[str, ...]:
+    """Of the modules of a node, in order; of one without weights, none."""
+    if not isinstance(node, _WITH_WEIGHTS):
+        return ()
+    names = [node.name]
+    names += [f"{node.name}_norm"] if isinstance(node, Conv) and node.norm else []
+    return tuple(names if node.act == "none" else [*names, f"{node.name}_act"])
+
+
+def _parts(node: _Weighted, norm: Norm) -> Iterable[tuple[str, nn.Module]]:
     """The modules of a node by name, in order. The activation is in place: what it acts on was made for it."""
-    if isinstance(node, Linear):
-        parts: list[tuple[str, nn.Module]] = [(node.name, nn.Linear(node.in_channels, node.out_channels))]
-    else:
-        parts = [(node.name, _convolution(node))]
-        parts += [(f"{node.name}_norm", norm(node.out_channels))] if node.norm else []
-    return parts if node.act == "none" else [*parts, (f"{node.name}_act", _ACTIVATIONS[node.act](True))]
+    modules = [_with_weights(node, norm)]
+    modules += [norm(node.out_channels)] if isinstance(node, Conv) and node.norm else []
+    return zip(_names(node), modules if node.act == "none" else [*modules, _ACTIVATIONS[node.act](True)], strict=True)
 
 
-def _without_weights(
-    node: Act | Affine | GlobalPool | Flatten | Pool | Shuffle | Slice | Add | Mul | Concat,
-) -> Callable[..., Tensor]:
+def _with_weights(node: _Weighted, norm: Norm) -> nn.Module:
+    match node:
+        case Linear():
+            return nn.Linear(node.in_channels, node.out_channels)
+        case Conv():
+            return _convolution(node)
+        case ops.Norm():
+            return norm(node.out_channels)
+
+
+def _without_weights(node: Weightless) -> Callable[..., Tensor]:
     match node:
         case Act():
             return _ACTIVATIONS[node.act](False)
@@ -217,13 +256,13 @@ def _channels(node: Slice | Concat, x: Tensor, *others: Tensor) -> Tensor:
     return x[:, node.first * size : node.stop * size]
 
 
-def build_layer(spec: LayerSpec, norm: Norm = running_norm) -> Block:
-    """The module that computes `spec`.
+def build_layer(spec: LayerSpec, norm: Norm = running_norm, others: Iterable[LayerSpec] = ()) -> Block:
+    """The module that computes `spec`, and has the weights of `others`, too.
 
     Raises:
         InputError: no such operator, or shapes that it cannot have.
     """
-    return Block(spec, norm)
+    return Block(spec, norm, others)
 
 
 def initialise(module: nn.Module) -> None:

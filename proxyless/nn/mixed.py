@@ -53,32 +53,35 @@ def has_gates(decisions: Sequence[Decision], slots: Sequence[Slot]) -> list[bool
 
 
 class MixedLayer(nn.Module):
-    """The candidates of one slot: one for every combination of operations, with the weights of its largest layer; its
-    layers of other widths are parts of that one.
+    """The candidates of one slot: one for every operation, with the weights of its largest layer; its layers of other
+    widths are parts of that one.
 
-    A combination that is no layer at all has no module.
+    An operation that is no layer at all has no module. A slot of several operations, as a cell, has one candidate for
+    all combinations: weights belong to the names of nodes, as those of an edge and its operation.
     """
 
     def __init__(self, slot: Slot, decisions: Sequence[Decision]) -> None:
         super().__init__()
         self.slot = slot
-        self._operations = [d for d in slot.scope if decisions[d].kind == "operation"]
-        self._sizes = [len(decisions[d].choices) for d in self._operations]
-        self.decision = self._operations[0] if len(self._operations) == 1 else None
-        specs: dict[str, list[LayerSpec]] = {}
-        for indices, spec in zip(product(*map(range, slot.sizes)), slot.specs, strict=True):
-            if spec is not None:
-                specs.setdefault(self._name(dict(zip(slot.scope, indices, strict=True))), []).append(spec)
+        operations = [d for d in slot.scope if decisions[d].kind == "operation"]
+        self.decision = operations[0] if len(operations) == 1 else None
+        specs = self._specs() if len(operations) <= 1 else {"0": list(slot.layers)}
         self._largest = {name: max(each, key=lambda spec: layer_cost(spec).params) for name, each in specs.items()}
         self._residual = {name: all(spec.residual for spec in each) for name, each in specs.items()}
         names = sorted(specs, key=int)
-        self.candidates = nn.ModuleDict({name: build_layer(self._largest[name], batch_norm) for name in names})
+        others = slot.layers if len(operations) > 1 else ()
+        self.candidates = nn.ModuleDict({name: build_layer(self._largest[name], batch_norm, others) for name in names})
+
+    def _specs(self) -> dict[str, list[LayerSpec]]:
+        """By candidate."""
+        specs: dict[str, list[LayerSpec]] = {}
+        for indices, spec in zip(product(*map(range, self.slot.sizes)), self.slot.specs, strict=True):
+            if spec is not None:
+                specs.setdefault(self._name(dict(zip(self.slot.scope, indices, strict=True))), []).append(spec)
+        return specs
 
     def _name(self, path: Sequence[int] | dict[int, int]) -> str:
-        index = 0
-        for decision, size in zip(self._operations, self._sizes, strict=True):
-            index = index * size + path[decision]
-        return str(index)
+        return "0" if self.decision is None else str(path[self.decision])
 
     def is_residual(self, name: str) -> bool:
         """Whether all layers of a candidate add their input."""
@@ -91,8 +94,10 @@ class MixedLayer(nn.Module):
 
     def active(self, choices: Choices) -> str | None:
         """The name of the candidate that computes the output; None where it is a sum of several, or none."""
-        path = {d: choice.active for d in self._operations if isinstance(choice := choices[d], Choice)}
-        return self._name(path) if len(path) == len(self._operations) else None
+        if self.decision is None:
+            return "0"
+        choice = choices[self.decision]
+        return str(choice.active) if isinstance(choice, Choice) else None
 
     def block(self, path: Sequence[int]) -> tuple[Block, LayerSpec] | None:
         """The candidate of a network, and the layer that it has to be; None where there is no layer."""
@@ -145,11 +150,13 @@ class MixedLayer(nn.Module):
 
 def _same_weights(spec: LayerSpec, largest: LayerSpec) -> bool:
     """Whether a layer has all weights of the largest one: it may be of another resolution."""
-    return (spec.in_shape[2], spec.out_shape[2], spec.expand, spec.residual) == (
+    return (spec.in_shape[2], spec.out_shape[2], spec.kernel, spec.expand, spec.residual, spec.edges) == (
         largest.in_shape[2],
         largest.out_shape[2],
+        largest.kernel,
         largest.expand,
         largest.residual,
+        largest.edges,
     )
 
 

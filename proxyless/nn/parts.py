@@ -6,7 +6,7 @@ from torch.func import functional_call
 from torch.nn.functional import batch_norm, conv2d, linear
 
 from proxyless.nn.depthwise import DepthwiseConv
-from proxyless.ops import Conv, Linear
+from proxyless.ops import Conv, Linear, Norm
 
 
 def common_part(weight: Tensor, other: torch.Size) -> tuple[slice, ...]:
@@ -17,13 +17,14 @@ def common_part(weight: Tensor, other: torch.Size) -> tuple[slice, ...]:
     return tuple(slice(rim, rim + common) for rim, (_, common) in zip(rims, sizes, strict=True))
 
 
-def compute_part(module: nn.Module, node: Conv | Linear, x: Tensor) -> Tensor:
+def compute_part(module: nn.Module, node: Conv | Linear | Norm, x: Tensor) -> Tensor:
     """What the node asks of one of its modules: convolution or linear layer, normalisation, activation."""
     match module:
         case nn.Conv2d():
             assert isinstance(node, Conv)
             return _convolution(module, node, x)
         case nn.Linear():
+            assert isinstance(node, Linear)
             return linear(x, module.weight[: node.out_channels, : node.in_channels], module.bias[: node.out_channels])
         case nn.modules.batchnorm._BatchNorm():
             return _norm(module, node.out_channels, x)

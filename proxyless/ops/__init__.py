@@ -10,16 +10,28 @@ from proxyless.ops.primitives import (
     Affine,
     Concat,
     Conv,
+    Deployed,
     Flatten,
     GlobalPool,
     Linear,
     Mul,
     Node,
+    Norm,
     Pool,
     Shuffle,
     Slice,
+    Weightless,
 )
-from proxyless.ops.registry import OPERATORS, has_shortcut, is_module, lower_layer, parts_of, structure
+from proxyless.ops.registry import (
+    OPERATORS,
+    Composite,
+    has_shortcut,
+    is_module,
+    layer_parts,
+    lower_layer,
+    parts_of,
+    structure,
+)
 from proxyless.ops.spec import LayerSpec, Shape
 
 __all__ = [
@@ -27,6 +39,11 @@ __all__ = [
     "OPERATORS",
     "Act",
     "Activation",
+    "Composite",
+    "Deployed",
+    "Norm",
+    "Weightless",
+    "layer_parts",
     "Add",
     "Affine",
     "Concat",

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from math import prod
 
-from proxyless.ops.primitives import Conv, Linear, Node
-from proxyless.ops.registry import lower_layer
+from proxyless.ops.primitives import Conv, Linear, Node, Norm
+from proxyless.ops.registry import layer_parts, lower_layer
 from proxyless.ops.spec import LayerSpec
 
 
@@ -39,12 +39,17 @@ def squeeze_channels(channels: int) -> int:
 
 @cache
 def layer_cost(spec: LayerSpec) -> Cost:
-    """Cost of one layer."""
+    """Cost of one layer; of one that is composed of others, of these together."""
+    parts = layer_parts(spec)
+    if parts != (spec,):
+        return sum(map(layer_cost, parts), Cost())
     lowered = lower_layer(spec)
     return sum((_node_cost(node, shape) for node, shape in zip(lowered.nodes, lowered.shapes[1:], strict=True)), Cost())
 
 
 def _node_cost(node: Node, shape: tuple[int, ...]) -> Cost:
+    if isinstance(node, Norm):
+        return Cost(2 * node.out_channels)
     if not isinstance(node, Conv | Linear):
         return Cost()
     offsets = 2 * node.norm + node.bias if isinstance(node, Conv) else 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from math import gcd
 from typing import Literal, cast
 
@@ -18,6 +19,7 @@ from proxyless.ops.primitives import (
     Linear,
     Mul,
     Node,
+    Norm,
     Pool,
     Shuffle,
     Slice,
@@ -82,6 +84,12 @@ class Chain:
         """A linear layer on (C,)."""
         fused = _fused(act)
         made = self._add(Linear(name, source, self.shapes[source][-1], channels, fused), (channels,))
+        return made if fused == act else self.act(made, act)
+
+    def norm(self, name: str, source: int, act: Activation = "none") -> int:
+        """BatchNorm of what is no output of a convolution."""
+        fused = _fused(act)
+        made = self._add(Norm(name, source, self.shapes[source][-1], fused), self.shapes[source])
         return made if fused == act else self.act(made, act)
 
     def act(self, source: int, act: Activation) -> int:
@@ -160,6 +168,7 @@ class Chain:
         return len(self.nodes)
 
 
+@cache
 def _fused(act: Activation) -> Elementary:
     """What of an activation is part of the node before it: all of an elementary one, nothing of another."""
     check_activation(act)

@@ -58,6 +58,27 @@ class Linear:
 
 
 @dataclass(frozen=True)
+class Norm:
+    """BatchNorm by itself, where it follows no convolution that it could be folded into, and an activation.
+
+    name: of its weights. Where it is deployed it is a depthwise 1x1 convolution with a bias.
+    """
+
+    name: str
+    source: int
+    out_channels: int
+    act: Elementary = "none"
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        return (self.source,)
+
+    @property
+    def weights(self) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
 class _OfOne:
     source: int
 
@@ -166,6 +187,9 @@ class Concat:
         return 0
 
 
-Node = Conv | Linear | Act | Affine | GlobalPool | Flatten | Pool | Shuffle | Slice | Add | Mul | Concat
+Weightless = Act | Affine | GlobalPool | Flatten | Pool | Shuffle | Slice | Add | Mul | Concat
+Deployed = Conv | Linear | Weightless
+"""What writers of files know."""
+Node = Deployed | Norm
 IN_PLACE = (Act, Affine, Add, Mul)
 """What may write where its first source was."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 from proxyless.errors import InputError
@@ -15,6 +15,21 @@ from proxyless.plugins import find_with_plugins
 
 Operator = Callable[[LayerSpec, Chain], None]
 """Writes a layer down as primitives; tensor 0 is its input, the last one its output."""
+
+
+@dataclass(frozen=True)
+class Composite:
+    """An operator whose layers are not measured themselves: there would be too many.
+
+    parts: the layers whose latencies a layer's is the sum of, and so are its parameters and multiply-accumulates.
+    """
+
+    lower: Operator
+    parts: Callable[[LayerSpec], tuple[LayerSpec, ...]]
+
+    def __call__(self, spec: LayerSpec, chain: Chain) -> None:
+        self.lower(spec, chain)
+
 
 OPERATORS: dict[str, Operator] = {
     "conv": conv.lower,
@@ -31,10 +46,12 @@ OPERATORS: dict[str, Operator] = {
     "wide_classifier": heads.lower_wide_classifier,
     "mixed_classifier": heads.lower_mixed_classifier,
     "relu_conv": cell.lower_relu_conv,
+    "cell": Composite(cell.lower_cell, cell.cell_parts),
+    "sum": cell.lower_sum,
+    "zero": cell.lower_zero,
+    "reduction": cell.lower_reduction,
+    "norm": cell.lower_norm,
 }
-
-
-_SIZES = ("in_channels", "out_channels", "groups")
 
 
 @cache
@@ -57,6 +74,15 @@ def lower_layer(spec: LayerSpec) -> Lowered:
     if spec.residual and lowered.nodes[-1] != Add(len(lowered.nodes) - 1, 0):
         raise InputError(f"the operator {spec.op!r} adds no input to its output ({spec})")
     return lowered
+
+
+@cache
+def layer_parts(spec: LayerSpec) -> tuple[LayerSpec, ...]:
+    """The layers that are measured for this one: itself, but for one of a composite operator."""
+    if is_module(spec):
+        return (spec,)
+    operator = find_with_plugins("operator", spec.op, OPERATORS)
+    return operator.parts(spec) if isinstance(operator, Composite) else (spec,)
 
 
 def has_shortcut(spec: LayerSpec) -> bool:

@@ -20,6 +20,7 @@ class LayerSpec:
     act: activation after the convolutions, not after a projection.
     se: channels between the two layers of a squeeze-and-excite; 0 where there is none.
     groups: of the 1x1 convolutions of a block; channels are shuffled between them where there are several.
+    edges: the operations of a cell, see cell.py; empty for every other layer.
     """
 
     op: str
@@ -32,6 +33,7 @@ class LayerSpec:
     act: Activation = "relu6"
     se: int = 0
     groups: int = 1
+    edges: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.expand, float) and self.expand.is_integer():
@@ -45,5 +47,6 @@ class LayerSpec:
         size = "->".join("x".join(map(str, shape)) for shape in (self.in_shape, self.out_shape))
         flags = ["residual"] * self.residual + [f"se{self.se}"] * bool(self.se)
         flags += [f"g{self.groups}"] * (self.groups > 1)
+        flags += ["|".join(self.edges)] * bool(self.edges)
         parts = [self.op, f"k{self.kernel}", f"e{self.expand}", f"s{self.stride}", size, self.act, *flags]
         return " ".join(parts)

@@ -31,7 +31,8 @@ class Knapsack:
 
     Of every choice a 0/1 variable says whether it is taken; where several decisions cost something together, one more
     per combination of their choices, whose sums over all combinations with a choice are that choice's. These are whole
-    numbers where the first are.
+    numbers where the first are. Where it would have more variables than there are networks, as where all decisions
+    together determine a cell, every network is looked at instead.
     """
 
     log_probs: Rows
@@ -97,6 +98,8 @@ class Knapsack:
     def _answer(
         self, gains: np.ndarray, allowed: Mask, used: Bound | None, slack: float, gap: float
     ) -> list[int] | None:
+        if prod(self.sizes) <= self._joint[()]:
+            return self._best_listed(gains, allowed, used, slack)
         choices = self._starts[-1]
         most = np.concatenate([_flat(allowed), np.ones(len(gains) - choices)])
         answer = milp(
@@ -109,6 +112,31 @@ class Knapsack:
         if answer.x is None:
             return None
         return [int(part.argmax()) for part in np.split(answer.x[:choices], self._starts[1:-1])]
+
+    def _best_listed(self, gains: np.ndarray, allowed: Mask, used: Bound | None, slack: float) -> list[int] | None:
+        networks, choices = self._listed, len(self.sizes)
+        fits = _flat(allowed)[networks[:, :choices]].all(axis=1)
+        for bound in self.bounds:
+            fits &= self._row(bound)[networks].sum(axis=1) <= 1 - bound.constant / bound.limit - slack
+        if used is not None:
+            fits &= self._row(used)[networks].sum(axis=1) >= (used.least - used.constant) / used.limit
+        for row, live in self.excluded:
+            fits &= row[networks[:, :choices]].sum(axis=1) < live
+        if not fits.any():
+            return None
+        best = int(np.where(fits, gains[networks].sum(axis=1), -np.inf).argmax())
+        return [int(variable) for variable in networks[best, :choices] - self._starts[:-1]]
+
+    @cached_property
+    def _listed(self) -> np.ndarray:
+        """Of every network the variables that are 1: (networks, decisions and scopes)."""
+        paths = np.indices(self.sizes).reshape(len(self.sizes), -1)
+        columns = [start + indices for start, indices in zip(self._starts, paths, strict=False)]
+        for scope, start in self._joint.items():
+            if scope:
+                sizes = [self.sizes[decision] for decision in scope]
+                columns.append(start + np.ravel_multi_index(tuple(paths[list(scope)]), sizes))
+        return np.stack(columns, axis=1)
 
     def _constraints(self, slack: float, used: Bound | None) -> list[LinearConstraint]:
         constraints = list(self._structure)

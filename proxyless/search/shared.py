@@ -53,6 +53,7 @@ def inherit(supernet: SuperNet, space: Space, path: Sequence[int]) -> nn.Sequent
         state = {
             name: tensor[common_part(tensor, shapes[name])] if tensor.ndim else tensor
             for name, tensor in source.state_dict().items()
+            if name in shapes  # a candidate of several operations has the weights of all
         }
         wrong = target.load_state_dict(state, strict=False)
         assert not wrong.unexpected_keys and all("running" in k or "tracked" in k for k in wrong.missing_keys)

@@ -227,29 +227,18 @@ def _check_distinct(slot: Slot, ops: Sequence[str]) -> None:
         if lowered in names:
             raise InputError(f"operations {names[lowered]!r} and {name!r} are the same; leave one out")
         names[lowered] = name
-    for number, name in enumerate(ops):
-        if len({_structure(spec) for spec in slot.specs[number :: len(ops)] if spec}) > 1:
-            raise InputError(
-                f"operation {name!r} is another kind of block at some widths than at others, as where its inner "
-                "channels round to those of its input; change its expand"
-            )
-
-
-def _structure(spec: LayerSpec) -> tuple[tuple[object, ...], ...]:
-    """What all sizes of an operation must have in common: the weights of one are parts of another's."""
-    return tuple((type(node), *node.sources) for node in lower_layer(spec).branch)
 
 
 def _check_alike(slot: Slot, ops: Sequence[str]) -> None:
-    """Raise InputError where a torch module has other parts at one width than at another: with searched widths, its
-    weights are parts of the largest one's."""
+    """Raise InputError where an operation has other parts at one width than at another, as where its inner channels round
+    to those of its input: with searched widths, its weights are parts of the largest one's."""
     for number, name in enumerate(ops):
-        specs = [spec for spec in slot.specs[number :: len(ops)] if spec and is_module(spec)]
+        specs = [spec for spec in slot.specs[number :: len(ops)] if spec]
         for spec in specs[1:]:
             if parts_of(spec) != parts_of(specs[0]):
                 raise InputError(
                     f"operation {name!r} has other parts as [{spec}] than as [{specs[0]}], and smaller layers are "
-                    "parts of the largest; let its module have the same layers at every width, or give the stage one"
+                    "parts of the largest; let it have the same parts at every width, or give the stage one width"
                 )
 
 

@@ -28,7 +28,8 @@ class _Part(BaseModel):
 
 class Operation(_Part):
     """What a block may be. op: an operator. expand: inner channels over input channels. act, se: those of the stage
-    where they are left out; se is the squeeze's channels over the inner ones."""
+    where they are left out; se is the squeeze's channels over the inner ones, to a multiple of 8 (MobileNetV3), or over
+    those of the input, rounded down (EfficientNet): se_of."""
 
     op: str = "mbconv"
     kernel: int = Field(3, ge=1, le=31)
@@ -36,6 +37,7 @@ class Operation(_Part):
     groups: int = Field(1, ge=1, le=1024)
     act: Activation | None = None
     se: float | None = Field(None, ge=0, le=1)
+    se_of: Literal["inner", "input"] = "inner"
 
     def spec(self, in_shape: Shape, out_shape: Shape, stride: int, act: Activation, se: float) -> LayerSpec:
         """The layer at a place. act, se: of the stage."""
@@ -49,11 +51,14 @@ class Operation(_Part):
             mid / in_shape[2],
             stride,
             act=self.act or act,
-            se=divisible(mid * share) if share else 0,
+            se=self._squeezed(mid, in_shape[2], share) if share else 0,
             groups=self.groups,
         )
         keeps = stride == 1 and in_shape == out_shape
         return replace(spec, residual=True) if keeps and has_shortcut(spec) else spec
+
+    def _squeezed(self, inner: int, inputs: int, share: float) -> int:
+        return divisible(inner * share) if self.se_of == "inner" else max(1, int(inputs * share))
 
 
 Operations = Annotated[dict[Name, Operation], Field(max_length=100)]

@@ -49,8 +49,11 @@ class Factor:
 def space_factors(space: Space, cost: Callable[[LayerSpec], float]) -> tuple[float, tuple[Factor, ...]]:
     """What every network costs, and the rest: slots of one scope are one factor. No layer costs nothing."""
     constant, by_scope = 0.0, dict[Scope, Array]()
+    tables = dict[int, Array]()
     for slot in space.slots:
-        values = np.reshape([cost(spec) if spec else 0.0 for spec in slot.specs], slot.sizes)
+        if id(slot) not in tables:  # the cells of a stage are one slot
+            tables[id(slot)] = np.reshape([cost(spec) if spec else 0.0 for spec in slot.specs], slot.sizes)
+        values = tables[id(slot)]
         if slot.is_fixed:
             constant += float(values.flat[0])
         else:

@@ -9,8 +9,10 @@ from proxyless.errors import InputError, shown
 from proxyless.plugins import find_with_plugins, with_plugins
 from proxyless.space.declared import DEFINITION, declared_space, is_file, load_definition
 from proxyless.space.fbnet import fbnet
+from proxyless.space.mnasnet import mnasnet
 from proxyless.space.mobile import mobile, mobile_fixed
 from proxyless.space.mobilenetv3 import mobilenetv3
+from proxyless.space.nasbench201 import nasbench201
 from proxyless.space.space import Space
 from proxyless.space.tiny import tiny, tiny_fixed
 
@@ -24,6 +26,8 @@ SPACES: dict[str, Callable[..., Space]] = {
     "tiny-fixed": tiny_fixed,
     "mobilenetv3": mobilenetv3,
     "fbnet": fbnet,
+    "mnasnet": mnasnet,
+    "nasbench201": nasbench201,
 }
 
 

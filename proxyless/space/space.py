@@ -5,12 +5,12 @@ import json
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
 from proxyless.errors import InputError, shown
-from proxyless.ops import LayerSpec, structure
+from proxyless.ops import LayerSpec, layer_parts, structure
 from proxyless.space.decisions import Decision, Slot
 
 
@@ -37,8 +37,8 @@ class Space:
 
     @property
     def fixed(self) -> tuple[LayerSpec, ...]:
-        """The layers that every network has."""
-        return tuple(slot.layers[0] for slot in self.slots if slot.is_fixed)
+        """The layers that every network has, as they are measured."""
+        return tuple(part for slot in self.slots if slot.is_fixed for part in layer_parts(slot.layers[0]))
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -62,19 +62,28 @@ class Space:
     @cached_property
     def fingerprint(self) -> str:
         """Changes when any network of the space would change; equal for equal spaces."""
-        layers = {spec: number for number, spec in enumerate(self.specs())}
+        layers = {spec: number for number, spec in enumerate(self._layers())}
+        numbers = {id(slot): [layers[spec] if spec else None for spec in slot.specs] for slot in self._distinct()}
         parts = {
             "decisions": [asdict(decision) for decision in self.decisions],
-            "layers": [asdict(spec) for spec in layers],
-            "slots": [(slot.scope, [layers[spec] if spec else None for spec in slot.specs]) for slot in self.slots],
+            "layers": [_plain(spec) for spec in layers],
+            "slots": [(slot.scope, numbers[id(slot)]) for slot in self.slots],
         }
         if modules := {number: made for spec, number in layers.items() if (made := structure(spec))}:
             parts["modules"] = modules
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def specs(self) -> list[LayerSpec]:
-        """Every distinct layer that some network of the space contains, in order of first use."""
-        return list(dict.fromkeys(spec for slot in self.slots for spec in slot.layers))
+        """Every distinct layer that some network of the space contains, in order of first use; instead of one that is
+        composed of others, these."""
+        return list(dict.fromkeys(part for spec in self._layers() for part in layer_parts(spec)))
+
+    def _layers(self) -> list[LayerSpec]:
+        return list(dict.fromkeys(spec for slot in self._distinct() for spec in slot.layers))
+
+    def _distinct(self) -> list[Slot]:
+        """The cells of a stage are one slot, which stands in several places."""
+        return list({id(slot): slot for slot in self.slots}.values())
 
     def check(self, ops: Sequence[str]) -> None:
         """Raise InputError unless `ops` is one legal choice per decision."""
@@ -134,4 +143,11 @@ class Space:
             replace(decision, choices=tuple(decision.choices[index] for index in indices))
             for decision, indices in zip(self.decisions, kept, strict=True)
         )
-        return replace(self, decisions=decisions, slots=tuple(slot.keeping(kept) for slot in self.slots))
+        fewer = {id(slot): slot.keeping(kept) for slot in self._distinct()}
+        return replace(self, decisions=decisions, slots=tuple(fewer[id(slot)] for slot in self.slots))
+
+
+def _plain(spec: LayerSpec) -> dict[str, Any]:
+    """Without edges where there are none: fingerprints of layers are older than these."""
+    values = {field.name: getattr(spec, field.name) for field in fields(spec)}
+    return values if spec.edges else {name: value for name, value in values.items() if name != "edges"}

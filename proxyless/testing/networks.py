@@ -24,6 +24,8 @@ MOBILE = [
 ]
 """A network with every kernel, expansions, strides and sums of `tiny`."""
 
+_CELL = ("nor_conv_3x3", "nor_conv_1x1", "skip_connect", "avg_pool_3x3", "none", "nor_conv_3x3")
+
 EVERY_OPERATOR = [
     LayerSpec("conv", (16, 16, 3), (8, 8, 16), 3, stride=2, act="h_swish"),
     LayerSpec("conv", (8, 8, 16), (8, 8, 16), 3, act="relu6"),
@@ -41,7 +43,11 @@ EVERY_OPERATOR = [
     LayerSpec("proxyless.testing.modules:Ghost", (2, 2, 24), (2, 2, 24), 3, 2, residual=True),
     LayerSpec("proxyless.testing.modules:ShuffleUnit", (2, 2, 24), (2, 2, 24), 3),
     LayerSpec("proxyless.testing.modules:Residual", (2, 2, 24), (2, 2, 24), 3, act="swish", se=8, residual=True),
-    LayerSpec("wide_classifier", (2, 2, 24), (1, 1, 10), expand=2, act="h_swish"),
+    LayerSpec("cell", (2, 2, 24), (2, 2, 24), act="relu", edges=_CELL),
+    LayerSpec("sum", (2, 2, 24), (2, 2, 24), act="none"),
+    LayerSpec("reduction", (2, 2, 24), (1, 1, 24), 3, stride=2, act="relu"),
+    LayerSpec("norm", (1, 1, 24), (1, 1, 24), act="relu"),
+    LayerSpec("wide_classifier", (1, 1, 24), (1, 1, 10), expand=2, act="h_swish"),
 ]
 """A network with every operator but other heads, every activation, with squeeze-and-excite, groups, a fraction, and
 torch modules as users have them."""
@@ -84,16 +90,26 @@ def folded_weights(network: nn.Module) -> Weights:
 
 
 def _folded(network: nn.Module) -> Iterator[tuple[Array, Array]]:
-    modules = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d | nn.Linear)]
-    for module, norm in zip(modules, [*modules[1:], None], strict=True):
-        if isinstance(module, nn.Linear | nn.Conv2d) and not isinstance(norm, nn.BatchNorm2d):
+    """A BatchNorm that follows no convolution is a depthwise one."""
+    named = dict(network.named_modules())
+    for name, module in named.items():
+        norm = named.get(f"{name}_norm")
+        if isinstance(module, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            scale, bias = _scale_and_bias(norm)
+            own = 0.0 if module.bias is None else module.bias.detach() * scale
+            yield (module.weight * scale[:, None, None, None]).detach().numpy(), (bias + own).numpy()
+        elif isinstance(module, nn.Linear | nn.Conv2d):
             bias = torch.zeros(len(module.weight)) if module.bias is None else module.bias.detach()
             yield module.weight.detach().numpy(), bias.numpy()
-        elif isinstance(module, nn.Conv2d):
-            assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None
-            scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-            bias = norm.bias + ((0 if module.bias is None else module.bias) - norm.running_mean) * scale
-            yield (module.weight * scale[:, None, None, None]).detach().numpy(), bias.detach().numpy()
+        elif isinstance(module, nn.BatchNorm2d) and not name.endswith("_norm"):
+            scale, bias = _scale_and_bias(module)
+            yield scale[:, None, None, None].numpy(), bias.numpy()
+
+
+def _scale_and_bias(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+    assert norm.running_mean is not None and norm.running_var is not None
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    return scale.detach(), (norm.bias - norm.running_mean * scale).detach()
 
 
 def random_images(count: int, resolution: int, seed: int = 0) -> Array:

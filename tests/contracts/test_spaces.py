@@ -31,6 +31,14 @@ class TestFbnet(SpaceContract):
     space = "fbnet"
 
 
+class TestMnasnet(SpaceContract):
+    space = "mnasnet"
+
+
+class TestNasbench201(SpaceContract):
+    space = "nasbench201"
+
+
 class TestTemplate(SpaceContract):
     space = "template.yaml"
 

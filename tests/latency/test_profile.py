@@ -18,7 +18,8 @@ from latency.settings import ProfileSettings
 from latency.table import LatencyTable
 from latency.timing import Samples, VisitCount, make_schedule, time_models
 from proxyless.errors import CheckError, InputError
-from proxyless.space import Space, network_cost, tiny_fixed
+from proxyless.ops import layer_parts
+from proxyless.space import Space, build_space, network_cost, tiny_fixed
 
 _SPACE = tiny_fixed(resolution=16, num_classes=3)
 _QUICK = ProfileSettings(runtime="onnxruntime", calibrate=5, rounds=2)
@@ -38,6 +39,18 @@ def test_a_profile_covers_the_space_and_records_its_error(tmp_path: Path) -> Non
     assert table.runtime.name == "onnxruntime" and table.runtime.threads == 1
     assert seen[-1] == (2 * (46 + 5), 2 * (46 + 5))
     assert [path.name for path in tmp_path.iterdir()] == ["t.json"]
+
+
+def test_cells_are_measured_in_parts_and_calibrated_as_networks(tmp_path: Path) -> None:
+    space = build_space("nasbench201", {"resolution": 8, "num_classes": 3, "cells": 1})
+    table = profile(space, tmp_path / "t.json", _QUICK)
+    assert len(table.fixed) + len(table.rows) == len(space.specs()) == 20
+    again = LatencyTable.load(tmp_path / "t.json")
+    costs = again.costs(space)
+    for ops in spanning_networks(space, 5, 1):
+        parts = [part for spec in space.network(ops) for part in layer_parts(spec)]
+        by_hand = again.overhead_ms + sum(again.lookup(part) for part in parts)
+        assert costs.ms(space.ops_path(ops)) == pytest.approx(by_hand) == again.predict(space.network(ops))
 
 
 class _Interrupted(KeyboardInterrupt):

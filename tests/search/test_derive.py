@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from proxyless.errors import InputError
 from proxyless.search.derive import candidate_paths, choose_path, derive_path, derive_paths, feasible_path
+from proxyless.search.evidence import all_of
+from proxyless.search.knapsack import Knapsack
 from proxyless.space.bounds import Bound, keeps
+from proxyless.space.factors import Factor
 
 Rows = list[list[float]]
 
@@ -256,3 +259,20 @@ def test_an_evaluated_network_that_leaves_the_budget_unused_is_not_taken_where_o
     assert choose_path(log_probs, [bound], [[0, 0]]) == [1, 1]
     assert candidate_paths(log_probs, [bound], [[0, 0]], 2)[0] == [1, 1]
     assert choose_path(log_probs, [replace(bound, limit=9.0, least=8.7)], [[0, 0], [0, 1]]) == [0, 0]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_where_all_decisions_cost_together_every_network_is_looked_at(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    sizes = (3, 4, 2)
+    log_probs = [np.log(rng.dirichlet(np.ones(size))).tolist() for size in sizes]
+    bound = Bound("latency", "ms", 0.3, sizes, (Factor((0, 1, 2), rng.random(sizes)),), 0.9)
+    fitting = [path for path in itertools.product(*map(range, sizes)) if keeps(path, [bound])]
+    ranked = sorted(fitting, key=lambda path: -_value(log_probs, path))
+    knapsack, everything = Knapsack(log_probs, [bound]), all_of(log_probs)
+    for path in ranked:
+        assert knapsack.most_probable(everything) == list(path)
+        knapsack.exclude(path)
+    assert knapsack.most_probable(everything) is None
+    dearest = Knapsack(log_probs, [bound]).dearest(everything, bound)
+    assert dearest is not None and bound.cost(dearest) == max(map(bound.cost, fitting))

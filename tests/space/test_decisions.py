@@ -133,7 +133,7 @@ def test_numbers_are_in_order_whatever_the_definition_says() -> None:
 
 
 def test_a_kind_of_block_that_changes_with_its_width_is_refused() -> None:
-    with pytest.raises(InputError, match="operation 'a' is another kind of block at some widths"):
+    with pytest.raises(InputError, match="operation 'a' has other parts as"):
         declared_space(
             {
                 "name": "mine",

@@ -5,12 +5,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as parquet
 import pytest
 from torch import nn
 
 from proxyless.nn import build_network
 from proxyless.ops import Cost, layer_cost, network_cost
-from proxyless.space import Architecture, build_space, mobile_fixed
+from proxyless.space import Architecture, Space, build_space, mobile_fixed
 from tests.helpers import SHARED, architecture
 
 _NETWORKS = json.loads((Path(__file__).parents[1] / "fixtures" / "published_networks.json").read_text())["networks"]
@@ -64,6 +65,32 @@ def test_every_operation_is_fbnets() -> None:
         spec = slot.specs[int(row["op_id"])]
         cost = layer_cost(spec) if spec else Cost()
         assert (cost.macs, cost.params) == (int(row["conv_macs"]), int(row["params"])), row
+
+
+def _mnasnet(space: Space, row: dict[str, list[int]]) -> Architecture:
+    """Of lists with a value per stage."""
+    stages = zip(row["k"], row["e"], row["se"], row["l"], strict=True)
+    ops = [
+        choice
+        for kernel, expand, squeezes, layers in stages
+        for choice in (str(layers), f"k{kernel}e{expand}" + "se" * squeezes)
+    ]
+    return Architecture(space, tuple(ops))
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the published measurements are not beside this folder")
+def test_the_networks_of_accel_nasbench_are_in_mnasnet() -> None:
+    table = parquet.read_table(SHARED / "devices" / "accelnasbench.parquet", columns=["e", "k", "l", "se", "params_M"])
+    rows, space = table.to_pylist(), build_space("mnasnet")
+    assert len(rows) == 5138
+    wrong = [row for row in rows if abs(_mnasnet(space, row).cost.params / 1e6 - row["params_M"]) > 5e-7]
+    assert not wrong, wrong[:3]
+
+
+def test_efficientnet_b0_is_in_mnasnet() -> None:
+    """Table 1 of Tan and Le (ICML 2019); the parameters are those that torchvision states."""
+    row = {"k": [3, 3, 5, 3, 5, 5, 3], "e": [1, 6, 6, 6, 6, 6, 6], "se": [1] * 7, "l": [1, 2, 2, 3, 3, 4, 1]}
+    assert _mnasnet(build_space("mnasnet"), row).cost.params == 5_288_548
 
 
 @pytest.mark.parametrize("entry", _NETWORKS[::2], ids=[entry["name"] for entry in _NETWORKS[::2]])
