@@ -23,7 +23,8 @@ from proxyless.space import build_space
 from tests.helpers import deployable, folded_weights, random_images
 
 space = build_space("bottlenecks", {"num_classes": 3})
-layers = space.network([layer.choices[0] for layer in space.decisions])
+layers = space.network([layer.choices[number % 2 * 4] for number, layer in enumerate(space.decisions)])
+assert [spec.op for spec in layers[1:-2]] == ["bottleneck", "partial"] * 2
 network, runtime, images = deployable(layers), find_runtime("onnx-reference"), random_images(1, 32)
 runtime.writer_of("float32")(lower(layers, folded_weights(network)), Path("network.onnx"))
 spec = importlib.util.spec_from_file_location("runner", runtime.runner)
@@ -107,7 +108,14 @@ def test_the_example_adds_a_space_an_operator_a_runtime_a_device_and_a_format(si
     listed = _run(tmp_path, site, "-m", "proxyless.cli.main", "spaces", "--json")
     spaces = {space["name"]: space for space in json.loads(listed.stdout)}
     assert {"mobile-fixed", "bottlenecks"} <= spaces.keys()
-    assert spaces["bottlenecks"]["layers"][1] == ["k3e0.25", "k5e0.25", "k3e0.5", "k5e0.5", "skip"]
+    assert spaces["bottlenecks"]["decisions"]["stage1.block2"] == [
+        "k3e0.25",
+        "k5e0.25",
+        "k3e0.5",
+        "k5e0.5",
+        "partial",
+        "skip",
+    ]
     checked = _run(tmp_path, site, "-c", _CHECK)
     assert checked.returncode == 0, checked.stderr
     found = json.loads(checked.stdout.splitlines()[-1])

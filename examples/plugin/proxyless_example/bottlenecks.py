@@ -6,12 +6,13 @@ from proxyless.space.definition import Definition, Head, Operation, Stage, Stem
 
 
 def bottlenecks(resolution: int = 32, num_classes: int = 10, width_mult: float = 1.0) -> Space:
-    """Kernel 3 or 5, an inner width of a quarter or a half."""
+    """Kernel 3 or 5, an inner width of a quarter or a half; or the block that is a torch module."""
     ops = {
         f"k{kernel}e{expand:g}": Operation(op="bottleneck", kernel=kernel, expand=expand)
         for expand in (0.25, 0.5)
         for kernel in (3, 5)
     }
+    ops["partial"] = Operation(op="partial", expand=2)
     definition = Definition(
         name="bottlenecks",
         resolution=resolution,
