@@ -6,7 +6,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from proxyless.errors import InputError, shown
-from proxyless.ops import LayerSpec, Lowered, Shape, divisible, is_module, layer_cost, lower_layer, parts_of
+from proxyless.ops import LayerSpec, Lowered, Shape, divisible, layer_cost, lower_layer, parts_of
 from proxyless.space.decisions import SKIP, Decision, Kind, Slot
 from proxyless.space.definition import MAX_BLOCKS, Definition, Fixed, Numbers, Operation, Stage, as_list
 from proxyless.space.factors import space_factors
@@ -230,8 +230,8 @@ def _check_distinct(slot: Slot, ops: Sequence[str]) -> None:
 
 
 def _check_alike(slot: Slot, ops: Sequence[str]) -> None:
-    """Raise InputError where an operation has other parts at one width than at another, as where its inner channels round
-    to those of its input: with searched widths, its weights are parts of the largest one's."""
+    """Raise InputError where an operation has other parts at one width than at another, as where its inner channels
+    round to those of its input: with searched widths, its weights are parts of the largest one's."""
     for number, name in enumerate(ops):
         specs = [spec for spec in slot.specs[number :: len(ops)] if spec]
         for spec in specs[1:]:
