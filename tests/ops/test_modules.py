@@ -159,7 +159,7 @@ def _definition(op: str = _HERE + "Ghost", width: object = 16) -> dict[str, Any]
 
 def test_a_module_of_other_parts_is_refused_where_widths_are_searched() -> None:
     declared_space(_definition(f"{refused.__name__}:Changing"))
-    with pytest.raises(InputError, match=r"operation 'theirs' has other parts as .*->.* than as .*; let its mod"):
+    with pytest.raises(InputError, match=r"operation 'theirs' has other parts as .*->.* than as .*; let it have"):
         declared_space(_definition(f"{refused.__name__}:Changing", [16, 24]))
 
 
