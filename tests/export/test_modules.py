@@ -33,7 +33,7 @@ _SPACE = {
         {"width": 32, "ops": {"residual": _RESIDUAL, "ghost": _GHOST}},
         {"width": 32, "stride": 2, "ops": {"shuffle": _SHUFFLE}},
     ],
-    "head": {"width": 64},
+    "head": {"width": 256},
 }
 _LOADED = """
 import sys
