@@ -16,9 +16,18 @@ from latency.writers.graph import lower
 from proxyless.ops import COMPOSED, LayerSpec, Shuffle, lower_layer
 from tests.helpers import EVERY_OPERATOR, deployable, folded_weights, random_images
 
+_NEW = next(number for number, spec in enumerate(EVERY_OPERATOR) if ":" in spec.op)
+_EARLY = [*EVERY_OPERATOR[:_NEW], LayerSpec("wide_classifier", (2, 2, 24), (1, 1, 10), expand=2, act="h_swish")]
+_LATE = [
+    LayerSpec("conv", (16, 16, 3), (8, 8, 16), 3, stride=2, act="relu6"),
+    LayerSpec("mbconv", (8, 8, 16), (4, 4, 24), 3, 3, stride=2),
+    LayerSpec("mbconv", (4, 4, 24), (2, 2, 24), 3, 3, stride=2),
+    *(spec for spec in EVERY_OPERATOR[_NEW:] if not spec.op.endswith("ShuffleUnit")),
+]
+"""Two networks: random weights of one as deep as both mean nothing in eight bits."""
 _FAST = [
     spec
-    for spec in EVERY_OPERATOR
+    for spec in _EARLY
     if spec.op != "pool_max" and not any(isinstance(node, Shuffle) for node in lower_layer(spec).nodes)
 ]
 """XNNPACK computes all of it; a layer that changes shapes takes the place of those that are left out."""
@@ -27,7 +36,15 @@ _FAST[10:10] = [LayerSpec("conv", (4, 4, 32), (2, 2, 32), 3, stride=2, act="relu
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("layers", [EVERY_OPERATOR, _FAST], ids=["every", "fast"])
+@pytest.mark.xfail(strict=True, reason="LiteRT's converter makes another network of it for several images at a time")
+def test_a_shuffle_unit_is_exported_to_tflite(tmp_path: Path) -> None:
+    """What is refused: the checks of an export find it."""
+    unit = next(spec for spec in EVERY_OPERATOR if spec.op.endswith("ShuffleUnit"))
+    test_every_operator_is_exported("tflite", [*_LATE[:3], unit, _EARLY[-1]], tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layers", [_EARLY, _FAST, _LATE], ids=["ours", "fast", "modules and cells"])
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_operator_is_exported(name: str, layers: list[LayerSpec], tmp_path: Path) -> None:
     network, images = deployable(layers), random_images(64, 16, seed=7)

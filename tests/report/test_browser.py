@@ -58,7 +58,7 @@ def _run(browser: webdriver.Chrome, script: str) -> Any:
 def _open(browser: webdriver.Chrome, page: Path, width: int, height: int) -> list[dict[str, Any]]:
     """Open the page on a screen of that size; what was drawn for every chart."""
     phone = width < 600
-    screen = {"width": width, "height": height, "deviceScaleFactor": 2 if phone else 1, "mobile-fixed": phone}
+    screen = {"width": width, "height": height, "deviceScaleFactor": 2 if phone else 1, "mobile": phone}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     browser.get(page.as_uri())
     WebDriverWait(browser, 120).until(lambda _: all(chart["area"] > 0 for chart in _run(browser, _DRAWN)))

@@ -136,9 +136,10 @@ def _search_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Of a search with its strategy; of one whose package is gone, without the strategy's own."""
     strategy = settings.get("strategy")
     try:
-        return SearchSettings.make("search settings", strategy=strategy).model_dump()
+        own = SearchSettings.make("search settings", strategy=strategy).model_dump()
     except InputError:
-        return SearchSettings().model_dump()
+        own = {}
+    return {**own, **SearchSettings().model_dump()}
 
 
 def _flags(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Any]:
