@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from latency.deployed import Conditions, DeployedLatency, measure_files, write_networks
 from latency.devices import LocalDevice
@@ -28,6 +27,8 @@ from latency.runtimes import find_runtime
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable
 from latency.writers.graph import lower, random_weights
+from proxyless.cli.options import space_arguments
+from proxyless.errors import InputError
 from proxyless.space import LayerSpec, Space, load_space
 
 Networks = dict[str, tuple[str, ...]]
@@ -107,9 +108,12 @@ def main() -> None:
     parser.add_argument("--nets", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    args = {name: yaml.safe_load(value) for name, _, value in (text.partition("=") for text in arguments.space_arg)}
     settings = ProfileSettings(runtime=arguments.runtime, rows=arguments.rows)
-    result = run(load_space(arguments.space, args), settings, arguments.nets, seed=arguments.seed)
+    try:
+        space = load_space(arguments.space, space_arguments(further=arguments.space_arg))
+        result = run(space, settings, arguments.nets, seed=arguments.seed)
+    except InputError as error:
+        parser.error(str(error))
     print(json.dumps(result, indent=1, default=float))
 
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from paper_loop import PaperLoop
+from proxyless.errors import InputError
 from proxyless.execution import Execution
 from proxyless.nn import SharedWeights, SuperNet, build_network, plain_choices
 from proxyless.nn.supernet import resized
@@ -166,7 +167,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=12)
     arguments = parser.parse_args()
-    space = build_space(arguments.space, {"resolution": arguments.resolution})
+    try:
+        space = build_space(arguments.space, {"resolution": arguments.resolution})
+    except InputError as error:
+        parser.error(str(error))
     torch.manual_seed(0)
     rng = random.Random(0)
     contenders = Contenders(space, arguments.batch)

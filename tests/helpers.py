@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from proxyless.nn import MixedLayer, SuperNet
+from proxyless.nn.mixed import Choices
 from proxyless.space import Architecture, Decision, LayerSpec, Shape, Slot, Space, tiny_fixed
 from proxyless.testing.networks import EVERY_OPERATOR, deployable, folded_weights, random_images, randomise
 from proxyless.testing.problems import bound_at, elastic_space, every_path, table_by_macs, toy_data, toy_space
@@ -67,6 +68,21 @@ def one_hot(index: int, count: int) -> torch.Tensor:
     return torch.nn.functional.one_hot(torch.tensor(index), count).double()
 
 
+def saved_by_a_step(net: SuperNet, images: torch.Tensor, choices: Choices) -> int:
+    """Bytes that the forward pass of a step saves for its backward pass."""
+    kept: list[torch.Tensor] = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = net(images, choices).square().mean()
+    size = saved_bytes(kept)
+    torch.autograd.backward(loss)
+    return size
+
+
 def saved_bytes(storages: Sequence[torch.Tensor]) -> int:
     """Bytes of distinct storages."""
     return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in storages}.values())
@@ -88,6 +104,7 @@ __all__ = [
     "one_hot",
     "random_images",
     "randomise",
+    "saved_by_a_step",
     "saved_bytes",
     "table_by_macs",
     "toy_data",

@@ -92,7 +92,7 @@ class Block(nn.Module):
         return x + out if spec.residual else out
 
     def part_of_branch(self, x: Tensor, spec: LayerSpec) -> Tensor:
-        return self.branch.part(x, lower_layer(spec).branch)
+        return self.branch.part(x, _layer_steps(spec))
 
 
 class _Step(NamedTuple):
@@ -114,7 +114,7 @@ class Branch(nn.Module):
 
     def __init__(self, nodes: Sequence[Node], norm: Norm, others: Iterable[Node] = ()) -> None:
         super().__init__()
-        self._steps = _steps(tuple(nodes))
+        self._steps = _steps(nodes)
         for node in _largest([*nodes, *others]):
             for name, part in _parts(node, norm):
                 self.add_module(name, part)
@@ -122,9 +122,9 @@ class Branch(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return _run(x, self._steps, self._whole)
 
-    def part(self, x: Tensor, nodes: Sequence[Node]) -> Tensor:
-        """What the nodes say, with as much of the weights of their names as they ask for."""
-        return _run(x, _steps(tuple(nodes)), self._in_part)
+    def part(self, x: Tensor, steps: Sequence[_Step]) -> Tensor:
+        """What other steps say, with as much of the weights of their names as they ask for."""
+        return _run(x, steps, self._in_part)
 
     def _whole(self, step: _Step, x: Tensor) -> Tensor:
         for name in step.parts:
@@ -140,7 +140,12 @@ class Branch(nn.Module):
 
 
 @cache
-def _steps(nodes: tuple[Node, ...]) -> tuple[_Step, ...]:
+def _layer_steps(spec: LayerSpec) -> tuple[_Step, ...]:
+    """Of the branch of a layer; remembered, because every step of a search asks for it."""
+    return _steps(lower_layer(spec).branch)
+
+
+def _steps(nodes: Sequence[Node]) -> tuple[_Step, ...]:
     last_use = {source: number for number, node in enumerate(nodes) for source in node.sources}
     steps = []
     for number, node in enumerate(nodes):

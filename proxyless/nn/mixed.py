@@ -114,8 +114,7 @@ class MixedLayer(nn.Module):
         if found is None:
             return x
         block, spec = found
-        whole = _same_weights(spec, self._largest[self._name(path)])
-        out: Tensor = block(x) if whole else block.part(x, spec)
+        out: Tensor = block(x) if self._is_whole(path, spec) else block.part(x, spec)
         return out
 
     def branch(self, path: Sequence[int], x: Tensor) -> Tensor:
@@ -123,9 +122,12 @@ class MixedLayer(nn.Module):
         found = self.block(path)
         assert found is not None
         block, spec = found
-        whole = _same_weights(spec, self._largest[self._name(path)])
-        out: Tensor = block.branch(x) if whole else block.part_of_branch(x, spec)
+        out: Tensor = block.branch(x) if self._is_whole(path, spec) else block.part_of_branch(x, spec)
         return out
+
+    def _is_whole(self, path: Sequence[int], spec: LayerSpec) -> bool:
+        """Whether the layer of a network has all weights of its candidate."""
+        return _same_weights(spec, self._largest[self._name(path)])
 
     def forward(self, x: Tensor, choices: Choices, path: Sequence[int]) -> Tensor:
         """path: the active choices."""

@@ -25,11 +25,11 @@ from proxyless.ops.primitives import (
 from proxyless.ops.registry import (
     OPERATORS,
     Composite,
+    composition,
     has_shortcut,
     is_module,
     layer_parts,
     lower_layer,
-    parts_of,
     structure,
 )
 from proxyless.ops.spec import LayerSpec, Shape
@@ -67,7 +67,7 @@ __all__ = [
     "layer_cost",
     "lower_layer",
     "network_cost",
-    "parts_of",
+    "composition",
     "peak_values",
     "structure",
 ]

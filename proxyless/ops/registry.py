@@ -119,7 +119,7 @@ def structure(spec: LayerSpec) -> str | None:
     return hashlib.sha256(repr(lower_layer(spec).nodes).encode()).hexdigest()[:16]
 
 
-def parts_of(spec: LayerSpec) -> list[tuple[object, ...]]:
+def composition(spec: LayerSpec) -> list[tuple[object, ...]]:
     """What a layer is made of, whatever its channels, without the sum with its input."""
     sizes = ("in_channels", "out_channels", "groups")
     return [

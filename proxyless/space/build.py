@@ -6,7 +6,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from proxyless.errors import InputError, shown
-from proxyless.ops import LayerSpec, Lowered, Shape, divisible, layer_cost, lower_layer, parts_of
+from proxyless.ops import LayerSpec, Lowered, Shape, composition, divisible, layer_cost, lower_layer
 from proxyless.space.decisions import SKIP, Decision, Kind, Slot
 from proxyless.space.definition import MAX_BLOCKS, Definition, Fixed, Numbers, Operation, Stage, as_list
 from proxyless.space.factors import space_factors
@@ -235,7 +235,7 @@ def _check_alike(slot: Slot, ops: Sequence[str]) -> None:
     for number, name in enumerate(ops):
         specs = [spec for spec in slot.specs[number :: len(ops)] if spec]
         for spec in specs[1:]:
-            if parts_of(spec) != parts_of(specs[0]):
+            if composition(spec) != composition(specs[0]):
                 raise InputError(
                     f"operation {name!r} has other parts as [{spec}] than as [{specs[0]}], and smaller layers are "
                     "parts of the largest; let it have the same parts at every width, or give the stage one width"

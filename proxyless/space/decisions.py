@@ -57,6 +57,11 @@ class Slot:
         along = self._numbers[tuple(slice(None) if each == decision else path[each] for each in self.scope)]
         return bool((along != along[0]).any())
 
+    def always_matters(self, decision: int) -> bool:
+        """The same for every network."""
+        first = self._numbers.take([0], self.scope.index(decision))
+        return bool((self._numbers != first).any(self.scope.index(decision)).all())
+
     @cached_property
     def layers(self) -> tuple[LayerSpec, ...]:
         """The distinct layers that may stand here."""

@@ -117,21 +117,25 @@ class Space:
 
     def live(self, path: Sequence[int]) -> list[int]:
         """The decisions that have a say in a network: not those of blocks beyond its depth."""
-        return [
+        silent = {
             decision
-            for decision, slots in enumerate(self._slots_of)
-            if any(slot.matters(decision, path) for slot in slots)
-        ]
+            for decision, slots in self._at_times_silent.items()
+            if not any(slot.matters(decision, path) for slot in slots)
+        }
+        return [decision for decision in range(len(self.decisions)) if decision not in silent]
 
     def canonical(self, path: Sequence[int]) -> tuple[int, ...]:
         """The same network, with the first choice of every decision that has no say in it."""
+        if not self._at_times_silent:
+            return tuple(path)
         live = set(self.live(path))
         return tuple(choice if decision in live else 0 for decision, choice in enumerate(path))
 
     @cached_property
-    def _slots_of(self) -> list[list[Slot]]:
-        """Of every decision."""
-        return [[slot for slot in self.slots if decision in slot.scope] for decision in range(len(self.decisions))]
+    def _at_times_silent(self) -> dict[int, list[Slot]]:
+        """The decisions that have no say in some networks, as in most spaces none has, and their slots."""
+        slots = {d: [slot for slot in self.slots if d in slot.scope] for d in range(len(self.decisions))}
+        return {d: mine for d, mine in slots.items() if not any(slot.always_matters(d) for slot in mine)}
 
     def random_ops(self, rng: random.Random) -> tuple[str, ...]:
         """Uniformly random choices."""

@@ -14,7 +14,7 @@ from proxyless.nn.mixed import has_gates
 from proxyless.ops import LayerSpec
 from proxyless.search.shared import inherit
 from proxyless.space import Decision, Slot, Space, build_space
-from tests.helpers import elastic_space, every_path, randomise, saved_bytes
+from tests.helpers import elastic_space, every_path, randomise, saved_by_a_step
 
 _SPACE = elastic_space()
 
@@ -144,24 +144,12 @@ def test_memory_of_an_architecture_step_is_that_of_one_path() -> None:
     path = [size - 1 for size in _SPACE.sizes]
     path[-1] = 1
 
-    def saved(choices: list[Choice]) -> int:
-        kept: list[Tensor] = []
-
-        def keep(tensor: Tensor) -> Tensor:
-            kept.append(tensor)
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            loss = net(images, choices).square().mean()
-        size = saved_bytes(kept)
-        loss.backward()
-        return size
-
     compared = [
         Choice(choice, (0, 1), torch.full((2,), 0.5, requires_grad=True)) if has else Choice(choice)
         for choice, has in zip(path, has_gates(_SPACE.decisions, _SPACE.slots), strict=True)
     ]
-    assert saved(compared) <= 1.05 * saved([Choice(choice) for choice in path])
+    one_path = saved_by_a_step(net, images, [Choice(choice) for choice in path])
+    assert saved_by_a_step(net, images, compared) <= 1.05 * one_path
 
 
 def test_a_slot_of_several_operations_has_no_gates() -> None:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from proxyless.nn import Choice, SuperNet
 from proxyless.space import SKIP, Space, declared_space, tiny_fixed
-from tests.helpers import all_weighted, one_hot, randomise, saved_bytes
+from tests.helpers import all_weighted, one_hot, randomise, saved_by_a_step
 
 
 def _supernet(space: Space, seed: int) -> SuperNet:
@@ -122,22 +122,9 @@ def test_probabilities_do_not_change_the_output() -> None:
 def test_memory_of_the_architecture_step_is_that_of_one_path(seed: int, compared: str) -> None:
     net, images, alphas, path = _case(seed)
 
-    def saved(choices: list[Choice]) -> int:
-        kept: list[Tensor] = []
-
-        def keep(tensor: Tensor) -> Tensor:
-            kept.append(tensor)
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            loss = net(images, choices).square().mean()
-        size = saved_bytes(kept)
-        loss.backward()
-        return size
-
-    one_path = saved([Choice(a) for a in path])
+    one_path = saved_by_a_step(net, images, [Choice(a) for a in path])
     choices = []
     for active, alpha in zip(path, alphas, strict=True):
         rows = tuple(range(len(alpha))) if compared == "all" else (active, (active + 1) % len(alpha))
         choices.append(Choice(active, rows, alpha[list(rows)].softmax(0)))
-    assert saved(choices) <= 1.1 * one_path
+    assert saved_by_a_step(net, images, choices) <= 1.1 * one_path

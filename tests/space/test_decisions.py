@@ -96,6 +96,11 @@ def test_every_network_has_one_canonical_path() -> None:
         networks.setdefault(tuple(_DEEP.path_network(path)), set()).add(canonical)
     assert {len(paths) for paths in networks.values()} == {1}
     assert len(networks) == 2 + 4 + 8 < len(_DEEP_PATHS)
+    for path in _DEEP_PATHS:  # by their definition: a decision has a say where another choice is another network
+        layers = _DEEP.path_network(path)
+        others = [[[*path[:d], c, *path[d + 1 :]] for c in range(size)] for d, size in enumerate(_DEEP.sizes)]
+        live = [d for d, each in enumerate(others) if any(_DEEP.path_network(other) != layers for other in each)]
+        assert _DEEP.live(path) == live
 
 
 _DEEP = declared_space(
