@@ -56,6 +56,8 @@ class Branch(nn.Module):
                     self.add_module(node["name"] + "_norm", nn.BatchNorm2d(node["out_channels"]))
             elif node["op"] == "Linear":
                 self.add_module(node["name"], nn.Linear(node["in_channels"], node["out_channels"]))
+            elif node["op"] == "Norm":
+                self.add_module(node["name"], nn.BatchNorm2d(node["out_channels"]))
         self.acts = {act: made() for act, made in ACTIVATIONS.items()}
 
     def forward(self, x: Tensor) -> Tensor:
@@ -66,7 +68,7 @@ class Branch(nn.Module):
         return tensors[-1]
 
     def compute(self, node: dict[str, Any], x: Tensor, *others: Tensor) -> Tensor:
-        if node["op"] in ("Conv", "Linear"):
+        if node["op"] in ("Conv", "Linear", "Norm"):
             x = self.get_submodule(node["name"])(x)
             x = self.get_submodule(node["name"] + "_norm")(x) if node.get("norm") else x
         elif node["op"] in OPERATIONS:
