@@ -165,7 +165,7 @@ def main() -> None:
         refusal = refused(folder / "run", table, space)
     result = {
         "space": arguments.space,
-        "target": table.target,
+        "target": table.label,
         "machine": table.device.processor,
         "margin": round(costs.margin, 4),
         "range_ms": [round(costs.min_ms, 4), round(costs.max_ms, 4)],

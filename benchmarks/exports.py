@@ -29,7 +29,7 @@ from latency.runtimes import find_runtime
 from latency.writers.graph import lower, random_weights
 from proxyless.errors import CheckError
 from proxyless.nn import build_network
-from proxyless.space import Architecture, Space, build_space
+from proxyless.space import Architecture, Space, Target, build_space
 
 _IMAGES = 16
 _NETWORKS = Path(__file__).parents[1] / "tests" / "fixtures" / "published_networks.json"
@@ -136,7 +136,7 @@ def measure(networks: list[tuple[str, Architecture]], folder: Path) -> None:
         runtime: measure_files(
             {title: folder / f"{title}{suffix}" for title, _ in networks},
             device,
-            Conditions(find_runtime(runtime), space, 1, find_runtime(runtime).delegates[0]),
+            Conditions(Target(runtime=runtime, delegate=find_runtime(runtime).delegates[0]), space),
         )
         for runtime, suffix in kinds.items()
     }

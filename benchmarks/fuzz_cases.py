@@ -21,7 +21,7 @@ from proxyless.config import read_yaml
 from proxyless.nn import build_network, save_weights
 from proxyless.search.result import SearchResult, load_result
 from proxyless.search.run import RunConfig, load_config
-from proxyless.space import Anchor, Architecture, Target, build_space, layer_cost, tiny_fixed
+from proxyless.space import Anchor, Architecture, BudgetedTarget, build_space, layer_cost, tiny_fixed
 from proxyless.space.bounds import params_bound
 from proxyless.train.run import TrainConfig
 from proxyless.train.trained import ARCHITECTURE, DESCRIPTION, WEIGHTS, TrainedInfo, load_trained
@@ -251,7 +251,7 @@ def _safetensors(weights: bytes) -> SearchStrategy[bytes]:
 
 
 def _architecture() -> Architecture:
-    target = Target(
+    target = BudgetedTarget(
         runtime="litert", threads=1, batch=1, delegate="xnnpack", budget_ms=3.0, predicted_ms=2.5,
         anchors=[Anchor(ops=_OPS, ms=2.0)],
     )  # fmt: skip
@@ -304,7 +304,7 @@ def _use_architecture(folder: Path) -> None:
 
 def _use_table(folder: Path) -> None:
     table = LatencyTable.load(folder / "a.json")
-    json.dumps([table.model_dump(mode="json"), table.target])
+    json.dumps([table.model_dump(mode="json"), table.label])
     table.costs(_SPACE).check_budget(1.0)
 
 

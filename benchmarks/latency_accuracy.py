@@ -25,7 +25,6 @@ from latency.devices import LocalDevice
 from latency.fit.accuracy import accuracy
 from latency.plan import spanning_networks
 from latency.profile import profile
-from latency.runtimes import find_runtime
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable
 from proxyless.space import Space, build_space
@@ -34,10 +33,7 @@ Networks = dict[str, tuple[str, ...]]
 
 
 def measure(networks: Networks, space: Space, table: LatencyTable) -> dict[str, DeployedLatency]:
-    runtime = find_runtime(table.runtime.name)
-    conditions = Conditions(
-        runtime, space, table.runtime.threads, table.runtime.delegate, table.batch, tuple(table.anchors)
-    )
+    conditions = Conditions(table.target, space, tuple(table.anchors))
     with tempfile.TemporaryDirectory() as folder:
         return measure_files(write_networks(networks, conditions, Path(folder)), LocalDevice(), conditions)
 
@@ -91,7 +87,7 @@ def main() -> None:
         raise SystemExit(f"{arguments.table} does not say which networks it was fitted to; profile anew")
     result = {
         "space": arguments.space,
-        "target": table.target,
+        "target": table.label,
         "machine": table.device.processor,
         "profile_s": round(seconds, 1),
         "stability": table.stability.model_dump(exclude={"course"}),

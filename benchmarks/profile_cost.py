@@ -39,9 +39,7 @@ def measure(
 ) -> dict[str, DeployedLatency]:
     """The networks and the single layers, in the same rounds."""
     runtime = find_runtime(table.runtime.name)
-    conditions = Conditions(
-        runtime, space, table.runtime.threads, table.runtime.delegate, table.batch, tuple(table.anchors)
-    )
+    conditions = Conditions(table.target, space, tuple(table.anchors))
     with tempfile.TemporaryDirectory() as name:
         files = write_networks(networks, conditions, Path(name))
         for key, spec in rows.items():
@@ -79,7 +77,7 @@ def describe(space: Space, table: LatencyTable, seconds: float) -> dict[str, Any
     sources = Counter(row.source for row in [*table.fixed, *table.rows])
     return {
         "space": {"name": space.name, "args": dict(space.args), "networks": f"{space.size:.1e}"},
-        "target": table.target,
+        "target": table.label,
         "machine": table.device.processor,
         "profile_s": round(seconds, 1),
         "rows": dict(sources),

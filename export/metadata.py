@@ -7,13 +7,13 @@ from pathlib import Path
 from export.formats import format_of
 from export.preprocess import Preprocess
 from proxyless import __version__
-from proxyless.space import Target
+from proxyless.space import BudgetedTarget
 
 LABELS, PREPROCESSING = "labels", "preprocessing"
 
 
 def describe_entries(
-    labels: Sequence[str], preprocess: Preprocess, file_name: str, target: Target | None = None
+    labels: Sequence[str], preprocess: Preprocess, file_name: str, target: BudgetedTarget | None = None
 ) -> dict[str, str]:
     """The entries of one file. Of the device there is what kind it is: host names and paths stay private."""
     entries = {

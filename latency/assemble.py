@@ -8,12 +8,11 @@ from latency.fit.calibrate import NetworkTiming, calibrate
 from latency.fit.transferred import transfer_table
 from latency.measurement import Measurement, Measurements, repeatability_pct
 from latency.plan import Plan
-from latency.settings import ProfileSettings
 from latency.stability import find_stability
 from latency.table import DeviceInfo, LatencyTable, Prediction, Row, RuntimeInfo, SpaceInfo, Stability
 from latency.timing import Samples
 from proxyless.errors import CheckError
-from proxyless.space import Anchor
+from proxyless.space import Anchor, Target
 
 MAX_REPEATABILITY_PCT = 10.0
 """Noise above which a table would mislead more than it helps; fewer rounds than the next are too few to tell."""
@@ -25,8 +24,8 @@ ANCHOR_PLACES = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 def make_table(
     plan: Plan,
-    device_name: str,
-    settings: ProfileSettings,
+    target: Target,
+    rounds: int,
     samples: Samples,
     known: Mapping[str, LatencyTable],
     predicted: Predicted | None = None,
@@ -41,8 +40,8 @@ def make_table(
     stability, measured = find_stability(samples)
     judged = {item: measured[item] for item in plan.networks or plan.layers}
     repeatability = repeatability_pct(judged)
-    _check_noise(repeatability, settings)
-    table = _measured_table(plan, device_name, settings, samples, stability, measured)
+    _check_noise(repeatability, target.device, rounds)
+    table = _measured_table(plan, target, samples, stability, measured)
     if predicted is not None:
         table = _with_predicted(table, plan, predicted)
     if not plan.networks:
@@ -55,20 +54,19 @@ def make_table(
     return fitted.changed(anchors=_anchors(timings))
 
 
-def _check_noise(repeatability_pct: float, settings: ProfileSettings) -> None:
-    if settings.rounds >= MIN_ROUNDS_TO_JUDGE and repeatability_pct > MAX_REPEATABILITY_PCT:
+def _check_noise(repeatability_pct: float, device: str, rounds: int) -> None:
+    if rounds >= MIN_ROUNDS_TO_JUDGE and repeatability_pct > MAX_REPEATABILITY_PCT:
         raise CheckError(
-            f"{settings.device!r} is too noisy for a latency table: two halves of the measurement differ by "
+            f"{device!r} is too noisy for a latency table: two halves of the measurement differ by "
             f"{repeatability_pct:.0f} % (at most {MAX_REPEATABILITY_PCT:.0f} %); close other programs, let the device "
-            f"cool down or fix its clock, and do the same with {2 * settings.rounds} rounds instead of "
-            f"{settings.rounds}: what was measured is kept"
+            f"cool down or fix its clock, and do the same with {2 * rounds} rounds instead of "
+            f"{rounds}: what was measured is kept"
         )
 
 
 def _measured_table(
     plan: Plan,
-    device_name: str,
-    settings: ProfileSettings,
+    target: Target,
     samples: Samples,
     stability: Stability,
     measured: Measurements,
@@ -77,15 +75,15 @@ def _measured_table(
     rows = {item: _row(plan, item, measured[item]) for item in plan.layers}
     environment = {key: value for key, value in samples.environment.items() if key != "runtime"}
     return LatencyTable(
-        device=DeviceInfo.model_validate({**environment, "name": device_name}),
+        device=DeviceInfo.model_validate({**environment, "name": target.device}),
         runtime=RuntimeInfo(
-            name=settings.runtime,
+            name=target.runtime,
             version=str(samples.environment["runtime"]),
-            threads=settings.threads,
-            delegate=settings.delegate or "",
+            threads=target.threads,
+            delegate=target.delegate,
         ),
-        batch=settings.batch,
-        dtype=settings.dtype,
+        batch=target.batch,
+        dtype=target.dtype,
         space=SpaceInfo.of(plan.space),
         fixed=[row for item, row in rows.items() if item in fixed],
         rows=[row for item, row in rows.items() if item not in fixed],

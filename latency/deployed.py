@@ -3,7 +3,7 @@
 import logging
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from latency.runtimes import Runtime, find_runtime, known_runtimes
 from latency.timing import time_files
 from latency.writers.graph import lower, random_weights
 from proxyless.errors import InputError
-from proxyless.space import Anchor, Space
+from proxyless.space import Anchor, Space, Target
 
 ROUNDS = 40
 
@@ -76,21 +76,26 @@ class DeployedLatency:
         return self.measured_ms / self.slowness
 
 
+Latencies = dict[str, DeployedLatency]
+Enough = Callable[[Latencies], bool]
+"""Whether what a disturbed session found will do as it is."""
+
+
 @dataclass(frozen=True)
 class Conditions:
     """How files are executed, and the networks that show how fast the machine is.
 
+    target: its dtype is of networks that are written; files are what they are.
     anchors: networks of `space` with the latency that they had under the same conditions when the budget was set.
-    dtype: of networks that are written; files are what they are.
     """
 
-    runtime: Runtime
+    target: Target
     space: Space
-    threads: int = 1
-    delegate: str = ""
-    batch: int = 1
     anchors: tuple[Anchor, ...] = ()
-    dtype: str = "float32"
+
+    @property
+    def runtime(self) -> Runtime:
+        return find_runtime(self.target.runtime)
 
 
 @dataclass(frozen=True)
@@ -113,18 +118,27 @@ class _Session:
     def is_quiet(self) -> bool:
         return self.disturbance <= _QUIET and max(self.slowness, default=1.0) - 1 <= _QUIET_ANCHOR
 
+    def latencies(self, names: Iterable[str]) -> Latencies:
+        found = {name: self.measured[name] for name in names}
+        return {name: DeployedLatency(one.ms, one.iqr_ms, self.common_slowness) for name, one in found.items()}
+
     def agrees(self, other: "_Session") -> bool:
         pairs = zip(self.slowness, other.slowness, strict=True)
         return all(abs(one / another - 1) <= _AGREE for one, another in pairs)
 
 
 def measure_files(
-    files: Mapping[str, Path], device: Device, conditions: Conditions, rounds: int = ROUNDS
-) -> dict[str, DeployedLatency]:
+    files: Mapping[str, Path],
+    device: Device,
+    conditions: Conditions,
+    rounds: int = ROUNDS,
+    enough: Enough = lambda found: False,
+) -> Latencies:
     """Time model files, by name, in rounds with the anchors.
 
     Other work that slows a device down often passes within a minute. While the anchors tell of some, the session is
-    repeated after a pause, and the least disturbed one counts; a device that stays as slow as it was is not waited for.
+    repeated after a pause, and the least disturbed one counts; a device that stays as slow as it was is not waited for,
+    nor is any where what was found is `enough`.
 
     Raises:
         CheckError: the device failed.
@@ -135,18 +149,18 @@ def measure_files(
         items = {**files, **write_networks(networks, conditions, Path(folder))}
         sessions = [_time(items, device, conditions, rounds)]
         for wait_s in _WAITS_S if conditions.anchors else ():
-            if sessions[-1].is_quiet or (len(sessions) > 1 and sessions[-1].agrees(sessions[-2])):
+            last = sessions[-1]
+            lasts = any(last.agrees(before) for before in sessions[-2:-1])
+            if last.is_quiet or lasts or enough(last.latencies(files)):
                 break
             _LOG.info("something else slows %s down: measuring again in %.0f s", device.name, wait_s)
             time.sleep(wait_s)
             sessions.append(_time(items, device, conditions, rounds))
-    best = min(sessions, key=lambda session: (not session.is_quiet, session.disturbance))
-    measured, common = best.measured, best.common_slowness
-    return {name: DeployedLatency(measured[name].ms, measured[name].iqr_ms, common) for name in files}
+    return min(sessions, key=lambda session: (not session.is_quiet, session.disturbance)).latencies(files)
 
 
 def _time(items: Mapping[str, Path], device: Device, conditions: Conditions, rounds: int) -> _Session:
-    job = Job(conditions.runtime.runner, items, (), conditions.threads, conditions.delegate, conditions.batch)
+    job = Job.on(conditions.target, conditions.runtime.runner, items)
     measured, _ = time_files(device, job, rounds)
     slowness = [measured[f"anchor {i}"].ms / anchor.ms for i, anchor in enumerate(conditions.anchors)]
     return _Session(measured, tuple(slowness))
@@ -154,8 +168,8 @@ def _time(items: Mapping[str, Path], device: Device, conditions: Conditions, rou
 
 def write_networks(networks: Mapping[str, tuple[str, ...]], conditions: Conditions, folder: Path) -> dict[str, Path]:
     """Write untrained networks as model files; returns them by name."""
-    write, suffix = conditions.runtime.writer_of(conditions.dtype), conditions.runtime.suffix
+    write, suffix = conditions.runtime.writer_of(conditions.target.dtype), conditions.runtime.suffix
     files = {name: folder / f"network-{index}{suffix}" for index, name in enumerate(networks)}
     for name, ops in networks.items():
-        write(lower(conditions.space.network(ops), random_weights(), conditions.batch), files[name])
+        write(lower(conditions.space.network(ops), random_weights(), conditions.target.batch), files[name])
     return files

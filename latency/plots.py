@@ -58,7 +58,7 @@ def _accuracy(axes: Axes, table: LatencyTable) -> None:
     axes.plot(ends, ends, linewidth=1)
     axes.scatter(measured, predicted, s=14, color="black", zorder=3)
     axes.set(xscale="log", yscale="log", xlabel="measured ms", ylabel="predicted ms, network left out of the fit")
-    axes.set_title(f"{table.target}\n{table.fit.rmse_pct:.1f} % RMSE on {table.fit.nets} networks")
+    axes.set_title(f"{table.label}\n{table.fit.rmse_pct:.1f} % RMSE on {table.fit.nets} networks")
     axes.legend()
 
 
@@ -81,7 +81,7 @@ def _layers(axes: Axes, table: LatencyTable, space: Space) -> None:
     labels = ["x".join(map(str, next(spec for spec in specs if spec).in_shape)) for _, specs in searched]
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
     axes.invert_yaxis()
-    axes.set(xlabel="ms", ylabel="input of the layer", title=f"{table.target}\ncost of every operation")
+    axes.set(xlabel="ms", ylabel="input of the layer", title=f"{table.label}\ncost of every operation")
     axes.legend(ncols=2)
 
 
@@ -91,4 +91,4 @@ def _stability(axes: Axes, table: LatencyTable) -> None:
     axes.plot(np.linspace(0, 100, len(course)), course, linewidth=1)
     axes.axhline(1, linewidth=1, linestyle=":")
     axes.set(xlabel="% of the measurement", ylabel="slowness", ylim=(0, None))
-    axes.set_title(f"{table.target}\nspeed of the device, 1 = its faster moments")
+    axes.set_title(f"{table.label}\nspeed of the device, 1 = its faster moments")

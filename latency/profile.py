@@ -14,8 +14,9 @@ from latency.runtimes import Runtime, find_runtime
 from latency.settings import MIN_NETS, ProfileSettings, RowsMeasured
 from latency.table import LatencyTable, check_rows
 from latency.timing import Samples, VisitCount, time_models
+from proxyless.addresses import LOCAL
 from proxyless.errors import InputError
-from proxyless.space import LayerSpec, Space, check_registered
+from proxyless.space import LayerSpec, Space, Target, check_registered
 
 OnProgress = Callable[[int, int], None]
 """Called with visits done and visits in all."""
@@ -49,8 +50,8 @@ def profile(
     if output.exists():
         raise InputError(f"{output} exists already; delete it to measure again, or choose another output")
     runtime, device = find_runtime(settings.runtime), find_device(settings.device)
-    delegate = runtime.check_target(settings.delegate, settings.batch, settings.dtype, here=device.name == "local")
-    settings = settings.model_copy(update={"delegate": delegate})
+    target = runtime.target_of(settings)
+    runtime.check_target(target, here=device.name == LOCAL)
     known = known or {}
     check_known(known, space, settings.dtype)
     if known and not settings.calibrate:
@@ -65,17 +66,18 @@ def profile(
         "space": space.fingerprint,
         "transfer": bool(known),
         **settings.model_dump(exclude={"rounds", "calibrate"}),
+        "delegate": target.delegate,
     }
     with PartialFile(output, identity) as partial:
         for items in partial.samples.chosen:
             plan = plan.extended(items)
-        _measure(plan, runtime, device, settings, partial, on_progress)
+        _measure(plan, runtime, device, target, partial, on_progress)
         predicted = _predict(plan, partial.samples) if designed else None
         while predicted is not None and (rows := predicted.next_rows()):
             plan = plan.extended(_chosen(rows, partial))
-            _measure(plan, runtime, device, settings, partial, on_progress)
+            _measure(plan, runtime, device, target, partial, on_progress)
             predicted = _predict(plan, partial.samples)
-        table = make_table(plan, device.name, settings, partial.samples, known, predicted)
+        table = make_table(plan, target, settings.rounds, partial.samples, known, predicted)
         table.save(output)
         partial.delete()
     return table
@@ -106,7 +108,7 @@ def _measure(
     plan: Plan,
     runtime: Runtime,
     device: Device,
-    settings: ProfileSettings,
+    target: Target,
     partial: PartialFile,
     on_progress: OnProgress,
 ) -> None:
@@ -119,7 +121,5 @@ def _measure(
         on_progress(count.done, count.total)
 
     with tempfile.TemporaryDirectory(prefix="proxyless-") as folder:
-        files = plan.write_models(runtime, settings.batch, Path(folder), settings.dtype, partial.samples.visits)
-        delegate = settings.delegate or ""
-        job = Job(runtime.runner, files, schedule, settings.threads, delegate, settings.batch)
-        time_models(device, job, partial.samples, on_event)
+        files = plan.write_models(runtime, target.batch, Path(folder), target.dtype, partial.samples.visits)
+        time_models(device, Job.on(target, runtime.runner, files, schedule), partial.samples, on_event)

@@ -13,7 +13,7 @@ from proxyless.addresses import Address
 from proxyless.errors import InputError, shown
 from proxyless.files import read_model, write_json
 from proxyless.ops import Activation, layer_parts
-from proxyless.space import Anchor, LayerSpec, Space
+from proxyless.space import Anchor, LayerSpec, Space, Target
 from proxyless.space.factors import space_factors
 from proxyless.space.latency import LayerCosts
 
@@ -283,8 +283,21 @@ class LatencyTable(_Part):
         return min(2 * math.hypot(fit_pct, prediction_pct) / 100, 0.5)
 
     @property
-    def target(self) -> str:
-        """The target in words."""
+    def target(self) -> Target:
+        """Where and how it was measured."""
+        runtime = self.runtime
+        return Target(
+            device=self.device.name,
+            runtime=runtime.name,
+            threads=runtime.threads,
+            batch=self.batch,
+            delegate=runtime.delegate,
+            dtype=self.dtype,
+        )
+
+    @property
+    def label(self) -> str:
+        """The target's software in words."""
         runtime = self.runtime
         plural = "" if runtime.threads == 1 else "s"
         repeated = runtime.version.startswith(runtime.name)

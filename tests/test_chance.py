@@ -14,7 +14,7 @@ from proxyless.errors import CheckError
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
-from proxyless.space import Target
+from proxyless.space import BudgetedTarget
 from proxyless.workflow.export import _check_learned
 from tests.helpers import MIXED_OPS, architecture, bound_at, toy_data, toy_space
 
@@ -51,7 +51,7 @@ def test_what_guessing_is_as_good_as_is_not_exported(right: int, at_chance: bool
     labels = np.arange(100) % 10
     answers = np.where(np.arange(100) < right, labels, (labels + 1) % 10)
     reference = Reference(lambda: iter([]), labels, np.eye(10)[answers])
-    target = Target(
+    target = BudgetedTarget(
         runtime="litert", threads=1, batch=1, delegate="xnnpack", budget_ms=2, predicted_ms=1, at_chance=at_chance
     )
     network = replace(architecture(MIXED_OPS), target=target)

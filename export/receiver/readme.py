@@ -6,7 +6,7 @@ from pathlib import Path
 
 from export.preprocess import Preprocess
 from proxyless.files import write_text
-from proxyless.space import Target
+from proxyless.space import BudgetedTarget
 
 _SHOWN_LABELS = 20
 
@@ -41,14 +41,18 @@ def write_readme(
     evaluated: Evaluated,
     labels: Sequence[str],
     preprocess: Preprocess,
-    target: Target | None,
+    target: BudgetedTarget | None,
 ) -> None:
     """`README.md` of an export folder."""
     write_text(folder / "README.md", receiver_readme(files, evaluated, labels, preprocess, target))
 
 
 def receiver_readme(
-    files: Sequence[FileRow], evaluated: Evaluated, labels: Sequence[str], preprocess: Preprocess, target: Target | None
+    files: Sequence[FileRow],
+    evaluated: Evaluated,
+    labels: Sequence[str],
+    preprocess: Preprocess,
+    target: BudgetedTarget | None,
 ) -> str:
     """Markdown: the files and their figures, how to run them, labels, preprocessing."""
     sections = (
@@ -71,7 +75,7 @@ def _introduction(labels: Sequence[str], preprocess: Preprocess) -> str:
     )
 
 
-def _figures(files: Sequence[FileRow], evaluated: Evaluated, target: Target | None) -> str:
+def _figures(files: Sequence[FileRow], evaluated: Evaluated, target: BudgetedTarget | None) -> str:
     lines = [
         "## Figures",
         "| file | test accuracy | MiB | ms per image | measured on |",

@@ -11,6 +11,7 @@ from latency.devices.ssh import open_ssh
 from proxyless.addresses import LOCAL, address_of, same_device
 from proxyless.errors import InputError
 from proxyless.plugins import find_with_plugins, names_with_plugins
+from proxyless.space import Target
 
 DEVICES: dict[str, Callable[[str], Device]] = {"ssh": open_ssh, "adb": open_adb}
 """What stands before the first colon of a device's name, and what makes a device of the whole name."""
@@ -58,14 +59,14 @@ def _agreed(address: str, typed: Sequence[str], option: str) -> Device:
     return find_device(chosen or LOCAL)
 
 
-def probe(device: Device, runner: Path, threads: int = 1, delegate: str = "", batch: int = 1) -> None:
+def probe(device: Device, runner: Path, target: Target) -> None:
     """Start the timing program with the runtime, and time nothing.
 
     Raises:
         DeviceError: the device cannot be reached, or has no such runtime.
         InputError: the device cannot run such a job.
     """
-    device.run(Job(runner, {}, (), threads, delegate, batch), lambda event: None)
+    device.run(Job.on(target, runner, {}), lambda event: None)
 
 
 __all__ = [

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from proxyless.errors import CheckError
+from proxyless.space import Target
 
 Event = dict[str, Any]
 OnEvent = Callable[[Event], None]
@@ -46,6 +47,11 @@ class Job:
     max_runs: int = 50
     shapes: Mapping[str, Sequence[int]] | None = None
     memory: bool = False
+
+    @staticmethod
+    def on(target: Target, runner: Path, items: Mapping[str, Path], schedule: Sequence[Visit] = ()) -> "Job":
+        """As the target executes."""
+        return Job(runner, items, tuple(schedule), target.threads, target.delegate, target.batch)
 
 
 class Device(Protocol):

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from latency.settings import ProfileSettings
 from latency.writers.graph import Graph
 from proxyless.errors import InputError
 from proxyless.extras import missing, require
+from proxyless.space import Target
 
 Write = Callable[[Graph, Path], None]
 Quantize = Callable[[Path, Path, np.ndarray], None]
@@ -98,20 +100,29 @@ class Runtime:
         if dtype not in self.dtypes:
             raise InputError(f"runtime {self.name!r} has no dtype {dtype!r}; choose of {', '.join(self.dtypes)}")
 
-    def check_target(self, delegate: str | None, batch: int, dtype: str = "float32", *, here: bool) -> str:
-        """Check, before anything is measured, that it can be profiled so; returns the delegate to use.
+    def target_of(self, settings: ProfileSettings) -> Target:
+        """What the settings ask for, with the delegate that they leave open.
+
+        Raises:
+            InputError: a dtype or delegate that it does not have.
+        """
+        self.check_dtype(settings.dtype)
+        how = settings.model_dump(include={"runtime", "device", "threads", "batch", "dtype"})
+        return Target(**how, delegate=self.check_delegate(settings.delegate))
+
+    def check_target(self, target: Target, *, here: bool) -> None:
+        """Check, before anything is measured, that it can be profiled so.
 
         here: the models run in this Python, rather than on another device.
 
         Raises:
             InputError: a package that is missing here, or a batch, dtype or delegate that it does not have.
         """
-        self.check_batch(batch)
-        self.check_dtype(dtype)
-        delegate = self.check_delegate(delegate)
-        quantizes_with = self.quantizes_with if dtype == "int8" else ()
+        self.check_batch(target.batch)
+        self.check_dtype(target.dtype)
+        self.check_delegate(target.delegate)
+        quantizes_with = self.quantizes_with if target.dtype == "int8" else ()
         self._require((*((self.package,) if here else ()), *self.writes_with, *quantizes_with))
-        return delegate
 
     def check_delegate(self, delegate: str | None) -> str:
         """The delegate to use; None means the default.

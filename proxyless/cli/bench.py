@@ -7,24 +7,21 @@ import typer
 
 from latency.settings import BenchSettings
 from proxyless.cli.console import OUT, command, print_json, print_table, reporting
+from proxyless.cli.flags import flags_of, with_flags
 from proxyless.cli.options import Json
 from proxyless.errors import InputError
 
 _help = BenchSettings.describe
-_DEFAULT = BenchSettings()
 
 
 @command
+@with_flags(flags_of(BenchSettings, but=("threads", "shapes")))
 def bench(
     models: Annotated[list[Path], typer.Argument(help="Model files, such as .onnx or .tflite, of any maker.")],
-    runtime: Annotated[str | None, typer.Option(help=_help("runtime"))] = _DEFAULT.runtime,
     threads: Annotated[str, typer.Option(help=_help("threads"))] = "1",
-    device: Annotated[str, typer.Option(help=_help("device"))] = _DEFAULT.device,
-    delegate: Annotated[str | None, typer.Option(help=_help("delegate"))] = _DEFAULT.delegate,
-    batch: Annotated[int, typer.Option(help=_help("batch"))] = _DEFAULT.batch,
     shape: Annotated[list[str] | None, typer.Option(metavar="NAME=SIZES", help=_help("shapes"))] = None,
-    rounds: Annotated[int, typer.Option(help=_help("rounds"))] = _DEFAULT.rounds,
     json: Json = False,
+    **flags: Any,
 ) -> None:
     """Measure model files side by side: latency, and the memory that each takes.
 
@@ -41,13 +38,9 @@ def bench(
     """
     settings = BenchSettings.make(
         "bench",
-        runtime=runtime,
         threads=_numbers("--threads", threads),
-        device=device,
-        delegate=delegate,
-        batch=batch,
         shapes=dict(map(_named_shape, shape or [])),
-        rounds=rounds,
+        **flags,
     )
     from proxyless.workflow.bench import bench as measure
 

@@ -7,17 +7,17 @@ import typer
 
 from export.settings import ExportSettings
 from proxyless.cli.console import OUT, command, print_json, print_table, reporting
+from proxyless.cli.flags import flags_of, with_flags
 from proxyless.cli.options import Json, Output
 from proxyless.errors import CheckError
 from proxyless.plugins import names_with_plugins
 
-_help = ExportSettings.describe
-_DEFAULT = ExportSettings()
 # Spelled out: the list itself imports PyTorch, and every command would wait for it.
 _FORMATS = ", ".join(names_with_plugins("format", ("onnx", "tflite")))
 
 
 @command
+@with_flags(flags_of(ExportSettings))
 def export(
     trained: Annotated[Path, typer.Argument(help="The output folder of 'train'.")],
     output: Output,
@@ -28,11 +28,6 @@ def export(
             help=f"Formats to write, of {_FORMATS}, with commas; a budget is checked on the file of its runtime.",
         ),
     ] = "onnx,tflite",
-    int8: Annotated[bool | None, typer.Option("--int8/--no-int8", help=_help("int8"), show_default=False)] = None,
-    float16: Annotated[bool, typer.Option("--float16", help=_help("float16"))] = _DEFAULT.float16,
-    calibration_images: Annotated[int, typer.Option(help=_help("calibration_images"))] = _DEFAULT.calibration_images,
-    max_int8_loss: Annotated[float, typer.Option(help=_help("max_int8_loss"))] = _DEFAULT.max_int8_loss,
-    seed: Annotated[int, typer.Option(help=_help("seed"))] = _DEFAULT.seed,
     data: Annotated[
         str | None, typer.Option(help="Test and calibration images. Default: the data that it was trained on.")
     ] = None,
@@ -40,6 +35,7 @@ def export(
         str | None, typer.Option(help="The device that the network is for, where it is not this machine.")
     ] = None,
     json: Json = False,
+    **flags: Any,
 ) -> None:
     """Export a trained network, verify every file against PyTorch and measure it; nothing is kept if a check fails.
 
@@ -51,14 +47,7 @@ def export(
     from proxyless.workflow.export import export as export_folder
 
     names = [name.strip() for name in formats.split(",") if name.strip()]
-    settings = ExportSettings.make(
-        "export settings",
-        int8=int8,
-        float16=float16,
-        calibration_images=calibration_images,
-        max_int8_loss=max_int8_loss,
-        seed=seed,
-    )
+    settings = ExportSettings.make("export settings", **flags)
     with reporting("export", "steps") as reporter:
         report = export_folder(trained, output, names, data, settings, reporter, device=device)
     if json:

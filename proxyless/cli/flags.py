@@ -33,12 +33,14 @@ class Flag:
     @property
     def _names(self) -> str:
         name = self.field.replace("_", "-")
-        return f"--{name}/--no-{name}" if self.settings.model_fields[self.field].default is True else f"--{name}"
+        is_switch = _value_type(self.settings, self.field) is bool
+        default = self.settings.model_fields[self.field].default
+        return f"--{name}/--no-{name}" if is_switch and default is not False else f"--{name}"
 
     @property
     def _help(self) -> str:
         default = self.settings.model_fields[self.field].default
-        says_default = "" if default is None else f" Default: {default}."
+        says_default = "" if default is None or default is False else f" Default: {default}."
         return f"{self.settings.describe(self.field).removesuffix('.')}{self.more}.{says_default}"
 
 

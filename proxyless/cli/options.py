@@ -31,7 +31,6 @@ SpaceArg = Annotated[
     ),
 ]
 Data = Annotated[str, typer.Option(help="digits, imagefolder:PATH, parquet:PATH, hf:NAME or synthetic.")]
-Threads = Annotated[int, typer.Option(help="Threads that the runtime may use.")]
 
 
 def space_arguments(

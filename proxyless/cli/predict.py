@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxyless.cli.console import FAILED, command, plural, print_json, reporting
-from proxyless.cli.options import Json, Threads
+from proxyless.cli.options import Json
 from proxyless.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def predict(
     model: Annotated[Path, typer.Argument(help="An exported .onnx or .tflite file.")],
     images: Annotated[list[Path], typer.Argument(help="Image files, and folders that are searched for images.")],
     top: Annotated[int, typer.Option(help="Labels to print for each image.")] = 5,
-    threads: Threads = 1,
+    threads: Annotated[int, typer.Option(help="Threads that the runtime may use.")] = 1,
     json: Json = False,
 ) -> None:
     """Name what images show; milliseconds are those of the runtime alone, without reading and preparing the image.

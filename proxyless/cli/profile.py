@@ -1,38 +1,26 @@
 """`proxyless profile`"""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from latency.settings import MIN_NETS, ProfileSettings
 from proxyless.cli.console import OUT, command, print_json, reporting
-from proxyless.cli.options import Json, NumClasses, Output, Resolution, SpaceArg, SpaceName, Threads, space_arguments
+from proxyless.cli.flags import flags_of, with_flags
+from proxyless.cli.options import Json, NumClasses, Output, Resolution, SpaceArg, SpaceName, space_arguments
 from proxyless.errors import InputError
 
-_help = ProfileSettings.describe
-_DEFAULT = ProfileSettings()
 TRANSFER_NETS = 10
 
 
 @command
+@with_flags(flags_of(ProfileSettings))
 def profile(
     output: Output,
     space: SpaceName,
-    runtime: Annotated[str, typer.Option(help=_help("runtime"))] = _DEFAULT.runtime,
-    device: Annotated[str, typer.Option(help=_help("device"))] = _DEFAULT.device,
-    threads: Threads = _DEFAULT.threads,
-    batch: Annotated[int, typer.Option(help=_help("batch"))] = _DEFAULT.batch,
-    delegate: Annotated[str | None, typer.Option(help=_help("delegate"))] = None,
-    dtype: Annotated[str, typer.Option(help=_help("dtype"))] = _DEFAULT.dtype,
     resolution: Resolution = None,
     num_classes: NumClasses = None,
     space_arg: SpaceArg = None,
-    calibrate: Annotated[
-        int | None, typer.Option(help=_help("calibrate"), show_default=str(_DEFAULT.calibrate))
-    ] = None,
-    rounds: Annotated[int, typer.Option(help=_help("rounds"))] = _DEFAULT.rounds,
-    rows: Annotated[str | None, typer.Option(help=_help("rows"))] = None,
-    seed: Annotated[int, typer.Option(help=_help("seed"))] = _DEFAULT.seed,
     transfer: Annotated[
         list[str] | None,
         typer.Option(metavar="TABLE", help="Measure only whole networks; take the rows from this table. Repeatable."),
@@ -41,6 +29,7 @@ def profile(
         int | None, typer.Option(help="With --transfer: whole networks to measure.", show_default=str(TRANSFER_NETS))
     ] = None,
     json: Json = False,
+    **flags: Any,
 ) -> None:
     """Measure the operations of a space on a target, and write its latency table.
 
@@ -61,20 +50,10 @@ def profile(
 
     built = load_space(space, space_arguments(resolution, num_classes, space_arg))
     settings = ProfileSettings.make(
-        "profile settings",
-        runtime=runtime,
-        device=device,
-        threads=threads,
-        batch=batch,
-        delegate=delegate,
-        dtype=dtype,
-        calibrate=_count(bool(transfer), calibrate, nets),
-        rounds=rounds,
-        rows=rows,
-        seed=seed,
+        "profile settings", **{**flags, "calibrate": _count(bool(transfer), flags["calibrate"], nets)}
     )
     known = {name: load_table(name) for name in transfer or []}
-    with reporting(f"profile {space} on {runtime}", "visits") as reporter:
+    with reporting(f"profile {space} on {settings.runtime}", "visits") as reporter:
         table = measure(built, output, settings, reporter.visits, known)
     if json:
         print_json(summary(table))
@@ -91,5 +70,5 @@ def _count(transfer: bool, calibrate: int | None, nets: int | None) -> int:
         raise InputError("--nets goes with --transfer only; say --calibrate")
     if nets is not None and nets < MIN_NETS:
         raise InputError(f"--nets must be at least {MIN_NETS}, got {nets}")
-    chosen, default = (nets, TRANSFER_NETS) if transfer else (calibrate, _DEFAULT.calibrate)
+    chosen, default = (nets, TRANSFER_NETS) if transfer else (calibrate, ProfileSettings().calibrate)
     return default if chosen is None else chosen

@@ -60,7 +60,7 @@ def _range(table: "LatencyTable") -> dict[str, float]:
 def describe(name: str, table: "LatencyTable") -> None:
     """Print what `summary` says, in words."""
     facts = summary(table)
-    rows = [["device", _device(facts["device"])], ["runtime", table.target], ["rows", str(facts["rows"])]]
+    rows = [["device", _device(facts["device"])], ["runtime", table.label], ["rows", str(facts["rows"])]]
     if table.space is not None:
         span = facts["latency_range_ms"]
         rows.append(["space", f"{table.space.name} {shown(table.space.args)}"])

@@ -115,7 +115,7 @@ def _list(json: bool) -> None:
     if json:
         print_json({name: summary(table) for name, table in found.items()})
     else:
-        rows = [[name, entry.device.name, entry.target, str(count_rows(entry))] for name, entry in found.items()]
+        rows = [[name, entry.device.name, entry.label, str(count_rows(entry))] for name, entry in found.items()]
         print_table("Shipped latency tables", ("table", "device", "target", "rows"), rows)
 
 

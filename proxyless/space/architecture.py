@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from proxyless.addresses import LOCAL, Address
 from proxyless.errors import InputError
 from proxyless.files import read_model, write_json
 from proxyless.ops import LayerSpec
 from proxyless.ops.cost import Cost, network_cost
 from proxyless.space.registry import build_space
 from proxyless.space.space import Space
+from proxyless.space.target import Target
 
 Milliseconds = Annotated[float, Field(gt=0, le=1e9)]
 Names = Annotated[list[str], Field(max_length=10_000)]
@@ -38,26 +38,25 @@ class Anchor(BaseModel):
             raise InputError(f"one of the networks that were timed whole is not of the space: {error}") from None
 
 
-class Target(BaseModel):
+class BudgetedTarget(Target):
     """What an architecture was derived for.
 
     margin: share by which a network may be slower than predicted. measured_ms: on the target, untrained, at the speed
     of the profile; None where only predicted. at_chance: the weights of the search were no better than guessing.
     """
 
-    model_config = ConfigDict(extra="forbid")
-    device: Address = LOCAL
-    runtime: str
     threads: int = Field(gt=0, lt=2**31)
     batch: int = Field(gt=0, lt=2**31)
-    delegate: str
-    dtype: Literal["float32", "float16", "int8"] = "float32"
     budget_ms: Milliseconds
     predicted_ms: Milliseconds
     measured_ms: Milliseconds | None = None
     margin: float | None = Field(None, ge=0, le=10, allow_inf_nan=False)
     anchors: list[Anchor] = Field([], max_length=10_000)
     at_chance: bool = False
+
+    def unbudgeted(self) -> Target:
+        """Where and how alone, to be compared with that of a table."""
+        return Target(**self.model_dump(include=set(Target.model_fields)))
 
 
 class _Document(BaseModel):
@@ -67,7 +66,7 @@ class _Document(BaseModel):
     space_args: dict[str, Any]
     ops: Names
     fingerprint: str | None = None
-    target: Target | None = None
+    target: BudgetedTarget | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Architecture:
 
     space: Space
     ops: tuple[str, ...]
-    target: Target | None = None
+    target: BudgetedTarget | None = None
 
     def __post_init__(self) -> None:
         self.space.check(self.ops)

@@ -88,7 +88,7 @@ def compare(
     config = CompareConfig(
         found=contest.found.ops,
         others=[other.found.ops for other in contest.others],
-        table=f"{contest.table.target}, table of {contest.table.created}",
+        table=f"{contest.table.label}, table of {contest.table.created}",
         budget_ms=contest.budget_ms,
         nets=nets,
         data=searched.data,

@@ -7,12 +7,12 @@ from typing import Any
 
 from export.checks import Check, at_most
 from export.format import ModelFile
-from latency.deployed import Conditions, DeployedLatency, measure_files
+from latency.deployed import Conditions, DeployedLatency, Latencies, measure_files
 from latency.devices import Device, agreed_devices, find_device, probe
 from latency.runtimes import Runtime, find_runtime
 from proxyless.addresses import LOCAL, address_of
 from proxyless.errors import InputError
-from proxyless.space import Architecture, Target
+from proxyless.space import Architecture, BudgetedTarget, Target
 
 REPEATABILITY = 0.05
 """Share by which two measurements of one network on different occasions may differ, however well a table predicts."""
@@ -45,7 +45,7 @@ class Place:
 
     device: Device
     conditions: Conditions
-    target: Target | None
+    target: BudgetedTarget | None
 
     def probe(self) -> None:
         """See that the device answers, and has the runtime.
@@ -53,8 +53,7 @@ class Place:
         Raises:
             DeviceError: it does not.
         """
-        how = self.conditions
-        probe(self.device, how.runtime.runner, how.threads, how.delegate, how.batch)
+        probe(self.device, self.conditions.runtime.runner, self.conditions.target)
 
     def measure(self, files: Mapping[ModelFile, Path]) -> dict[ModelFile, FileLatency]:
         """Time files, in one session.
@@ -62,8 +61,15 @@ class Place:
         Raises:
             CheckError: the device failed.
         """
-        measured = measure_files({file.name: path for file, path in files.items()}, self.device, self.conditions)
-        return {file: _file_latency(file, measured[file.name], self) for file in files}
+
+        def latencies(measured: Latencies) -> dict[ModelFile, FileLatency]:
+            return {file: _file_latency(file, measured[file.name], self) for file in files}
+
+        def all_pass(measured: Latencies) -> bool:
+            return all(check.passed for found in latencies(measured).values() for check in found.checks)
+
+        paths = {file.name: path for file, path in files.items()}
+        return latencies(measure_files(paths, self.device, self.conditions, enough=all_pass))
 
 
 Places = Mapping[str, Place]
@@ -89,13 +95,11 @@ def _place(runtime: Runtime, architecture: Architecture, typed: str | None) -> P
     target, space = architecture.target, architecture.space
     if target is None or target.runtime != runtime.name or target.dtype not in runtime.dtypes:
         runtime.require()
-        conditions = Conditions(runtime, space, target.threads if target else 1, runtime.delegates[0])
-        return Place(find_device(LOCAL), conditions, None)
+        here = Target(runtime=runtime.name, threads=target.threads if target else 1, delegate=runtime.delegates[0])
+        return Place(find_device(LOCAL), Conditions(here, space), None)
     (device,) = agreed_devices([target.device], [typed] if typed else [])
-    runtime.check_target(target.delegate, target.batch, target.dtype, here=device.name == LOCAL)
-    anchors = tuple(target.anchors)
-    conditions = Conditions(runtime, space, target.threads, target.delegate, target.batch, anchors, target.dtype)
-    return Place(device, conditions, target)
+    runtime.check_target(target, here=device.name == LOCAL)
+    return Place(device, Conditions(target.unbudgeted(), space, tuple(target.anchors)), target)
 
 
 def measure_all(files: Mapping[ModelFile, Path], places: Places) -> dict[ModelFile, FileLatency]:
@@ -120,13 +124,13 @@ def _file_latency(file: ModelFile, latency: DeployedLatency, place: Place) -> Fi
         measured_on=address_of(place.device.name),
         at_profiled_speed_ms=latency.at_profiled_speed_ms if target else None,
         is_target=is_target,
-        threads=place.conditions.threads,
-        batch=place.conditions.batch,
+        threads=place.conditions.target.threads,
+        batch=place.conditions.target.batch,
         checks=tuple(_checks(file, latency.at_profiled_speed_ms, target)) if target and is_target else (),
     )
 
 
-def _checks(file: ModelFile, value: float, target: Target) -> list[Check]:
+def _checks(file: ModelFile, value: float, target: BudgetedTarget) -> list[Check]:
     checks = [at_most(f"{file.file_name}: latency at the speed of the profile", value, target.budget_ms, " ms")]
     if target.margin is not None:
         expected = target.measured_ms or target.predicted_ms

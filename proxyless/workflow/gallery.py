@@ -178,9 +178,9 @@ def _target_names(tables: Sequence[LatencyTable]) -> list[str]:
 
 
 def _target_name(table: LatencyTable) -> str:
-    runtime = table.runtime
-    unusual = [table.dtype] * (table.dtype != "float32") + [f"batch{table.batch}"] * (table.batch != 1)
-    return "-".join([runtime.name, runtime.delegate, str(runtime.threads), *unusual])
+    target = table.target
+    unusual = [target.dtype] * (target.dtype != "float32") + [f"batch{target.batch}"] * (target.batch != 1)
+    return "-".join([target.runtime, target.delegate, str(target.threads), *unusual])
 
 
 def _check_distinct(names: Sequence[str]) -> None:
@@ -190,7 +190,7 @@ def _check_distinct(names: Sequence[str]) -> None:
 
 
 def _target(table: LatencyTable) -> str:
-    return f"{table.target} on {table.device.name}"
+    return f"{table.label} on {table.device.name}"
 
 
 def _evaluate(folder: Path, result: SearchResult, paths: Sequence[_Path], reporter: Reporter) -> dict[_Path, Worth]:

@@ -51,14 +51,11 @@ def look_for(table: LatencyTable, device: Device) -> None:
     Raises:
         DeviceError: it does not.
     """
-    runtime = table.runtime
-    probe(device, find_runtime(runtime.name).runner, runtime.threads, runtime.delegate, table.batch)
+    probe(device, find_runtime(table.runtime.name).runner, table.target)
 
 
 def _check_target(table: LatencyTable, device: Device) -> None:
-    runtime = table.runtime
-    here = device.name == LOCAL
-    find_runtime(runtime.name).check_target(runtime.delegate, table.batch, table.dtype, here=here)
+    find_runtime(table.runtime.name).check_target(table.target, here=device.name == LOCAL)
 
 
 def conditions_of(table: LatencyTable, space: Space) -> Conditions:
@@ -67,25 +64,22 @@ def conditions_of(table: LatencyTable, space: Space) -> Conditions:
     Raises:
         InputError: an unknown runtime.
     """
-    runtime = table.runtime
-    return Conditions(
-        find_runtime(runtime.name),
-        space,
-        runtime.threads,
-        runtime.delegate,
-        table.batch,
-        tuple(table.anchors),
-        table.dtype,
-    )
+    find_runtime(table.runtime.name)
+    return Conditions(table.target, space, tuple(table.anchors))
 
 
 def measure_networks(
-    table: LatencyTable, space: Space, networks: Mapping[str, Architecture], device: Device
+    table: LatencyTable,
+    space: Space,
+    networks: Mapping[str, Architecture],
+    device: Device,
+    *,
+    waits: bool = True,
 ) -> dict[str, float]:
     """Milliseconds by name, in one session of interleaved rounds, at the speed that the device was profiled at.
 
     space: of the table, for the networks that tell that speed; `networks` may be of other spaces. device: see
-    `measuring_devices`.
+    `measuring_devices`. waits: for other work to pass that slows the device down.
 
     Raises:
         InputError: an unknown runtime, or numbers that it cannot compute with.
@@ -98,5 +92,5 @@ def measure_networks(
             place = Path(folder) / str(number)
             place.mkdir()
             files |= write_networks({name: network.ops}, replace(conditions, space=network.space), place)
-        measured = measure_files(files, device, conditions)
+        measured = measure_files(files, device, conditions, enough=lambda found: not waits)
     return {name: measured[name].at_profiled_speed_ms for name in networks}

@@ -78,8 +78,8 @@ class Pipeline:
             raise InputError(f"the targets {', '.join(self.targets)} are not all different; remove the repeated one")
         read_budget(settings.budget)
         for target in self.targets.values():
-            here = find_device(target.device).name == LOCAL
-            find_runtime(target.runtime).check_target(target.delegate, target.batch, target.dtype, here=here)
+            runtime, here = find_runtime(target.runtime), find_device(target.device).name == LOCAL
+            runtime.check_target(runtime.target_of(target), here=here)
         require_report()
         for format_ in find_formats(settings.formats):
             format_.require()
@@ -181,7 +181,7 @@ class Pipeline:
         measured = {}
         for name, table in tables.items():
             (device,) = measuring_devices([table], [self.targets[name].device])
-            measured[name] = measure_networks(table, self.space, chosen, device)
+            measured[name] = measure_networks(table, self.space, chosen, device, waits=False)
         return [
             {
                 "target": name,

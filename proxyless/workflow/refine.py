@@ -67,11 +67,11 @@ def measurable(tables: Sequence[LatencyTable], typed: Sequence[str]) -> list[Dev
     for table in tables:
         if not table.anchors:
             raise InputError(
-                f"the table of {table.target} has no networks that were timed whole, as 'profile' times them unless "
+                f"the table of {table.label} has no networks that were timed whole, as 'profile' times them unless "
                 "--calibrate is 0; derive without measuring"
             )
     devices = measuring_devices(tables, typed)
-    different = {(device.name, table.target): (table, device) for table, device in zip(tables, devices, strict=True)}
+    different = {(device.name, table.label): (table, device) for table, device in zip(tables, devices, strict=True)}
     for table, device in different.values():
         look_for(table, device)
     return devices

@@ -92,7 +92,7 @@ def search(
         space=space.name,
         space_args=dict(space.args),
         data=problem.data.source,
-        targets=[TargetConfig(table=f"{t.target}, table of {t.created}", budget_ms=ms) for t, ms in targets],
+        targets=[TargetConfig(table=f"{t.label}, table of {t.created}", budget_ms=ms) for t, ms in targets],
         limits=limits,
         search=settings,
     )
@@ -131,7 +131,7 @@ def make_bounds(
     Raises:
         InputError: no network keeps one of them.
     """
-    several = [f"latency {number} on {table.target}" for number, table in enumerate(tables, 1)]
+    several = [f"latency {number} on {table.label}" for number, table in enumerate(tables, 1)]
     names = ["latency"] if len(tables) == 1 else several
     triples = zip(tables, budgets_ms, names, strict=True)
     return (*(latency_bound(searched_costs(t, space), ms, name) for t, ms, name in triples), *limits.bounds(space))

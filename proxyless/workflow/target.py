@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from latency.table import LatencyTable
 from proxyless.search.result import SearchResult
-from proxyless.space import Architecture, Target, build_space
+from proxyless.space import Architecture, BudgetedTarget, build_space
 from proxyless.space.bounds import Bound
 
 
@@ -25,15 +25,12 @@ def make_architecture(
     return Architecture(build_space(result.space, result.space_args), result.build_space().path_ops(path), target)
 
 
-def make_target(table: LatencyTable, budget_ms: float, predicted_ms: float, measured_ms: float | None = None) -> Target:
+def make_target(
+    table: LatencyTable, budget_ms: float, predicted_ms: float, measured_ms: float | None = None
+) -> BudgetedTarget:
     """What a network derived with this table is for."""
-    return Target(
-        device=table.device.name,
-        runtime=table.runtime.name,
-        threads=table.runtime.threads,
-        batch=table.batch,
-        delegate=table.runtime.delegate,
-        dtype=table.dtype,
+    return BudgetedTarget(
+        **table.target.model_dump(),
         budget_ms=budget_ms,
         predicted_ms=predicted_ms,
         margin=table.margin,

@@ -6,7 +6,7 @@ from export.checks import failed
 from export.format import ModelFile
 from export.formats import FORMATS
 from latency.deployed import DeployedLatency
-from proxyless.space import Architecture, Target
+from proxyless.space import Architecture, BudgetedTarget
 from proxyless.workflow import export_latency
 from proxyless.workflow.export_latency import find_places, measure_all
 from tests.helpers import MIXED_OPS, architecture
@@ -33,7 +33,7 @@ def test_the_file_of_the_target_keeps_budget_and_prediction(
     broken: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    target = Target(
+    target = BudgetedTarget(
         runtime="onnxruntime",
         threads=1,
         batch=1,

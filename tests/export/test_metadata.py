@@ -18,7 +18,7 @@ from latency.writers.graph import lower, random_weights
 from latency.writers.onnx import write_onnx
 from latency.writers.tflite import write_tflite
 from proxyless.errors import InputError
-from proxyless.space import Target
+from proxyless.space import BudgetedTarget
 from tests.helpers import MIXED_OPS, architecture, random_images
 
 _ENTRIES = {"producer": "proxyless 1", "labels": '["Käse", "猫"]'}
@@ -194,7 +194,7 @@ def test_other_files_are_refused(name: str, content: bytes, message: str, tmp_pa
 def test_the_entries_tell_what_a_program_needs_and_no_names_of_machines() -> None:
     files = {"model.onnx": FileInput(layout="NCHW"), "model.tflite": FileInput(layout="NHWC")}
     preprocess = Preprocess(size=(8, 8), mean=(0, 0, 0), std=(1, 1, 1), files=files)
-    target = Target(
+    target = BudgetedTarget(
         device="ssh://me@home?python=/home/me/py",
         runtime="litert",
         threads=2,

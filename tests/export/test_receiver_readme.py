@@ -4,7 +4,7 @@ from pathlib import Path
 
 from export.preprocess import FileInput, Preprocess
 from export.receiver.readme import Evaluated, FileRow, receiver_readme, write_readme
-from proxyless.space import Target
+from proxyless.space import BudgetedTarget
 
 _PREPROCESS = Preprocess(
     size=(32, 48),
@@ -16,7 +16,7 @@ _FILES = [
     FileRow("model.onnx", 0.9123, 3 * 2**20, 0.2071, "onnxruntime, 1 thread", "onnxruntime"),
     FileRow("model.int8.tflite", 0.9, 2**19, 12.34, "litert, 1 thread", "ai-edge-litert"),
 ]
-_TARGET = Target(
+_TARGET = BudgetedTarget(
     device="ssh://me@home", runtime="litert", threads=1, batch=1, delegate="", budget_ms=15, predicted_ms=1
 )
 

@@ -21,7 +21,7 @@ from latency.runtimes import find_runtime
 from latency.settings import ProfileSettings
 from latency.timing import Samples, make_schedule, time_models
 from proxyless.errors import CheckError, InputError
-from proxyless.space import tiny_fixed
+from proxyless.space import Target, tiny_fixed
 from tests.latency.adbd import Phone
 from tests.latency.processes import left_in
 
@@ -31,6 +31,7 @@ pytestmark = [
 ]
 
 _SPACE = tiny_fixed(resolution=16, num_classes=3)
+_LITERT = Target(runtime="litert", delegate="xnnpack")
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 
 _TOOL = r"""#!/bin/sh
@@ -175,13 +176,13 @@ def test_a_profile_with_benchmark_model(phone: Phone, tmp_path: Path) -> None:
 def test_a_phone_is_looked_for_without_timing_anything(phone: Phone, tmp_path: Path) -> None:
     (tmp_path / "runner.py").write_text("import no_such_runtime\n")
     with pytest.raises(DeviceError, match="the Python of adb:phone has no no_such_runtime"):
-        probe(_python(phone), tmp_path / "runner.py")
+        probe(_python(phone), tmp_path / "runner.py", _LITERT)
     shutil.rmtree(phone.root / "data/local/tmp/proxyless")
     timed = phone.root / "arguments"
     timed.unlink(missing_ok=True)
-    probe(_tool(phone, tmp_path), find_runtime("litert").runner)
+    probe(_tool(phone, tmp_path), find_runtime("litert").runner, _LITERT)
     with pytest.raises(InputError, match="runs TFLite only; choose --runtime litert"):
-        probe(_tool(phone, tmp_path), find_runtime("onnxruntime").runner)
+        probe(_tool(phone, tmp_path), find_runtime("onnxruntime").runner, _LITERT)
     assert _files(phone) == [] and not timed.exists()
 
 

@@ -19,7 +19,7 @@ from proxyless.addresses import address_of, same_device
 from proxyless.cli.main import app
 from proxyless.errors import CheckError, InputError
 from proxyless.search.config import SearchSettings
-from proxyless.space import Anchor, Architecture, Target, tiny_fixed
+from proxyless.space import Anchor, Architecture, BudgetedTarget, Target, tiny_fixed
 from proxyless.train.config import TrainSettings
 from proxyless.workflow import compare, export, search
 from proxyless.workflow.measure import measure_networks
@@ -32,6 +32,7 @@ from tests.latency.sshd import problem, running
 pytestmark = pytest.mark.skipif(shutil.which("ssh") is None, reason="ssh is not installed")
 
 _SPACE = tiny_fixed(resolution=16)
+_TARGET = Target(runtime="onnxruntime", delegate="cpu")
 _LOGINS_PER_JOB = 7
 _NETWORKS = (["k3e3"] * 9, ["k3e6"] * 9, ["k7e6"] * 9)
 
@@ -194,7 +195,7 @@ def test_options_are_neither_written_nor_read_back(tmp_path: Path) -> None:
     table.save(tmp_path / "table.json")
     assert "config=x" not in (tmp_path / "table.json").read_text()
     made = {"runtime": "litert", "threads": 1, "batch": 1, "delegate": "", "budget_ms": 1.0, "predicted_ms": 1.0}
-    assert Target.model_validate({**made, "device": "adb:X?benchmark_model=/bin/true"}).device == "adb:X"
+    assert BudgetedTarget.model_validate({**made, "device": "adb:X?benchmark_model=/bin/true"}).device == "adb:X"
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,7 @@ def test_several_tables_have_several_devices() -> None:
 
 
 def test_a_probe_tells_of_a_missing_runtime_and_times_nothing(tmp_path: Path) -> None:
-    probe(LocalDevice(), find_runtime("onnxruntime").runner)
+    probe(LocalDevice(), find_runtime("onnxruntime").runner, _TARGET)
     (tmp_path / "runner.py").write_text("import no_such_runtime\n")
     with pytest.raises(DeviceError, match="the Python of local has no no_such_runtime; install it there"):
-        probe(LocalDevice(), tmp_path / "runner.py")
+        probe(LocalDevice(), tmp_path / "runner.py", _TARGET)

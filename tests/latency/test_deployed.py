@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latency.deployed import Conditions, DeployedLatency, measure_files
+from latency.deployed import Conditions, DeployedLatency, Enough, measure_files
 from latency.devices import Job
 from latency.devices.base import OnEvent
-from latency.runtimes import find_runtime
 from proxyless.cli.console import show_notices
-from proxyless.space import Anchor, tiny_fixed
+from proxyless.space import Anchor, Target, tiny_fixed
 from tests.helpers import MIXED_OPS
 
+_TARGET = Target(runtime="onnxruntime", delegate="cpu")
 _TRUTH_MS = {"file": 3.0, "anchor 0": 1.0, "anchor 1": 2.0, "anchor 2": 4.0}
 
 
@@ -49,10 +49,10 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return slept
 
 
-def _measure(device: _Device, tmp_path: Path) -> DeployedLatency:
+def _measure(device: _Device, tmp_path: Path, enough: Enough = lambda found: False) -> DeployedLatency:
     anchors = [Anchor(ops=MIXED_OPS.split(), ms=_TRUTH_MS[f"anchor {i}"]) for i in range(3)]
-    conditions = Conditions(find_runtime("onnxruntime"), tiny_fixed(), anchors=tuple(anchors))
-    return measure_files({"file": tmp_path / "file.onnx"}, device, conditions)["file"]
+    conditions = Conditions(_TARGET, tiny_fixed(), tuple(anchors))
+    return measure_files({"file": tmp_path / "file.onnx"}, device, conditions, enough=enough)["file"]
 
 
 @pytest.mark.parametrize("speed", [1.0, 0.8])
@@ -110,7 +110,17 @@ def test_timings_that_do_not_repeat_are_a_disturbance(tmp_path: Path, waits: lis
     assert device.done == 3
 
 
+@pytest.mark.parametrize(("limit_ms", "sessions"), [(4.0, 1), (3.5, 2)])
+def test_nothing_is_waited_for_where_what_was_found_is_enough(
+    limit_ms: float, sessions: int, tmp_path: Path, waits: list[float]
+) -> None:
+    """The first session finds 3.75 ms."""
+    device = _Device([(1.5, 1.2), (1.0, 1.0)])
+    _measure(device, tmp_path, lambda found: found["file"].at_profiled_speed_ms < limit_ms)
+    assert device.done == sessions and len(waits) == sessions - 1
+
+
 def test_without_anchors_there_is_nothing_to_tell_a_disturbance_by(tmp_path: Path, waits: list[float]) -> None:
     device = _Device([(1.0, 1.0)], noise=3.0)
-    measure_files({"file": tmp_path / "file.onnx"}, device, Conditions(find_runtime("onnxruntime"), tiny_fixed()))
+    measure_files({"file": tmp_path / "file.onnx"}, device, Conditions(_TARGET, tiny_fixed()))
     assert device.done == 1 and not waits

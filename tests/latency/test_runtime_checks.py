@@ -13,10 +13,12 @@ from latency.runtimes import RUNTIMES, Runtime
 from latency.settings import ProfileSettings
 from latency.table import RuntimeInfo
 from proxyless.errors import InputError
-from proxyless.space import Anchor, tiny_fixed
+from proxyless.space import Anchor, Target, tiny_fixed
 from proxyless.workflow.measure import can_measure
 from proxyless.workflow.refine import measurable
 from tests.helpers import table_by_macs
+
+_TARGET = Target(runtime="ncnn", delegate="cpu")
 
 
 def test_the_help_names_every_runtime() -> None:
@@ -26,10 +28,10 @@ def test_the_help_names_every_runtime() -> None:
 def test_a_package_that_is_missing_is_named_with_its_extra() -> None:
     missing = replace(RUNTIMES["ncnn"], package="nothing_like_it")
     with pytest.raises(InputError, match=r'not installed here; install it with: pip install "proxyless\[ncnn\]"'):
-        missing.check_target(None, 1, here=True)
-    assert missing.check_target(None, 1, here=False) == "cpu"  # the device may have it
+        missing.check_target(_TARGET, here=True)
+    missing.check_target(_TARGET, here=False)  # the device may have it
     with pytest.raises(InputError, match="not installed here"):
-        replace(missing, writes_with=("nothing_like_it",)).check_target(None, 1, here=False)
+        replace(missing, writes_with=("nothing_like_it",)).check_target(_TARGET, here=False)
 
 
 def test_every_runtime_is_a_dependency_or_an_extra() -> None:

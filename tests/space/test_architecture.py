@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxyless.errors import InputError
-from proxyless.space import Architecture, Target, build_space, tiny_fixed
+from proxyless.space import Architecture, BudgetedTarget, build_space, tiny_fixed
 from tests.helpers import MIXED_OPS, architecture
 
 _JSON = st.recursive(
@@ -21,7 +21,7 @@ _JSON = st.recursive(
 @pytest.mark.parametrize("name", ["tiny-fixed", "mobile-fixed"])
 def test_round_trip(tmp_path: Path, name: str) -> None:
     space = build_space(name, {"num_classes": 7})
-    target = Target(runtime="litert", threads=2, batch=1, delegate="xnnpack", budget_ms=3, predicted_ms=2.5)
+    target = BudgetedTarget(runtime="litert", threads=2, batch=1, delegate="xnnpack", budget_ms=3, predicted_ms=2.5)
     found = Architecture(space, space.random_ops(random.Random(1)), target)
     found.save(tmp_path / "a.json")
     again = Architecture.load(tmp_path / "a.json")

@@ -87,7 +87,7 @@ def _target(table: LatencyTable, budget_ms: float | None, space: Space, network:
     costs = searched_costs(table, space) if table.covers(space) else None
     fit, layers = table.fit, network.layers if network else []
     return TargetFacts(
-        name=table.target,
+        name=table.label,
         device=table.device.model_dump(exclude_none=True),
         batch=table.batch,
         dtype=table.dtype,

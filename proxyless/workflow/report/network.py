@@ -27,7 +27,7 @@ def describe_network(
         params=cost.params,
         macs=cost.macs,
         peak_memory_bytes=peak_bytes(layers),
-        table=table.target if table else None,
+        table=table.label if table else None,
         overhead_ms=table.overhead_ms if table else None,
         predicted_ms=total_ms,
         layers=list(_rows(architecture, table, total_ms, _probabilities(architecture, result))),

@@ -75,12 +75,7 @@ def read_network(folders: RunFolders, table: LatencyTable | None) -> tuple[Path,
 
 def is_for(network: Architecture, table: LatencyTable | None) -> bool:
     """Whether the network was derived for the target of the table."""
-    target = network.target
-    if target is None or table is None:
-        return False
-    runtime = table.runtime
-    mine = (target.device, target.runtime, target.threads, target.delegate, target.batch, target.dtype)
-    return mine == (table.device.name, runtime.name, runtime.threads, runtime.delegate, table.batch, table.dtype)
+    return network.target is not None and table is not None and network.target.unbudgeted() == table.target
 
 
 def read_course(folders: RunFolders, result: SearchResult | None, space: Space) -> Course | None:
