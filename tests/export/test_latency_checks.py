@@ -47,7 +47,9 @@ def test_the_file_of_the_target_keeps_budget_and_prediction(
     network = Architecture(architecture(MIXED_OPS).space, architecture(MIXED_OPS).ops, target)
     # The machine is twice as slow as when it was profiled.
     monkeypatch.setattr(
-        export_latency, "measure_files", lambda files, *_: dict.fromkeys(files, DeployedLatency(2 * found_ms, 0.1, 2.0))
+        export_latency,
+        "measure_files",
+        lambda files, *_, **__: dict.fromkeys(files, DeployedLatency(2 * found_ms, 0.1, 2.0)),
     )
     found = measure_all({_FLOAT: None, _INT8: None}, find_places(["onnxruntime"], network))  # type: ignore[dict-item]
     checks = {file: [check.name for check in failed(latency.checks)] for file, latency in found.items()}
