@@ -8,7 +8,7 @@ import typer
 
 from proxyless.cli.console import OUT, command, print_json, print_table, reporting
 from proxyless.cli.flags import flags_of, with_flags
-from proxyless.cli.options import Json, Output
+from proxyless.cli.options import Jobs, Json, Output
 from proxyless.quantities import read_budget
 from proxyless.train.config import TrainSettings
 
@@ -39,6 +39,7 @@ def compare(
         str | None,
         typer.Option(help="The device that the table was measured on, where it is not this machine: ssh://user@host."),
     ] = None,
+    jobs: Jobs = None,
     json: Json = False,
     **flags: Any,
 ) -> None:
@@ -65,6 +66,7 @@ def compare(
             seeds=seeds,
             nets=nets,
             device=measure_on,
+            jobs=jobs,
             reporter=reporter,
         )
     if json:
@@ -91,6 +93,7 @@ def _print(document: dict[str, Any]) -> None:
         OUT.print(f"none within the budget: {', '.join(uniform)}", highlight=False)
     if "random" in document["left_out"]:
         OUT.print("no two random networks use what the bounds allow: none were trained", highlight=False)
+    OUT.print(document["verdict"], highlight=False)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -6,7 +6,21 @@ from typing import Annotated
 import typer
 
 from proxyless import __version__
-from proxyless.cli import bench, compare, derive, export, predict, profile, report, run, search, spaces, tables, train
+from proxyless.cli import (
+    bench,
+    compare,
+    derive,
+    export,
+    predict,
+    profile,
+    rank,
+    report,
+    run,
+    search,
+    spaces,
+    tables,
+    train,
+)
 from proxyless.cli.console import show_notices
 
 app = typer.Typer(
@@ -25,6 +39,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     search.search,
     derive.derive,
     compare.compare,
+    rank.rank,
     train.train,
     export.export,
     bench.bench,

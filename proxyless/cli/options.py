@@ -13,6 +13,10 @@ from proxyless.errors import InputError, shown
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Where to write.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run in the same folder.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(help="Trainings at once, in processes of their own. Default: one per core, or one on a GPU."),
+]
 SpaceName = Annotated[
     str, typer.Option("--space", help="Search space: one that 'proxyless spaces' lists, or a YAML file.")
 ]

@@ -21,13 +21,21 @@ def train(
     network: Annotated[Path, typer.Argument(help="The folder of a search, or an architecture file.")],
     output: Output,
     data: Data,
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            help="Start from the weights of this search, or of a file of weights of the same network. Default: random "
+            "weights."
+        ),
+    ] = None,
     resume: Resume = False,
     json: Json = False,
     **flags: Any,
 ) -> None:
-    """Train a derived network from scratch.
+    """Train a derived network, from scratch or from the weights of its search.
 
-    Example: `proxyless train run --data digits -o trained`
+    Examples: `proxyless train run --data digits -o trained`,
+    `proxyless train run --data digits --init run --epochs 10 -o trained`
     """
     settings = TrainSettings.make("training settings", **flags)
     check_resumed(output, resume)
@@ -35,7 +43,7 @@ def train(
 
     architecture = _load_architecture(network)
     with reporting(f"train on {data}", "steps") as reporter:
-        info = train_folder(architecture, data, output, settings, resume=resume, reporter=reporter)
+        info = train_folder(architecture, data, output, settings, init=init, resume=resume, reporter=reporter)
     if json:
         print_json(info.model_dump())
     else:

@@ -41,11 +41,13 @@ class SharedWeights:
         _copy(chain.from_iterable(part for _, parts in self._parts for part in parts.values()))
 
     def collect(self, choices: Sequence[Choice | Mixture]) -> None:
-        """After a backward pass: move the gradients to the weights that were lent; those of the rest are zero there."""
+        """After a backward pass: add the gradients to those of the weights that were lent; of the rest they are zero
+        there."""
         for part, whole, where in self._active(choices):
             if part.grad is not None:
-                whole.grad = torch.zeros_like(whole)
-                whole.grad[where] = part.grad
+                if whole.grad is None:
+                    whole.grad = torch.zeros_like(whole)
+                whole.grad[where] += part.grad
                 part.grad = None
 
     def _active(self, choices: Sequence[Choice | Mixture]) -> Iterable[_Part]:

@@ -60,6 +60,12 @@ class SearchSettings(RecipeSettings):
         description="Epochs after the warm-up that alternate weight and architecture steps; none: "
         f"{_EPOCHS}, or as many as make {_STEPS} weight steps.",
     )
+    halving: bool = Field(
+        True,
+        description="At the end, train the best candidates for a short time, half of them on, and so forth, to choose.",
+    )
+    finalists: int = Field(8, ge=2, le=1024, description="Candidates that halving begins with.")
+    rung_epochs: int = Field(1, ge=1, le=MAX_COUNT, description="Epochs on the first rung of halving; then twice that.")
     held_out: float = Field(0.3, gt=0, lt=1, description="Share of the training images kept for architecture steps.")
 
     @model_validator(mode="before")

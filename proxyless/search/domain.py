@@ -11,7 +11,7 @@ from proxyless.errors import InputError
 from proxyless.search.samplers.base import Path
 from proxyless.search.tilted import Energies, Ints, Tilted
 from proxyless.space.bounds import Bound
-from proxyless.space.factors import Array, Scope, least_by_choice
+from proxyless.space.factors import Array, Scope, cheapest_path, dearest_path, least_by_choice
 
 _EXPECTED_SHARE = 0.97
 """Of what the cheapest network leaves of a bound, how much a random one uses on average: about half of them fit."""
@@ -44,6 +44,16 @@ class BoundedDomain:
     @property
     def sizes(self) -> tuple[int, ...]:
         return self.bounds[0].sizes
+
+    @cached_property
+    def smallest(self) -> Path:
+        """The cheapest network of the space by the first bound."""
+        return tuple(cheapest_path(self.bounds[0].factors, self.sizes))
+
+    @cached_property
+    def largest(self) -> Path:
+        """The dearest one, which keeps the bounds or not."""
+        return tuple(dearest_path(self.bounds[0].factors, self.sizes))
 
     def fits(self, paths: Ints) -> NDArray[np.bool_]:
         """Which of the paths (networks, decisions) keep every bound."""

@@ -133,7 +133,8 @@ class Search:
         if not all(architecture.gated):
             after += own.policy_steps()
         warmup = max(0, self.schedule.warmup_epochs - self.epoch)
-        return self.train.steps * (warmup + after * (self.schedule.total - self.epoch - warmup))
+        before = 1.0 if self.strategy.learns else after
+        return self.train.steps * (before * warmup + after * (self.schedule.total - self.epoch - warmup))
 
     def _run(self, checkpoint: Path, reporter: Reporter) -> None:
         while self.epoch < self.schedule.total:
@@ -199,10 +200,11 @@ class Search:
         warmup = self.schedule.warmup_epochs * self.train.steps
         return max(0.0, (step - warmup) / (self.schedule.epochs * self.train.steps))
 
-    def _choices(self, step: int, sampling: torch.Generator) -> Sequence[Choice | Mixture]:
-        if self._is_warmup:
-            return plain_choices(sample_path(self.strategy.architecture.logits.detach(), sampling))
-        return self.strategy.weight_choices(sampling, self._progress(step))
+    def _networks(self, step: int, sampling: torch.Generator) -> Sequence[Sequence[Choice | Mixture]]:
+        """Where nothing is learned, the warm-up trains weights as the rest of the search does."""
+        if self._is_warmup and self.strategy.learns:
+            return [plain_choices(sample_path(self.strategy.architecture.logits.detach(), sampling))]
+        return self.strategy.weight_networks(sampling, self._progress(step))
 
     def _lr(self, step: int) -> float:
         return cosine_lr(self.settings.lr, step, self.schedule.total * self.train.steps)
@@ -212,17 +214,30 @@ class Search:
         set_lr(self.sgd, self._lr(step))
         # Gradients of operations that were not sampled must be None: zero would move them by momentum and decay.
         self.sgd.zero_grad(set_to_none=True)
-        choices = self._choices(step, sampling)
+        first, *others = self._networks(step, sampling)
+        share = 1 / (1 + len(others))
+        outputs, loss = self._learn(images, first, labels, share, self.settings.label_smoothing)
+        for choices in others:
+            self._learn(images, choices, outputs.softmax(1), share)
+        mean_loss = average_gradients(self.fabric, self.supernet.parameters(), loss)
+        self.steps.step(mean_loss, "weight loss", self.scale.reduce(self.supernet.parameters()))
+        return StepResult(loss, (outputs.argmax(1) == labels).float().mean())
+
+    def _learn(
+        self, images: Tensor, choices: Sequence[Choice | Mixture], targets: Tensor, share: float, smoothing: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
+        """Add the gradient of a network's loss, of which `share` counts; returns its outputs and the loss.
+
+        targets: labels, or probabilities (images, classes).
+        """
         if self._is_sharing:
             self.shared.lend(choices)
         outputs = self._forward(images, choices)
-        loss = cross_entropy(outputs, labels, label_smoothing=self.settings.label_smoothing)
-        torch.autograd.backward(loss)
+        loss = cross_entropy(outputs, targets, label_smoothing=smoothing)
+        torch.autograd.backward(share * loss)
         if self._is_sharing:
             self.shared.collect(choices)
-        mean_loss = average_gradients(self.fabric, self.supernet.parameters(), loss)
-        self.steps.step(mean_loss, "weight loss", self.scale.reduce(self.supernet.parameters()))
-        return StepResult(loss.detach(), (outputs.detach().argmax(1) == labels).float().mean())
+        return outputs.detach(), loss.detach()
 
     def _architecture_step(self, batch: Batch, train: Batch, step: int, sampling: torch.Generator) -> StepResult:
         self.objective.update(self._ratios(), self.logit_speed)

@@ -117,7 +117,7 @@ class SearchResult(BaseModel):
         Raises:
             InputError: no network keeps them.
         """
-        return choose_path(self.log_probs, self._bounds(bounds), self._evaluated_paths())
+        return choose_path(self.log_probs, self._bounds(bounds), self.evaluated_paths())
 
     def log_prob(self, path: Sequence[int]) -> float:
         """Log of the probability of a network."""
@@ -130,14 +130,14 @@ class SearchResult(BaseModel):
             InputError: no network keeps them.
         """
         live = self.build_space().live
-        return candidate_paths(self.log_probs, self._bounds(bounds), self._evaluated_paths(), count, live)
+        return candidate_paths(self.log_probs, self._bounds(bounds), self.evaluated_paths(), count, live)
 
     def _bounds(self, bounds: Sequence[Bound]) -> list[Bound]:
         return [bound if self.allowances_are_used else replace(bound, least=0.0) for bound in bounds]
 
     def ranked(self, paths: Sequence[Sequence[int]]) -> list[list[int]]:
         """Networks, best first: those that were evaluated in their order, then by probability."""
-        evaluated = {tuple(path): rank for rank, path in enumerate(self._evaluated_paths())}
+        evaluated = {tuple(path): rank for rank, path in enumerate(self.evaluated_paths())}
 
         def place(path: Sequence[int]) -> tuple[float, float]:
             return evaluated.get(tuple(path), len(evaluated)), -self.log_prob(path)
@@ -148,7 +148,8 @@ class SearchResult(BaseModel):
         """The index of the choice of each decision."""
         return self._path(architecture.ops)
 
-    def _evaluated_paths(self) -> list[list[int]]:
+    def evaluated_paths(self) -> list[list[int]]:
+        """Of those that were evaluated, best first: the index of the choice of every decision."""
         return [self._path(op_names) for op_names in self.evaluated]
 
     def _path(self, op_names: Sequence[str]) -> list[int]:

@@ -1,5 +1,6 @@
 """A run: the folder with everything of one search."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,10 @@ from proxyless.search.result import (
     SearchResult,
     best_evaluated,
     check_run,
+    load_result,
 )
 from proxyless.search.shared import SharedEvaluator, divide_training
+from proxyless.space import Space
 from proxyless.space.architecture import Milliseconds
 from proxyless.tuning import fixed_execution, usable
 
@@ -114,7 +117,18 @@ def recorded_choice(folder: Path) -> Choice | None:
     return load_choice(folder) if is_first() and (folder / CHECKPOINT).exists() else None
 
 
-def run_search(folder: Path, config: RunConfig, problem: Problem, reporter: Reporter, resume: bool) -> SearchResult:
+Settle = Callable[[SearchResult, SharedEvaluator], SearchResult]
+"""Puts what was found into an order that is worth more than probabilities."""
+
+
+def run_search(
+    folder: Path,
+    config: RunConfig,
+    problem: Problem,
+    reporter: Reporter,
+    resume: bool,
+    settle: Settle = lambda result, evaluator: result,
+) -> SearchResult:
     """Search, or go on with a search, in its folder."""
     search = Search(problem, config.search, recorded_choice(folder))
     config = config.model_copy(update={"search": search.settings})  # with the numbers of epochs that suit the data
@@ -136,11 +150,18 @@ def run_search(folder: Path, config: RunConfig, problem: Problem, reporter: Repo
         at_chance=search.is_at_chance,
         evaluated=best_evaluated(problem.space, search.strategy.trials),
     )
-    if search.fabric.is_global_zero:
-        if not (folder / RESULT).exists():  # a finished search that is resumed computes nothing
-            write_json(folder / ENVIRONMENT, Environment.now().model_dump())
-        write_json(folder / RESULT, result.model_dump())
-    search.fabric.barrier()
+    finished = _finish(folder, search, result, settle) if search.fabric.is_global_zero else result
+    return search.fabric.broadcast(finished)
+
+
+def _finish(folder: Path, search: Search, result: SearchResult, settle: Settle) -> SearchResult:
+    """Settle the result and write it; a finished search that is resumed computes nothing."""
+    if (folder / RESULT).exists():
+        return load_result(folder)
+    if search.settings.halving and not search.is_at_chance:
+        result = settle(result, search.evaluator)
+    write_json(folder / ENVIRONMENT, Environment.now().model_dump())
+    write_json(folder / RESULT, result.model_dump())
     return result
 
 
@@ -154,6 +175,21 @@ def load_config(folder: Path) -> RunConfig:
     return read_yaml(folder / CONFIG, RunConfig)
 
 
+def load_supernet(folder: Path, space: Space) -> SuperNet:
+    """The weights of a search of that space, on the CPU.
+
+    Raises:
+        InputError: the checkpoint is missing, damaged or of another search.
+    """
+    supernet = SuperNet(space)
+    try:
+        supernet.load_state_dict(load_checkpoint(folder / CHECKPOINT)["supernet"])
+    except (KeyError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{folder / CHECKPOINT} has no weights of this search ({reason}); search again") from None
+    return supernet
+
+
 def load_evaluator(folder: Path, result: SearchResult) -> SharedEvaluator:
     """What evaluates networks of a finished search with its weights, on its own division of its data.
 
@@ -165,12 +201,7 @@ def load_evaluator(folder: Path, result: SearchResult) -> SharedEvaluator:
     config, space = load_config(folder), result.build_space()
     data = _load_same_data(config, space.resolution)
     check_classes(space, data)
-    supernet = SuperNet(space)
-    try:
-        supernet.load_state_dict(load_checkpoint(folder / CHECKPOINT)["supernet"])
-    except (KeyError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{folder / CHECKPOINT} has no weights of this search ({reason}); search again") from None
+    supernet = load_supernet(folder, space)
     device = make_fabric("cpu" if config.search.device == "cpu" else "auto").device
     recorded = usable(load_choice(folder), device)
     execution = recorded.chosen if recorded else fixed_execution(config.search, device)

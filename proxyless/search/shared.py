@@ -108,10 +108,15 @@ class SharedEvaluator:
         with self.execution.flags():
             return self._evaluate(path)
 
-    def _evaluate(self, path: Sequence[int]) -> Worth:
+    def inherited(self, path: Sequence[int]) -> nn.Sequential:
+        """The network of a path with the weights of the supernet, calibrated."""
         network = self.execution.prepare(inherit(self.supernet, self.space, path))
         side = self.space.path_network(path)[0].in_shape[0]
         recalibrate(network, self._arranged(self.calibration, side))
+        return network
+
+    def _evaluate(self, path: Sequence[int]) -> Worth:
+        network, side = self.inherited(path), self.space.path_network(path)[0].in_shape[0]
         sums = torch.zeros(2, dtype=torch.float64, device=self.held_out.device)  # read once: no batch waits for the GPU
         for images, labels in self._arranged(self.held_out, side):
             outputs = network(images)

@@ -1,4 +1,4 @@
-"""Accuracy of a network."""
+"""What a network is worth on images."""
 
 from collections.abc import Callable
 from itertools import islice
@@ -6,20 +6,22 @@ from itertools import islice
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from proxyless.data import Batches
 from proxyless.fabric import average
 from proxyless.host import to_host
+from proxyless.search.shared import Worth
 
 
 @torch.no_grad()
-def accuracy(
+def evaluate(
     network: nn.Module,
     batches: Batches,
     fabric: Fabric | None = None,
     forward: Callable[[Tensor], Tensor] | None = None,
-) -> float:
-    """Share of the images whose highest logit is their label's, from 0 to 1.
+) -> Worth:
+    """Cross entropy, and the share of the images whose highest logit is their label's.
 
     fabric: of several processes; they take the batches in turn, and all return the same.
     forward: what runs the network, where it is not simply called.
@@ -28,8 +30,11 @@ def accuracy(
     network.eval()
     run = forward or network
     rank, world = (fabric.global_rank, fabric.world_size) if fabric else (0, 1)
-    correct = torch.zeros((), device=batches.device, dtype=torch.float64)
+    sums = torch.zeros(2, device=batches.device, dtype=torch.float64)  # read once: no batch waits for a GPU
     for images, labels in islice(batches.ordered(), rank, None, world):
-        correct += (run(images).argmax(1) == labels).sum()
+        outputs = run(images)
+        right = (outputs.argmax(1) == labels).sum()
+        sums += torch.stack([cross_entropy(outputs, labels, reduction="sum").double(), right.double()])
     network.train(was_training)
-    return round(world * float(to_host(average(fabric, correct) if fabric else correct))) / len(batches.labels)
+    loss, correct = (world * to_host(average(fabric, sums) if fabric else sums)).tolist()
+    return Worth(loss / len(batches.labels), round(correct) / len(batches.labels))

@@ -1,5 +1,8 @@
-"""Retraining of a derived network from scratch."""
+"""Retraining of a derived network."""
 
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +25,11 @@ from proxyless.optim import SafeSteps, cosine_lr, make_sgd, set_lr
 from proxyless.progress import Record, Reporter, Silent
 from proxyless.scaling import LossScale
 from proxyless.search.problem import check_classes
+from proxyless.search.shared import Worth
 from proxyless.seeds import stream_seed
 from proxyless.space import Architecture
 from proxyless.train.config import TrainSettings
-from proxyless.train.evaluate import accuracy
+from proxyless.train.evaluate import evaluate
 from proxyless.train.trained import LAST_WEIGHTS, WEIGHTS, TrainedInfo, save_info
 from proxyless.tuning import Work, agree
 
@@ -38,9 +42,15 @@ class Training:
     """
 
     def __init__(
-        self, architecture: Architecture, data: ImageData, settings: TrainSettings, choice: Choice | None = None
+        self,
+        architecture: Architecture,
+        data: ImageData,
+        settings: TrainSettings,
+        choice: Choice | None = None,
+        start: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """choice: how steps are computed, as it was recorded; without one for this device it is measured."""
+        """choice: how steps are computed, as it was recorded; without one for this device it is measured.
+        start: weights of this network; without them they are random."""
         check_classes(architecture.space, data)
         self.data = data
         torch.manual_seed(stream_seed(settings.seed, "initialisation"))
@@ -58,7 +68,10 @@ class Training:
         self.choice = agree(self.fabric, choice, self.work, settings)
         self.execution = self.choice.chosen
         self.scale = LossScale(self.execution.needs_scaling, device)
-        self.network = self.execution.prepare(build_network(architecture.layers).to(device))
+        network = build_network(architecture.layers)
+        if start is not None:
+            network.load_state_dict(start)
+        self.network = self.execution.prepare(network.to(device))
         if world > 1:
             share_norms(self.network, fused=device.type == "cuda")
         self.sgd = make_sgd(self.network, settings.lr, settings.momentum, settings.weight_decay)
@@ -66,7 +79,7 @@ class Training:
         self.train = Batches(data, train, settings.batch_size, device, rank, world)
         self.validation = self._evaluated(validation)
         self.train.require_full_batch("training")
-        self.epoch, self.best_epoch, self.best_accuracy = 0, 0, -1.0
+        self.epoch, self.best_epoch, self.best = 0, 0, Worth(math.inf, -1.0)
         self.history: list[Record] = []
 
     def run(self, folder: Path, checkpoint: Path, reporter: Reporter | None = None) -> TrainedInfo:
@@ -110,21 +123,22 @@ class Training:
             logits: Tensor = self.network(self.execution.arrange(images))
         return self.scale.outputs(logits.float())
 
-    def _accuracy(self, batches: Batches) -> float:
-        return accuracy(self.network, batches, self.fabric, self._forward)
+    def _worth(self, batches: Batches) -> Worth:
+        return evaluate(self.network, batches, self.fabric, self._forward)
 
     def _evaluated(self, split: ImageSplit) -> Batches:
         device = self.fabric.device
         return Batches(self.data, split, evaluation_batch(device, split.resolution, self.settings.batch_size), device)
 
     def _finish_epoch(self, loss: float, folder: Path) -> None:
-        value = self._accuracy(self.validation)
+        worth = self._worth(self.validation)
         self.epoch += 1
         save_weights(folder / LAST_WEIGHTS, self.network)
-        if value >= self.best_accuracy:
-            self.best_accuracy, self.best_epoch = value, self.epoch
+        if worth.accuracy >= self.best.accuracy:
+            self.best, self.best_epoch = worth, self.epoch
             save_weights(folder / WEIGHTS, self.network)
-        self.history.append({"epoch": self.epoch, "train_loss": loss, "validation_accuracy": value})
+        record = {"validation_loss": worth.loss, "validation_accuracy": worth.accuracy}
+        self.history.append({"epoch": self.epoch, "train_loss": loss, **record})
 
     def _describe(self) -> TrainedInfo:
         return TrainedInfo(
@@ -134,9 +148,10 @@ class Training:
             mean=self.data.mean,
             std=self.data.std,
             best_epoch=self.best_epoch,
-            validation_accuracy=self.best_accuracy,
+            validation_loss=self.best.loss,
+            validation_accuracy=self.best.accuracy,
             guessing_accuracy=guessing_accuracy(self.data.test.labels),
-            test_accuracy=self._accuracy(self._evaluated(self.data.test)),
+            test_accuracy=self._worth(self._evaluated(self.data.test)).accuracy,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -144,7 +159,7 @@ class Training:
         return {
             "epoch": self.epoch,
             "best_epoch": self.best_epoch,
-            "best_accuracy": self.best_accuracy,
+            "best": asdict(self.best),
             "history": self.history,
             "network": self.network.state_dict(),
             "sgd": self.sgd.state_dict(),
@@ -163,8 +178,8 @@ class Training:
             self.sgd.load_state_dict(state["sgd"])
             self.scale.load_state_dict(state["scale"])
             self.epoch, self.history = state["epoch"], state["history"]
-            self.best_epoch, self.best_accuracy = state["best_epoch"], state["best_accuracy"]
-        except (KeyError, RuntimeError, ValueError) as error:
+            self.best_epoch, self.best = state["best_epoch"], Worth(**state["best"])
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(
                 f"checkpoint {checkpoint} is of another training ({reason}); choose another folder"

@@ -12,6 +12,7 @@ from proxyless.search.run import LoggingReporter, open_on_first, recorded_choice
 from proxyless.space import Architecture
 from proxyless.train.config import TrainSettings
 from proxyless.train.loop import Training
+from proxyless.train.start import starting_weights
 from proxyless.train.trained import ARCHITECTURE, TrainedInfo
 
 
@@ -22,6 +23,7 @@ class TrainConfig(Settings):
     space: str
     space_args: dict[str, Any]
     ops: list[str]
+    init: str | None = None
     train: TrainSettings
 
 
@@ -32,14 +34,17 @@ def run_training(
     settings: TrainSettings,
     reporter: Reporter,
     resume: bool,
+    init: Path | None = None,
 ) -> TrainedInfo:
-    """Train, or go on with a training, in its folder."""
-    training = Training(architecture, data, settings, recorded_choice(folder))
+    """Train, or go on with a training, in its folder. init: see `starting_weights`."""
+    start = starting_weights(init, architecture) if init is not None else None
+    training = Training(architecture, data, settings, recorded_choice(folder), start)
     config = TrainConfig(
         data=data.source,
         space=architecture.space.name,
         space_args=dict(architecture.space.args),
         ops=architecture.ops,
+        init=None if init is None else str(init),
         train=training.settings,
     )
     if open_on_first(training.fabric, folder, config, resume):

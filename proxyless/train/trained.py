@@ -40,6 +40,7 @@ class TrainedInfo(BaseModel):
     std: tuple[Std, Std, Std]
     best_epoch: int = Field(ge=0, le=MAX_COUNT)
     validation_accuracy: Share
+    validation_loss: Annotated[float, Field(ge=0)] | None = None
     test_accuracy: Share
     guessing_accuracy: Share = 0.0
 

@@ -1,6 +1,7 @@
 """Is the found network better than what one gets without a search, at the same latency and with the same training?"""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,21 @@ from proxyless.data import load_data
 from proxyless.errors import InputError
 from proxyless.execution import load_choice
 from proxyless.fabric import check_accelerator
-from proxyless.files import output_folder, read_model, write_json
-from proxyless.progress import Record, Reporter, Silent
+from proxyless.files import output_folder, write_json
+from proxyless.progress import Reporter, Silent
 from proxyless.search.run import load_config
 from proxyless.train.config import TrainSettings
-from proxyless.train.trained import DESCRIPTION, TrainedInfo
+from proxyless.train.trained import ARCHITECTURE, TrainedInfo
 from proxyless.workflow.contender_files import NETWORKS, load_contenders, save_contenders
 from proxyless.workflow.contenders import Contender, Contest, open_contest
 from proxyless.workflow.measured_contest import measured_contenders
-from proxyless.workflow.train import train
+from proxyless.workflow.side_by_side import check_jobs, train_all
 from proxyless.workflow.uniform import uniform_ops
+from proxyless.workflow.worker import TrainingJob
 
 COMPARISON = "compare.json"
+_BEYOND = 2
+"""Standard errors by which the found network has to be better."""
 
 
 class CompareConfig(Settings):
@@ -39,19 +43,6 @@ class CompareConfig(Settings):
     train: TrainSettings
 
 
-class _Part:
-    """Reports one training of many as a part of the whole."""
-
-    def __init__(self, inner: Reporter, name: str, index: int, count: int) -> None:
-        self.inner, self.name, self.index, self.count = inner, name, index, count
-
-    def progress(self, done: int, total: int, status: str) -> None:
-        self.inner.progress(self.index * total + done, self.count * total, f"{self.name}, {status}")
-
-    def epoch(self, record: Record) -> None:
-        pass
-
-
 def compare(
     runs: Path | str | Sequence[Path | str],
     output: Path | str,
@@ -62,6 +53,7 @@ def compare(
     seeds: int = 3,
     nets: int = 5,
     device: str | None = None,
+    jobs: int | None = None,
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
     """Train the found network, uniform and random ones of the same latency alike; returns the document `compare/1`.
@@ -79,6 +71,7 @@ def compare(
         CheckError: a device failed, or a loss became infinite.
     """
     _check_counts(seeds, nets)
+    at_once = check_jobs(jobs)
     check_accelerator((settings or TrainSettings()).device)
     settings, folder, reporter = settings or TrainSettings(), Path(output), reporter or Silent()
     folders = [Path(runs)] if isinstance(runs, (Path, str)) else [Path(run) for run in runs]
@@ -99,7 +92,7 @@ def compare(
         contest.place()
     _open(folder, config)
     contenders = _contenders(folder, contest, nets, settings.seed, reporter)
-    trained = _train_all(folder, contenders, config, seeds, reporter)
+    trained = _train_all(folder, contenders, config, seeds, at_once, reporter)
     document = _document(config, contenders, trained)
     write_json(folder / COMPARISON, document)
     return document
@@ -142,37 +135,35 @@ def _contenders(folder: Path, contest: Contest, nets: int, seed: int, reporter: 
 
 
 def _train_all(
-    folder: Path, contenders: Sequence[Contender], config: CompareConfig, seeds: int, reporter: Reporter
+    folder: Path, contenders: Sequence[Contender], config: CompareConfig, seeds: int, at_once: int, reporter: Reporter
 ) -> dict[str, list[TrainedInfo]]:
     """By network. Those that are numbered are draws, of random networks or of searches, and are trained once each:
     their spread is that of networks and seeds together."""
     first = config.train.seed
-    jobs: list[tuple[Contender, int]] = []
+    jobs: list[TrainingJob] = []
+    names: list[str] = []
     for contender in contenders:
         number = contender.number
-        jobs += [(contender, first + offset) for offset in (range(seeds) if number is None else [number - 1])]
+        for offset in range(seeds) if number is None else [number - 1]:
+            place, seed = folder / contender.name, first + offset
+            settings = config.train.model_copy(update={"seed": seed})
+            files = {"architecture": place / ARCHITECTURE, "folder": place / f"seed-{seed}"}
+            jobs.append(TrainingJob(**files, data=config.data, settings=settings))
+            names.append(contender.name)
+    alike = partial(_as_first, place=jobs[0].folder)
     trained: dict[str, list[TrainedInfo]] = {contender.name: [] for contender in contenders}
-    settings, first_place = config.train, folder / jobs[0][0].name / f"seed-{jobs[0][1]}"
-    for index, (contender, seed) in enumerate(jobs):
-        place, part = folder / contender.name / f"seed-{seed}", _Part(reporter, contender.name, index, len(jobs))
-        seeded = settings.model_copy(update={"seed": seed})
-        trained[contender.name].append(_train(place, contender, config.data, seeded, part))
-        settings = _as_first(config.train, first_place)
+    for name, info in zip(names, train_all(jobs, at_once, reporter, alike), strict=True):
+        trained[name].append(info)
     return trained
 
 
-def _as_first(settings: TrainSettings, place: Path) -> TrainSettings:
+def _as_first(job: TrainingJob, place: Path) -> TrainingJob:
     """All are trained alike: in the arithmetic that was the fastest for the first one."""
     choice = load_choice(place)
-    if choice is None or settings.precision != "auto":
-        return settings
-    return settings.model_copy(update={"precision": choice.chosen.arithmetic})
-
-
-def _train(folder: Path, contender: Contender, data: str, settings: TrainSettings, reporter: Reporter) -> TrainedInfo:
-    if (folder / DESCRIPTION).exists():
-        return read_model(folder / DESCRIPTION, "trained network", TrainedInfo)
-    return train(contender.architecture, data, folder, settings, resume=True, reporter=reporter)
+    if choice is None or job.settings.precision != "auto":
+        return job
+    settings = job.settings.model_copy(update={"precision": choice.chosen.arithmetic})
+    return job.model_copy(update={"settings": settings})
 
 
 def _document(
@@ -188,7 +179,7 @@ def _document(
         row: [info.test_accuracy for contender in members for info in trained[contender.name]]
         for row, members in rows.items()
     }
-    return {
+    document: dict[str, Any] = {
         "format": "compare/1",
         **config.model_dump(mode="json"),
         "found": list(found[0].architecture.ops),
@@ -207,6 +198,27 @@ def _document(
             for row, members in rows.items()
         ],
     }
+    return {**document, "verdict": verdict(document["rows"])}
+
+
+def verdict(rows: Sequence[dict[str, Any]]) -> str:
+    """Whether the search paid, in one sentence, with the network to take where it did not."""
+    rivals = [row for row in rows if row["row"] != "found"]
+    if not rivals:
+        return "nothing else keeps the budget: there is nothing to compare the found network with"
+    best = max(rivals, key=lambda row: float(row["mean"]))
+    points, error = 100 * best["found_minus_this"], best["standard_error"]
+    without = "the random networks" if best["row"] == "random" else best["row"]
+    if error is None:
+        return f"{points:+.2f} points to {without}, the best without a search, from single trainings: use more --seeds"
+    margin = f"{points:+.2f} ± {100 * error:.2f} points"
+    if points > _BEYOND * 100 * error:
+        return f"the search paid: the found network is {margin} from {without}, the best without a search"
+    instead = "a random network" if best["row"] == "random" else best["row"]
+    return (
+        f"the search did not pay: the found network is {margin} from {without}, the best without a search; take "
+        f"{instead} instead, or search longer"
+    )
 
 
 def _accuracies(info: TrainedInfo) -> dict[str, float]:

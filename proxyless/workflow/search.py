@@ -1,6 +1,7 @@
 """Search in a folder, with one latency table or several."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from latency.table import LatencyTable
@@ -19,6 +20,7 @@ from proxyless.space.bounds import Bound, latency_bound
 from proxyless.space.declared import DEFINITION, is_file
 from proxyless.space.latency import LayerCosts
 from proxyless.space.memory import within_memory
+from proxyless.workflow.ladder import settle
 from proxyless.workflow.target import make_architecture
 
 
@@ -96,7 +98,15 @@ def search(
         limits=limits,
         search=settings,
     )
-    result = run_search(folder, config, problem, reporter or Silent(), resume)
+    reporter = reporter or Silent()
+    result = run_search(
+        folder,
+        config,
+        problem,
+        reporter,
+        resume,
+        partial(settle, folder, problem.data.source, bounds, settings, reporter),
+    )
     return _save(result, tables, budgets_ms, bounds, folder)
 
 

@@ -18,10 +18,14 @@ def train(
     output: Path | str,
     settings: TrainSettings | None = None,
     *,
+    init: Path | str | None = None,
     resume: bool = False,
     reporter: Reporter | None = None,
 ) -> TrainedInfo:
-    """Train from scratch; the folder `output` then holds weights, architecture and accuracy.
+    """Train; the folder `output` then holds weights, architecture and accuracy.
+
+    init: where the weights come from that it starts with: the folder of a search, of which the network takes its part,
+    or a file of weights of the same network. Without it they are random.
 
     Raises:
         InputError: data or a folder that cannot be used.
@@ -31,4 +35,5 @@ def train(
     check_accelerator(settings.device)
     check_free(folder, resume)
     loaded = load_data(data, architecture.resolution, settings.limit)
-    return run_training(folder, architecture, loaded, settings, reporter or Silent(), resume)
+    start = None if init is None else Path(init)
+    return run_training(folder, architecture, loaded, settings, reporter or Silent(), resume, start)

@@ -9,7 +9,7 @@ from proxyless.errors import CheckError, InputError
 from proxyless.optim import SafeSteps, cosine_lr, make_sgd
 from proxyless.space import tiny_fixed
 from proxyless.train.config import TrainSettings
-from proxyless.train.evaluate import accuracy
+from proxyless.train.evaluate import evaluate
 from proxyless.train.loop import Training
 from proxyless.train.trained import load_trained
 from tests.helpers import architecture, toy_data
@@ -26,7 +26,7 @@ def test_a_network_learns_and_is_saved_with_what_it_needs(tmp_path: Path) -> Non
     trained = load_trained(tmp_path)
     assert trained.info == info and trained.architecture.ops == _SMALLEST.ops
     test = Batches(data, data.test, 32, torch.device("cpu"))
-    assert accuracy(trained.network, test) == info.test_accuracy
+    assert evaluate(trained.network, test).accuracy == info.test_accuracy
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_step(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from proxyless.data.batches import Batch
 from proxyless.nn import Choice, Mixture, plain_choices
 from proxyless.search.architecture import ArchitectureLogits, ExpectedCosts
+from proxyless.search.domain import BoundedDomain
 from proxyless.search.objectives import Objective
-from proxyless.search.samplers import Domain, Path
+from proxyless.search.samplers import Path
 from proxyless.search.sampling import sample_path
 from proxyless.search.strategies.settings import StrategySettings
 
@@ -59,7 +60,7 @@ class Setting:
     objective: Objective
     settings: StrategySettings
     arch_lr: float
-    domain: Domain
+    domain: BoundedDomain
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Evaluation:
 class Strategy:
     """Owns the architecture parameters; the loop owns everything else.
 
-    The loop asks for `weight_choices` before every weight step, and calls `step` for every architecture step
+    The loop asks for `weight_networks` before every weight step, and calls `step` for every architecture step
     of a strategy that `learns` during training. When training has ended it asks for `propose` and answers with
     `record` until there is nothing to propose. None of them may change the supernet's weights.
 
@@ -95,6 +96,11 @@ class Strategy:
     def weight_choices(self, generator: torch.Generator, progress: float) -> Sequence[Choice | Mixture]:
         """What a weight step trains: one path, drawn from the current probabilities."""
         return plain_choices(sample_path(self.architecture.logits.detach(), generator))
+
+    def weight_networks(self, generator: torch.Generator, progress: float) -> Sequence[Sequence[Choice | Mixture]]:
+        """What a weight step trains, one after another; of several, the first learns from the labels, and the others
+        from what the first says."""
+        return [self.weight_choices(generator, progress)]
 
     def step(self, inputs: StepInputs) -> StepResult:
         """Update the architecture parameters once.

@@ -14,6 +14,7 @@ from sklearn.linear_model import Ridge
 from torch.nn.functional import one_hot
 
 from proxyless.host import to_host
+from proxyless.nn import Choice, Mixture, plain_choices
 from proxyless.search.samplers import Path, Sampler, Trial
 from proxyless.search.strategies.base import Evaluation, Setting, Strategy
 from proxyless.search.strategies.settings import SamplingSettings
@@ -33,6 +34,16 @@ class SampledStrategy(Strategy):
         super().__init__(setting)
         self.sampler = self.sampler_class(self.domain, self.settings)
         self._evaluations: list[Evaluation] = []
+
+    def weight_networks(self, generator: torch.Generator, progress: float) -> Sequence[Sequence[Choice | Mixture]]:
+        """The largest network, the smallest and two random ones (the sandwich rule, Yu and Huang, ICCV 2019), all but
+        the first taught by it (Yu et al., "BigNAS", ECCV 2020); or a random one alone."""
+        if not self.settings.sandwich:
+            return super().weight_networks(generator, progress)
+        rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
+        near = self.domain.random(rng)
+        ends = (self.domain.largest, self.domain.smallest)
+        return [*map(plain_choices, (*ends, near)), self.weight_choices(generator, progress)]
 
     def propose(self, seed: int) -> Path | None:
         done = len(self._evaluations)

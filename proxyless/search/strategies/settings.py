@@ -10,6 +10,8 @@ from proxyless.config import MAX_COUNT, RecipeSettings, Settings
 
 _FORWARD = 0.35
 """The time of a forward pass in that of a weight step."""
+SANDWICH = 4
+"""Networks in a step of the sandwich rule."""
 PATHS = 4
 """Networks per step: they need no backward pass, so that four cost about as much as one step by gradient."""
 
@@ -59,6 +61,14 @@ class SamplingSettings(StrategySettings):
     """Of a strategy that evaluates networks when the weights are trained."""
 
     evaluations: int = Field(100, ge=1, le=MAX_COUNT, description="Networks to evaluate with the shared weights.")
+    sandwich: bool = Field(
+        True,
+        description="Train the largest network, the smallest and two random ones in every step, the others taught by "
+        "the first.",
+    )
+
+    def weight_steps_per_step(self, counts: Sequence[int]) -> float:
+        return float(SANDWICH) if self.sandwich else 1.0
 
 
 class GradientSettings(LearningSettings):

@@ -1,0 +1,219 @@
+"""How a search settles: its best networks climb by real training, fewer and longer from rung to rung.
+
+Successive halving (Jamieson and Talwalkar, AISTATS 2016), from the weights that the search has trained.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from proxyless.config import RecipeSettings
+from proxyless.files import write_json
+from proxyless.nn import save_weights
+from proxyless.progress import Reporter
+from proxyless.search.config import SearchSettings
+from proxyless.search.derive import uses
+from proxyless.search.domain import BoundedDomain
+from proxyless.search.result import SearchResult, best_evaluated
+from proxyless.search.shared import SharedEvaluator, Worth
+from proxyless.seeds import stream_seed
+from proxyless.space import Architecture, Space, build_space
+from proxyless.space.bounds import Bound
+from proxyless.train.config import TrainSettings
+from proxyless.train.trained import ARCHITECTURE, LAST_WEIGHTS
+from proxyless.workflow.side_by_side import train_all, usual_jobs
+from proxyless.workflow.worker import TrainingJob
+
+LADDER = "ladder.json"
+_EACH = 8
+"""Candidates of each kind: probable ones, neighbours of the most probable one, and random ones."""
+
+_DRAWS = 200
+_SHORT_STEPS = 1000
+"""Of all trainings of a rung: fewer are done before other processes have started."""
+_START = "start.safetensors"
+
+_LOG = logging.getLogger(__name__)
+
+_Path = tuple[int, ...]
+
+
+@dataclass
+class Candidate:
+    """A network that may be chosen.
+
+    source: how it came into question. shared: its worth with the shared weights. rungs: with short training, from the
+    first rung on.
+    """
+
+    path: _Path
+    source: str
+    shared: Worth | None = None
+    rungs: list[Worth] = field(default_factory=list)
+
+    @property
+    def place(self) -> tuple[int, float]:
+        """The higher the rung the better, then the lower the loss there; for sorting, the best first."""
+        worth = self.rungs[-1] if self.rungs else self.shared
+        return -len(self.rungs), worth.loss if worth else math.inf
+
+
+def find_candidates(result: SearchResult, bounds: Sequence[Bound], seed: int) -> list[Candidate]:
+    """Distinct networks within the bounds: the best that were evaluated and the most probable ones, neighbours of the
+    first, and random ones that nearly reach the bounds, which a search has to beat."""
+    space = result.build_space()
+    likely = [tuple(path) for path in result.candidates(bounds, _EACH)]
+    domain = BoundedDomain(bounds, likely[0], space.canonical)
+    rng = np.random.default_rng(stream_seed(seed, "candidates"))
+    draws: dict[str, Callable[[], _Path | None]] = {
+        "neighbour": lambda: domain.mutate(likely[0], rng),
+        "random": lambda: domain.random_near(rng),
+    }
+    found = dict.fromkeys(likely, "probable")
+    for source, draw in draws.items():
+        enough = len(found) + _EACH
+        for _ in range(_DRAWS):
+            path = draw()
+            if path is None or len(found) == enough:
+                break
+            if path not in found and _may_stand(result, path, bounds):
+                found[path] = source
+    return [Candidate(path, source) for path, source in found.items()]
+
+
+def _may_stand(result: SearchResult, path: _Path, bounds: Sequence[Bound]) -> bool:
+    """A network that leaves what it is allowed unused may be better with weights that hardly were trained, but not in
+    the end."""
+    return not result.allowances_are_used or uses(path, bounds)
+
+
+def settle(
+    folder: Path,
+    data: str,
+    bounds: Sequence[Bound],
+    settings: SearchSettings,
+    reporter: Reporter,
+    result: SearchResult,
+    evaluator: SharedEvaluator,
+) -> SearchResult:
+    """The result with the candidates first, in the order of what they are worth, which `ladder.json` in the folder
+    tells in full.
+
+    Interrupted, it goes on with what is trained.
+    """
+    space, candidates = result.build_space(), find_candidates(result, bounds, settings.seed)
+    for done, candidate in enumerate(candidates):
+        reporter.progress(done, len(candidates), "compare candidates with the shared weights")
+        candidate.shared = evaluator.evaluate(candidate.path)
+    climbing = sorted(candidates, key=lambda candidate: candidate.place)[: settings.finalists]
+    images = len(evaluator.held_out.labels)
+    rungs = _Rungs(folder / "ladder", data, result, settings, round(images / settings.held_out))
+    rungs.announce(len(climbing))
+    rungs.prepare(climbing, evaluator)
+    while len(climbing) > 1:
+        rungs.climb(climbing, reporter)
+        climbing = sorted(climbing, key=lambda candidate: candidate.place)[: len(climbing) // 2]
+    candidates.sort(key=lambda candidate: candidate.place)
+    write_json(folder / LADDER, ladder_document(candidates, space, bounds[0], rungs.epochs, images))
+    ordered = dict.fromkeys([*(candidate.path for candidate in candidates), *map(tuple, result.evaluated_paths())])
+    return result.model_copy(update={"evaluated": best_evaluated(space, list(ordered))})
+
+
+class _Rungs:
+    """Trains what climbs: every rung goes on with the weights of the one below, for twice as long."""
+
+    def __init__(self, folder: Path, data: str, result: SearchResult, settings: SearchSettings, images: int) -> None:
+        """images: that are trained on."""
+        self.folder, self.data, self.settings, self.images = folder, data, settings, images
+        self.whole, self.searched = build_space(result.space, result.space_args), result.build_space()
+        self.epochs: list[int] = []
+
+    def announce(self, finalists: int) -> None:
+        """How much of it there will be."""
+        plan: list[str] = []
+        while finalists > 1:
+            plan.append(f"{finalists} networks for {self._length(len(plan))}")
+            finalists //= 2
+        if plan:
+            _LOG.info(
+                "the best candidates go on from the weights of the search: %s epochs",
+                ", ".join(plan),
+            )
+
+    def _length(self, rung: int) -> int:
+        return self.settings.rung_epochs << rung
+
+    def prepare(self, candidates: Sequence[Candidate], evaluator: SharedEvaluator) -> None:
+        """The files that trainings start from."""
+        for candidate in candidates:
+            place = self._place(candidate)
+            if not (place / _START).exists():
+                network = Architecture(self.whole, self.searched.path_ops(candidate.path))
+                network.save(place / ARCHITECTURE)
+                save_weights(place / _START, evaluator.inherited(candidate.path))
+
+    def _place(self, candidate: Candidate) -> Path:
+        return self.folder / "-".join(map(str, candidate.path))
+
+    def climb(self, candidates: Sequence[Candidate], reporter: Reporter) -> None:
+        """One rung."""
+        rung = len(self.epochs)
+        self.epochs.append(self._length(rung))
+        jobs = [self._job(candidate, rung) for candidate in candidates]
+        steps = len(jobs) * self.epochs[rung] * self.images // self.settings.batch_size
+        at_once = usual_jobs() if steps > _SHORT_STEPS else 1
+        for candidate, info in zip(candidates, train_all(jobs, at_once, reporter), strict=True):
+            assert info.validation_loss is not None
+            candidate.rungs.append(Worth(info.validation_loss, info.validation_accuracy))
+
+    def _job(self, candidate: Candidate, rung: int) -> TrainingJob:
+        place = self._place(candidate)
+        return TrainingJob(
+            architecture=place / ARCHITECTURE,
+            data=self.data,
+            folder=place / f"rung-{rung + 1}",
+            settings=self._training(self.epochs[rung]),
+            init=place / _START if rung == 0 else place / f"rung-{rung}" / LAST_WEIGHTS,
+        )
+
+    def _training(self, epochs: int) -> TrainSettings:
+        """On the images that the search trained its weights on, judged by those that it held out."""
+        recipe = {name: getattr(self.settings, name) for name in RecipeSettings.model_fields}
+        return TrainSettings(**recipe, epochs=epochs, warmup_epochs=0, validation=self.settings.held_out)
+
+
+def ladder_document(
+    candidates: Sequence[Candidate], space: Space, latency: Bound, epochs: Sequence[int], images: int
+) -> dict[str, Any]:
+    """Candidates as they ended, the best first."""
+    return {
+        "format": "ladder/1",
+        "epochs": list(epochs),
+        "held_out_images": images,
+        "lead": lead(candidates, images),
+        "candidates": [
+            {
+                "ops": list(space.path_ops(candidate.path)),
+                "source": candidate.source,
+                "predicted_ms": latency.cost(candidate.path),
+                "shared": asdict(candidate.shared) if candidate.shared else None,
+                "rungs": [asdict(worth) for worth in candidate.rungs],
+            }
+            for candidate in candidates
+        ],
+    }
+
+
+def lead(candidates: Sequence[Candidate], images: int) -> dict[str, float] | None:
+    """By how much the first is more accurate than the second on their last rung, and the standard error of that from
+    the number of images alone; None where there is no second."""
+    if len(candidates) < 2 or not candidates[0].rungs or len(candidates[0].rungs) != len(candidates[1].rungs):
+        return None
+    first, second = (candidate.rungs[-1].accuracy for candidate in candidates[:2])
+    variance = (first * (1 - first) + second * (1 - second)) / images
+    return {"accuracy": first - second, "standard_error": math.sqrt(variance)}
