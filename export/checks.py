@@ -95,7 +95,7 @@ class Expected:
             strided=sum(node.stride > 1 and node.kernel > 1 for node in windows),
             shuffles=sum(isinstance(node, Shuffle) for node in nodes),
             fast=not any(map(_is_slow, nodes)),
-            fast_int8=not any(_is_slow(node) or _has_hard_swish(node) for node in nodes),
+            fast_int8=not any(_is_slow(node) or _is_slow_in_int8(node) for node in nodes),
             channels=sum(node.out_channels for node in nodes if isinstance(node, Conv | Linear | Norm)),
             parameters=network_cost(layers).params,
             end_parameters=network_cost([layers[0], layers[-1]]).params,
@@ -113,9 +113,10 @@ def _is_slow(node: Node) -> bool:
     return isinstance(node, Shuffle) or (isinstance(node, Pool) and node.padding > 0 and node.stride > 1)
 
 
-def _has_hard_swish(node: Node) -> bool:
-    """XNNPACK has no kernel of it for whole numbers."""
-    return isinstance(node, Conv | Linear | Act) and node.act == "h_swish"
+def _is_slow_in_int8(node: Node) -> bool:
+    """XNNPACK has no kernels for hard swish and for means of neighbours in whole numbers."""
+    has_hard_swish = isinstance(node, Conv | Linear | Act) and node.act == "h_swish"
+    return has_hard_swish or (isinstance(node, Pool) and node.kind == "mean")
 
 
 def structure_checks(
