@@ -239,6 +239,39 @@ class Course(Part):
         return first
 
 
+class Worth(Part):
+    """Of a network on held-out images."""
+
+    loss: float
+    accuracy: float
+
+
+class LadderNetwork(Part):
+    """A candidate of a search. rungs: its worth after each of its short trainings."""
+
+    ops: list[str]
+    source: str
+    predicted_ms: float
+    shared: Worth | None = None
+    rungs: list[Worth] = []
+
+
+class Lead(Part):
+    """By how much the first candidate is more accurate than the second."""
+
+    accuracy: float
+    standard_error: float
+
+
+class Ladder(Part):
+    """What a `ladder.json` says: the candidates, best first. epochs: of the rungs."""
+
+    epochs: list[int]
+    held_out_images: int
+    lead: Lead | None = None
+    candidates: list[LadderNetwork]
+
+
 class GalleryNetwork(Part):
     """One network of a gallery."""
 
@@ -280,6 +313,7 @@ class Content(Part):
     trained: TrainedFacts | None
     exported: Exported | None
     course: Course | None
+    ladder: Ladder | None
     galleries: list[Gallery]
     environment: dict[str, str]
     commands: list[Command]

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from proxyless.cli.main import app
 from proxyless.errors import InputError
+from proxyless.report.page import render
 from proxyless.space import network_cost
 from proxyless.workflow.report import collect
 from tests.helpers import architecture, table_by_macs
@@ -57,6 +58,17 @@ def test_the_course_is_the_log_and_ends_at_the_result(searched: Path) -> None:
         for op, names, log_probs in zip(content.answer.ops, result["ops"], result["log_probs"], strict=True)
     ]
     assert [row.probability for row in content.answer.layers if row.choice] == pytest.approx(chosen)
+
+
+def test_the_ladder_begins_with_the_answer_and_is_on_the_page(searched: Path) -> None:
+    content = collect(searched)
+    assert content.ladder is not None and content.answer is not None
+    assert content.ladder.candidates[0].ops == content.answer.ops
+    page = render(content)
+    assert "How the search settled" in page
+    for worth in content.ladder.candidates[0].rungs:
+        assert f"{worth.loss:.4f}" in page
+    assert "How the search settled" not in render(content.model_copy(update={"ladder": None}))
 
 
 def test_a_search_alone_names_the_commands_that_complete_it(searched: Path, complete: Path) -> None:
@@ -309,6 +321,7 @@ _FILES = (
     "model/architecture.json",
     "model/report.json",
     "gallery/gallery.json",
+    "ladder.json",
 )
 
 

@@ -10,10 +10,11 @@ from latency.table import LatencyTable
 from proxyless.environment import Environment
 from proxyless.errors import InputError
 from proxyless.files import first_problem, read_json, read_model
-from proxyless.report.content import Course, Exported, Gallery, Part, SearchEpoch, TrainedFacts, TrainingEpoch
+from proxyless.report.content import Course, Exported, Gallery, Ladder, Part, SearchEpoch, TrainedFacts, TrainingEpoch
 from proxyless.search.result import ENVIRONMENT, LOG, SearchResult, load_result
 from proxyless.space import Architecture, Space, build_space
 from proxyless.train.trained import DESCRIPTION, TrainedInfo
+from proxyless.workflow.ladder import LADDER
 from proxyless.workflow.report.folders import RunFolders
 from proxyless.workflow.search import limited_space
 
@@ -95,6 +96,12 @@ def read_course(folders: RunFolders, result: SearchResult | None, space: Space) 
     names = [decision.name for decision in space.decisions]
     numbers = [decision.kind != "operation" for decision in space.decisions]
     return Course(decisions=names, numbers=numbers, ops=ops, epochs=epochs) if epochs else None
+
+
+def read_ladder(folders: RunFolders) -> Ladder | None:
+    """How the search settled."""
+    path = folders.search / LADDER
+    return read_model(path, "ladder", Ladder) if path.exists() else None
 
 
 def searched_space(folders: RunFolders, tables: Sequence[LatencyTable]) -> Space:
