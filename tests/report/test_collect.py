@@ -12,6 +12,7 @@ import yaml
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from export.settings import ExportSettings
 from proxyless.cli.main import app
 from proxyless.errors import InputError
 from proxyless.report.page import render
@@ -219,9 +220,9 @@ def test_the_export_again_makes_the_files_of_the_export(
     run = copy(complete)
     _change(run / "model" / "report.json", **changed)
     again = run.with_name("run-again")
-    defaults = {"int8": None, "float16": False, "calibration_images": 200, "max_int8_loss": 1, "data": None}
-    others = {"trained": again / "trained", "output": again / "model", "json": False, "seed": 0, "device": None}
-    assert _parsed(_commands(run)["exported files"]) == {**others, **defaults, **asked}
+    others = {"trained": again / "trained", "output": again / "model", "json": False, "data": None, "device": None}
+    expected = {**others, **dict.fromkeys(ExportSettings.model_fields), **asked}
+    assert _parsed(_commands(run)["exported files"]) == expected
 
 
 def test_the_export_again_names_the_device_of_the_network(complete: Path, copy: Copy) -> None:
