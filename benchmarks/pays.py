@@ -3,8 +3,8 @@
 python benchmarks/pays.py --data parquet:cifar10 --runtime litert --budget 50% --limit 20000 -o pays
 
 Profiles the space, searches with several seeds, and has `proxyless compare` train what was found, uniform networks of
-all widths and random ones alike. Prints the time of each part, what every row reaches, the verdict, and how a whole search
-compares in time with one training of what it found. Whatever is complete in the folder is not done again.
+all widths and random ones alike. Prints the time of each part, what every row reaches and the verdict. Whatever is
+complete in the folder is not done again.
 """
 
 import argparse
