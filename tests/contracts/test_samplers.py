@@ -44,7 +44,7 @@ def test_finds_what_brute_force_finds(name: str, regret: float) -> None:
 def test_evolution_forgets_the_oldest_however_good() -> None:
     """With the one good network older than the population, its neighbours are proposed no more often than others."""
     domain = Small(bound=24)
-    good, others = (3,) * 8, [(0,) * 7 + (op,) for op in (0, 1, 2, 3)] * 5
+    good, others = (3,) * 8, [(0,) * 7 + (op,) for op in (0, 1, 2, 3)] * 13
     trials = [Trial(good, 100.0)] + [Trial(path, 0.0) for path in others]
     for seed in range(20):
         proposal = SAMPLERS["evolution"](domain).propose(trials, np.random.default_rng(seed))
