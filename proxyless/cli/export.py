@@ -85,6 +85,15 @@ def print_report(output: Path, report: dict[str, Any]) -> None:
             [[target["runtime"], target["dtype"], f"{target['budget_ms']:.4g}", f"{target['predicted_ms']:.4g}"]],
         )
     say_unchecked(report)
+    say_remarks(report)
+
+
+def say_remarks(report: dict[str, Any]) -> None:
+    """What is worth knowing of files that passed."""
+    from proxyless.workflow.export import remarks
+
+    for remark in remarks(report):
+        OUT.print(remark, highlight=False)
 
 
 def say_unchecked(report: dict[str, Any]) -> None:

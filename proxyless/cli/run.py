@@ -19,7 +19,7 @@ def run(
 
     Example: `proxyless run examples/demo.yaml`
     """
-    from proxyless.cli.export import require_all, say_unchecked
+    from proxyless.cli.export import require_all, say_remarks, say_unchecked
     from proxyless.config import read_yaml
     from proxyless.workflow.pipeline import Pipeline, PipelineSettings
 
@@ -34,6 +34,7 @@ def run(
         if result["networks"]:
             _print_networks(result["networks"])
         say_unchecked(result["export"])
+        say_remarks(result["export"])
     say_warnings(result["warnings"])
     require_all(result["export"])
 

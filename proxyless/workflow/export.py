@@ -32,6 +32,11 @@ Report = dict[str, Any]
 
 _BATCH = 32
 
+_SLOWER = 1.05
+"""A file that takes so many times as long as another is slower, whatever the noise."""
+_FASTER = {"int8": "; a network that is fast in int8 is found with a table of 'profile --dtype int8'"}
+"""What to do about a slow file, by its dtype."""
+
 
 def export(
     trained: Path | str,
@@ -98,6 +103,19 @@ def left_out(report: Report) -> str | None:
         f"left out with every recipe: {'; '.join(reasons)}; the other files are written; train longer, and for int8 "
         "calibrate on more images or allow more with --max-int8-loss"
     )
+
+
+def remarks(report: Report) -> list[str]:
+    """What a user would want to know of files that passed: those that are slower than the float32 one beside them."""
+    files = list(report["files"].values())
+    plain = {(entry["runtime"], entry["measured_on"]): entry for entry in files if entry["dtype"] == "float32"}
+    pairs = [(entry, plain.get((entry["runtime"], entry["measured_on"]), entry)) for entry in files]
+    return [
+        f"{entry['file']} takes {entry['measured_ms']:.3g} ms, and {other['file']} {other['measured_ms']:.3g} ms: here "
+        f"{entry['dtype']} saves space alone{_FASTER.get(entry['dtype'], '')}"
+        for entry, other in pairs
+        if entry["measured_ms"] > _SLOWER * other["measured_ms"]
+    ]
 
 
 def _reasons(attempts: Sequence[Mapping[str, Any]]) -> str:

@@ -8,6 +8,7 @@ from export.formats import FORMATS
 from latency.deployed import DeployedLatency
 from proxyless.space import Architecture, BudgetedTarget
 from proxyless.workflow import export_latency
+from proxyless.workflow.export import remarks
 from proxyless.workflow.export_latency import find_places, measure_all
 from tests.helpers import MIXED_OPS, architecture
 
@@ -56,3 +57,20 @@ def test_the_file_of_the_target_keeps_budget_and_prediction(
     mine = _INT8 if dtype == "int8" else _FLOAT
     assert checks.pop(mine) == broken and checks.popitem()[1] == []
     assert [latency.is_target for latency in found.values()] == [file == mine for file in found]
+
+
+def test_a_file_that_is_slower_than_the_float_one_is_said_to_be() -> None:
+    def file(name: str, dtype: str, ms: float, runtime: str = "litert", place: str = "local") -> dict[str, object]:
+        return {"file": name, "dtype": dtype, "measured_ms": ms, "runtime": runtime, "measured_on": place}
+
+    slow = file("model.int8.tflite", "int8", 27.2)
+    files = [
+        file("model.tflite", "float32", 7.6),
+        slow,
+        file("model.float16.tflite", "float16", 7.7),
+        file("model.onnx", "float32", 3.0, "onnxruntime"),
+        file("model.int8.onnx", "int8", 2.0, "onnxruntime"),
+    ]
+    (remark,) = remarks({"files": dict(enumerate(files))})
+    assert remark.startswith("model.int8.tflite takes 27.2 ms, and model.tflite 7.6 ms: here int8 saves space alone")
+    assert not remarks({"files": {0: files[0] | {"measured_on": "adb:X"}, 1: slow}})  # measured on another device

@@ -9,10 +9,10 @@ from proxyless.search.samplers.base import Path, Sampler, Trial, unseen
 START, POPULATION, TOURNAMENT = 10, 50, 20
 """Random networks to begin with, networks alive, and those of which the best becomes a parent.
 
-The paper has 100, 100 and 25 for 20,000 evaluations. In searches of about a hundred, good networks of a small population
-die before they have had many children, and random ones take the place of children: of published tables, on ten devices,
-a population of 20 that begins with 20 missed the best by 0.62 points after 100 evaluations, this one by 0.50 to 0.52
-(random search 0.87). Crossover changed nothing there.
+The paper has 100, 100 and 25 for 20,000 evaluations. In searches of about a hundred, good networks of a small
+population die before they have had many children, and random ones take the place of children: of published tables, on
+ten devices, a population of 20 that begins with 20 missed the best by 0.62 points after 100 evaluations, this one by
+0.50 to 0.52 (random search 0.87). Crossover changed nothing there.
 """
 
 
