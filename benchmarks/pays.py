@@ -17,7 +17,7 @@ from draws import refuse
 from latency.profile import profile
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable
-from proxyless.errors import InputError
+from proxyless.errors import CheckError, InputError
 from proxyless.files import read_json, write_json
 from proxyless.progress import Record
 from proxyless.search.config import SearchSettings
@@ -46,7 +46,12 @@ class _Said:
 
 
 def make_table(space: Space, runtime: str, path: Path) -> LatencyTable:
-    return LatencyTable.load(path) if path.exists() else profile(space, path, ProfileSettings(runtime=runtime))
+    if not path.exists():
+        return profile(space, path, ProfileSettings(runtime=runtime))
+    table = LatencyTable.load(path)
+    if table.runtime.name != runtime:
+        raise InputError(f"{path} is of {table.runtime.name}, not {runtime}; choose another --output")
+    return table
 
 
 def search_all(space: Space, table: LatencyTable, arguments: argparse.Namespace, seconds: dict[str, Any]) -> list[Path]:
@@ -78,7 +83,7 @@ def search_all(space: Space, table: LatencyTable, arguments: argparse.Namespace,
                 resume=resume,
                 reporter=_Said(f"search {seed}"),
             )
-            seconds[run.name] = time.perf_counter() - start
+            seconds[run.name] = seconds.get(run.name, 0.0) + time.perf_counter() - start
             write_json(arguments.output / "seconds.json", seconds)
     return runs
 
@@ -136,7 +141,7 @@ def main() -> None:
         )  # fmt: skip
         seconds["compare"] = seconds.get("compare", 0.0) + time.perf_counter() - start
         write_json(times, seconds)
-    except InputError as error:
+    except (InputError, CheckError) as error:
         refuse(str(error))
     summarise(document, seconds)
 

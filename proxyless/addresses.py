@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, PlainSerializer
 
+_LONGEST = 300
 LOCAL = "local"
 """This machine."""
 
@@ -34,8 +35,14 @@ def _named(device: str) -> str:
     return address
 
 
-Address = Annotated[str, Field(max_length=300), AfterValidator(_named)]
+def _short(device: str) -> str:
+    if len(address_of(device)) > _LONGEST:
+        raise ValueError(f"its name has more than {_LONGEST} characters")
+    return device
+
+
+Address = Annotated[str, Field(max_length=_LONGEST), AfterValidator(_named)]
 """Of a device, in a document: options that stand there are not read."""
 
-TypedDevice = Annotated[str, PlainSerializer(address_of)]
+TypedDevice = Annotated[str, Field(max_length=2000), AfterValidator(_short), PlainSerializer(address_of)]
 """Of a device, in settings that the user types: options count, and are not written."""

@@ -132,6 +132,11 @@ def uses(path: Sequence[int], bounds: Sequence[Bound]) -> bool:
     return any(bound.cost(path) >= bound.least * (1 - 1e-6) for bound in bounds)
 
 
+def used(path: Sequence[int], bounds: Sequence[Bound]) -> float:
+    """The largest share of a bound that a network costs."""
+    return max(bound.cost(path) / bound.limit for bound in bounds)
+
+
 def feasible_path(bounds: Sequence[Bound]) -> list[int]:
     """A network that keeps all bounds.
 

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from proxyless.config import CONFIG
 from proxyless.errors import InputError, shown
 from proxyless.files import read_model
-from proxyless.search.derive import candidate_paths, choose_path, log_prob
+from proxyless.search.derive import candidate_paths, choose_path, log_prob, used, uses
 from proxyless.space import Architecture, Decision, Space, build_space
 from proxyless.space.architecture import Milliseconds, Names
-from proxyless.space.bounds import Bound, macs_bound, params_bound
+from proxyless.space.bounds import FILL, Bound, keeps, macs_bound, params_bound
 from proxyless.space.memory import memory_bound
 
 LogProbs = Annotated[list[Annotated[float, Field(le=1e-6)]], Field(min_length=1, max_length=10_000)]
@@ -67,6 +67,7 @@ class SearchResult(BaseModel):
     ops: those that were searched; a limit on memory leaves some of the space's out.
     at_chance: whether the weights by which networks were compared were no better than guessing.
     evaluated: networks that a sampling strategy evaluated, best first: as many as `best_evaluated` takes.
+    settled: networks that were trained for a short time at the end, best first.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -80,14 +81,17 @@ class SearchResult(BaseModel):
     log_probs: list[LogProbs] = Field(max_length=10_000)
     at_chance: bool = False
     evaluated: list[Names] = Field([], max_length=MAX_NAMES)
+    settled: list[Names] = Field([], max_length=10_000)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if [len(row) for row in self.log_probs] != [len(names) for names in self.ops]:
             raise ValueError("its 'ops' and 'log_probs' are not of the same lengths; search again")
-        for network in self.evaluated:
+        for network in (*self.evaluated, *self.settled):
             if len(network) != len(self.ops) or not all(map(contains, self.ops, network)):
-                raise ValueError(f"'evaluated' has {shown(' '.join(network))}, which is not of its 'ops'; search again")
+                raise ValueError(
+                    f"it has the network {shown(' '.join(network))}, which is not of its 'ops'; search again"
+                )
         return self
 
     def build_space(self) -> Space:
@@ -112,12 +116,22 @@ class SearchResult(BaseModel):
         return f"the search was made with another version of the space {shown(self.space)}; search again"
 
     def derive(self, bounds: Sequence[Bound]) -> list[int]:
-        """The best evaluated network that keeps the bounds, else the most probable one that does.
+        """The best of the settled networks that keeps the bounds and uses as much of them as any other that follows
+        from the search; else the best evaluated one that keeps them, else the most probable one that does.
 
         Raises:
             InputError: no network keeps them.
         """
-        return choose_path(self.log_probs, self._bounds(bounds), self.evaluated_paths())
+        effective = self._bounds(bounds)
+        chosen = choose_path(self.log_probs, effective, self.evaluated_paths())
+        settled = self.settled_within(effective, chosen)
+        return settled[0] if settled else chosen
+
+    def settled_within(self, bounds: Sequence[Bound], other: Sequence[int]) -> list[list[int]]:
+        """The settled networks that keep the bounds, and use one or nearly as much as `other` does; best first."""
+        least = FILL * used(other, bounds)
+        paths = [self.path_of(names) for names in self.settled]
+        return [path for path in paths if keeps(path, bounds) and (uses(path, bounds) or used(path, bounds) >= least)]
 
     def log_prob(self, path: Sequence[int]) -> float:
         """Log of the probability of a network."""
@@ -129,30 +143,35 @@ class SearchResult(BaseModel):
         Raises:
             InputError: no network keeps them.
         """
-        live = self.build_space().live
-        return candidate_paths(self.log_probs, self._bounds(bounds), self.evaluated_paths(), count, live)
+        live, effective = self.build_space().live, self._bounds(bounds)
+        found = candidate_paths(self.log_probs, effective, self.evaluated_paths(), count, live)
+        settled = self.settled_within(effective, found[0])
+        return [*settled, *(path for path in found if path not in settled)][:count]
 
     def _bounds(self, bounds: Sequence[Bound]) -> list[Bound]:
         return [bound if self.allowances_are_used else replace(bound, least=0.0) for bound in bounds]
 
     def ranked(self, paths: Sequence[Sequence[int]]) -> list[list[int]]:
-        """Networks, best first: those that were evaluated in their order, then by probability."""
-        evaluated = {tuple(path): rank for rank, path in enumerate(self.evaluated_paths())}
+        """Networks, best first: those that settled and then those that were evaluated in their order, then by
+        probability."""
+        known = [*(self.path_of(names) for names in self.settled), *self.evaluated_paths()]
+        rank = {path: number for number, path in enumerate(dict.fromkeys(map(tuple, known)))}
 
         def place(path: Sequence[int]) -> tuple[float, float]:
-            return evaluated.get(tuple(path), len(evaluated)), -self.log_prob(path)
+            return rank.get(tuple(path), len(rank)), -self.log_prob(path)
 
         return [list(path) for path in sorted(paths, key=place)]
 
     def path(self, architecture: Architecture) -> list[int]:
         """The index of the choice of each decision."""
-        return self._path(architecture.ops)
+        return self.path_of(architecture.ops)
 
     def evaluated_paths(self) -> list[list[int]]:
         """Of those that were evaluated, best first: the index of the choice of every decision."""
-        return [self._path(op_names) for op_names in self.evaluated]
+        return [self.path_of(op_names) for op_names in self.evaluated]
 
-    def _path(self, op_names: Sequence[str]) -> list[int]:
+    def path_of(self, op_names: Sequence[str]) -> list[int]:
+        """The index of the choice of each decision, of a network by its choices."""
         return [names.index(name) for names, name in zip(self.ops, op_names, strict=True)]
 
 

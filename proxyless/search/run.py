@@ -129,7 +129,10 @@ def run_search(
     resume: bool,
     settle: Settle = lambda result, evaluator: result,
 ) -> SearchResult:
-    """Search, or go on with a search, in its folder."""
+    """Search, or go on with a search, in its folder.
+
+    Of several processes, the first settles the result and writes it; the others return what it settled from.
+    """
     search = Search(problem, config.search, recorded_choice(folder))
     config = config.model_copy(update={"search": search.settings})  # with the numbers of epochs that suit the data
     if open_on_first(search.fabric, folder, config, resume):
@@ -150,8 +153,8 @@ def run_search(
         at_chance=search.is_at_chance,
         evaluated=best_evaluated(problem.space, search.strategy.trials),
     )
-    finished = _finish(folder, search, result, settle) if search.fabric.is_global_zero else result
-    return search.fabric.broadcast(finished)
+    # Of several processes the others end here: what settles is longer than they would wait.
+    return _finish(folder, search, result, settle) if search.fabric.is_global_zero else result
 
 
 def _finish(folder: Path, search: Search, result: SearchResult, settle: Settle) -> SearchResult:

@@ -98,6 +98,7 @@ class SharedEvaluator:
         # Networks are ranked in float32, in the format and with the kernels that are fast here.
         self.execution = execution.model_copy(update={"arithmetic": "32-true", "compiled": False, "replayed": False})
         device = next(supernet.parameters()).device
+        self.train_split = train
         few = train.take(_calibration_rows(to_host(train.labels).numpy()))
         self.calibration = Batches(data, few, _BATCH_SIZE, device)
         self.held_out = Batches(data, held_out, evaluation_batch(device, data.resolution, _BATCH_SIZE), device)

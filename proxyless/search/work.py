@@ -30,7 +30,7 @@ def search_work(space: Space, settings: SearchSettings, steps: int, streamed: bo
         steps,
         each,
         once=not settings.own.differentiates_twice,
-        replays=world() == 1 and not streamed and not strategy.mixes and not several,
+        replays=world() == 1 and not (streamed or strategy.mixes or settings.own.sums_gradients or several),
         compiles=not several,
     )
 

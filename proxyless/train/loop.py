@@ -82,10 +82,12 @@ class Training:
         self.epoch, self.best_epoch, self.best = 0, 0, Worth(math.inf, -1.0)
         self.history: list[Record] = []
 
-    def run(self, folder: Path, checkpoint: Path, reporter: Reporter | None = None) -> TrainedInfo:
+    def run(
+        self, folder: Path, checkpoint: Path, reporter: Reporter | None = None, *, announce: bool = True
+    ) -> TrainedInfo:
         """Train to the end, saving after every epoch; returns what the best weights are worth."""
         reporter = reporter or Silent()
-        if self.fabric.is_global_zero:
+        if announce and self.fabric.is_global_zero:
             left = self.schedule.steps - self.epoch * self.train.steps
             say_how_long(self.work, self.settings, self.choice, self.fabric.device, left)
         with self.execution.flags():
@@ -148,7 +150,7 @@ class Training:
             mean=self.data.mean,
             std=self.data.std,
             best_epoch=self.best_epoch,
-            validation_loss=self.best.loss,
+            validation_loss=self.best.loss if math.isfinite(self.best.loss) else None,
             validation_accuracy=self.best.accuracy,
             guessing_accuracy=guessing_accuracy(self.data.test.labels),
             test_accuracy=self._worth(self._evaluated(self.data.test)).accuracy,

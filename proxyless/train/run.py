@@ -17,7 +17,7 @@ from proxyless.train.trained import ARCHITECTURE, TrainedInfo
 
 
 class TrainConfig(Settings):
-    """What was asked for, resolved."""
+    """What was asked for, resolved. init: the name of the folder or file, which may have moved."""
 
     data: str
     space: str
@@ -35,16 +35,18 @@ def run_training(
     reporter: Reporter,
     resume: bool,
     init: Path | None = None,
+    announce: bool = True,
 ) -> TrainedInfo:
-    """Train, or go on with a training, in its folder. init: see `starting_weights`."""
-    start = starting_weights(init, architecture) if init is not None else None
+    """Train, or go on with a training, in its folder. init: see `starting_weights`; not needed to go on."""
+    goes_on = (folder / CHECKPOINT).exists()
+    start = starting_weights(init, architecture) if init is not None and not goes_on else None
     training = Training(architecture, data, settings, recorded_choice(folder), start)
     config = TrainConfig(
         data=data.source,
         space=architecture.space.name,
         space_args=dict(architecture.space.args),
         ops=architecture.ops,
-        init=None if init is None else str(init),
+        init=None if init is None else init.resolve().name,
         train=training.settings,
     )
     if open_on_first(training.fabric, folder, config, resume):
@@ -54,4 +56,4 @@ def run_training(
     log = LoggingReporter(folder / LOG, training.history, reporter)
     if training.history:
         log.write()
-    return training.run(folder, folder / CHECKPOINT, log)
+    return training.run(folder, folder / CHECKPOINT, log, announce=announce)

@@ -1,7 +1,6 @@
 """Is the found network better than what one gets without a search, at the same latency and with the same training?"""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from latency.table import LatencyTable
 from proxyless.config import CONFIG, Settings, changed_fields, read_yaml, write_yaml
 from proxyless.data import load_data
 from proxyless.errors import InputError
-from proxyless.execution import load_choice
 from proxyless.fabric import check_accelerator
 from proxyless.files import output_folder, write_json
 from proxyless.progress import Reporter, Silent
@@ -71,7 +69,7 @@ def compare(
         CheckError: a device failed, or a loss became infinite.
     """
     _check_counts(seeds, nets)
-    at_once = check_jobs(jobs)
+    at_once = check_jobs(jobs, (settings or TrainSettings()).device)
     check_accelerator((settings or TrainSettings()).device)
     settings, folder, reporter = settings or TrainSettings(), Path(output), reporter or Silent()
     folders = [Path(runs)] if isinstance(runs, (Path, str)) else [Path(run) for run in runs]
@@ -150,20 +148,10 @@ def _train_all(
             files = {"architecture": place / ARCHITECTURE, "folder": place / f"seed-{seed}"}
             jobs.append(TrainingJob(**files, data=config.data, settings=settings))
             names.append(contender.name)
-    alike = partial(_as_first, place=jobs[0].folder)
     trained: dict[str, list[TrainedInfo]] = {contender.name: [] for contender in contenders}
-    for name, info in zip(names, train_all(jobs, at_once, reporter, alike), strict=True):
+    for name, info in zip(names, train_all(jobs, at_once, reporter, alike=True), strict=True):
         trained[name].append(info)
     return trained
-
-
-def _as_first(job: TrainingJob, place: Path) -> TrainingJob:
-    """All are trained alike: in the arithmetic that was the fastest for the first one."""
-    choice = load_choice(place)
-    if choice is None or job.settings.precision != "auto":
-        return job
-    settings = job.settings.model_copy(update={"precision": choice.chosen.arithmetic})
-    return job.model_copy(update={"settings": settings})
 
 
 def _document(
@@ -211,13 +199,15 @@ def verdict(rows: Sequence[dict[str, Any]]) -> str:
     without = "the random networks" if best["row"] == "random" else best["row"]
     if error is None:
         return f"{points:+.2f} points to {without}, the best without a search, from single trainings: use more --seeds"
-    margin = f"{points:+.2f} ± {100 * error:.2f} points"
+    margin = f"{points:+.2f} ± {100 * error:.2f} points from {without}, the best without a search"
     if points > _BEYOND * 100 * error:
-        return f"the search paid: the found network is {margin} from {without}, the best without a search"
+        return f"the search paid: the found network is {margin}"
     instead = "a random network" if best["row"] == "random" else best["row"]
+    if points < -_BEYOND * 100 * error:
+        return f"the search did not pay: the found network is {margin}; take {instead} instead, or search longer"
     return (
-        f"the search did not pay: the found network is {margin} from {without}, the best without a search; take "
-        f"{instead} instead, or search longer"
+        f"whether the search paid cannot be told: the found network is {margin}; more --seeds tell more, and until "
+        f"then {instead} is as good"
     )
 
 

@@ -204,7 +204,13 @@ def _evaluate(folder: Path, result: SearchResult, paths: Sequence[_Path], report
 
 
 def _ranked(result: SearchResult, cell: _Cell, worths: dict[_Path, Worth]) -> list[GalleryNetwork]:
-    paths = sorted(cell.paths, key=lambda path: worths[path].loss) if worths else cell.paths
+    places = {tuple(result.path_of(names)): place for place, names in enumerate(result.settled)}
+
+    def place(path: _Path) -> tuple[int, float]:
+        """Networks that were trained come first, in their order."""
+        return places.get(path, len(places)), worths[path].loss
+
+    paths = sorted(cell.paths, key=place) if worths else cell.paths
     made = [make_architecture(result, cell.table, cell.budget_ms, cell.bounds[0], path) for path in paths]
     return [
         GalleryNetwork(

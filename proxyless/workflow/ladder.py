@@ -7,26 +7,28 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from proxyless.config import RecipeSettings
+from proxyless.execution import load_choice
 from proxyless.files import write_json
 from proxyless.nn import save_weights
 from proxyless.progress import Reporter
 from proxyless.search.config import SearchSettings
-from proxyless.search.derive import uses
+from proxyless.search.derive import used, uses
 from proxyless.search.domain import BoundedDomain
-from proxyless.search.result import SearchResult, best_evaluated
+from proxyless.search.result import SearchResult
 from proxyless.search.shared import SharedEvaluator, Worth
 from proxyless.seeds import stream_seed
 from proxyless.space import Architecture, Space, build_space
-from proxyless.space.bounds import Bound
+from proxyless.space.bounds import FILL, Bound
 from proxyless.train.config import TrainSettings
-from proxyless.train.trained import ARCHITECTURE, LAST_WEIGHTS
-from proxyless.workflow.side_by_side import train_all, usual_jobs
+from proxyless.train.trained import ARCHITECTURE, WEIGHTS
+from proxyless.workflow.side_by_side import try_all, usual_jobs
 from proxyless.workflow.worker import TrainingJob
 
 LADDER = "ladder.json"
@@ -34,6 +36,8 @@ _EACH = 8
 """Candidates of each kind: probable ones, neighbours of the most probable one, and random ones."""
 
 _DRAWS = 200
+_CHANGES = 2
+"""Decisions in which a neighbour differs, at most."""
 _SHORT_STEPS = 1000
 """Of all trainings of a rung: fewer are done before other processes have started."""
 _START = "start.safetensors"
@@ -65,31 +69,34 @@ class Candidate:
 
 def find_candidates(result: SearchResult, bounds: Sequence[Bound], seed: int) -> list[Candidate]:
     """Distinct networks within the bounds: the best that were evaluated and the most probable ones, neighbours of the
-    first, and random ones that nearly reach the bounds, which a search has to beat."""
-    space = result.build_space()
+    first, and random ones that nearly reach the bounds, which a search has to beat.
+
+    One that leaves unused what the first of them uses may be better with weights that hardly were trained, but not in
+    the end: it may not stand.
+    """
     likely = [tuple(path) for path in result.candidates(bounds, _EACH)]
-    domain = BoundedDomain(bounds, likely[0], space.canonical)
+    first, least = likely[0], FILL * used(likely[0], bounds)
+    domain = BoundedDomain(bounds, first, result.build_space().canonical)
     rng = np.random.default_rng(stream_seed(seed, "candidates"))
-    draws: dict[str, Callable[[], _Path | None]] = {
-        "neighbour": lambda: domain.mutate(likely[0], rng),
-        "random": lambda: domain.random_near(rng),
-    }
-    found = dict.fromkeys(likely, "probable")
+
+    def may_stand(path: _Path) -> bool:
+        return not result.allowances_are_used or uses(path, bounds) or used(path, bounds) >= least
+
+    def neighbour() -> _Path | None:
+        path = domain.mutate(first, rng)  # where none fits, it is any other
+        return path if sum(a != b for a, b in zip(path, first, strict=True)) <= _CHANGES else None
+
+    draws: dict[str, Callable[[], _Path | None]] = {"neighbour": neighbour, "random": lambda: domain.random_near(rng)}
+    found = {path: "probable" for path in likely if may_stand(path)}
     for source, draw in draws.items():
         enough = len(found) + _EACH
         for _ in range(_DRAWS):
             path = draw()
             if path is None or len(found) == enough:
                 break
-            if path not in found and _may_stand(result, path, bounds):
+            if path not in found and may_stand(path):
                 found[path] = source
     return [Candidate(path, source) for path, source in found.items()]
-
-
-def _may_stand(result: SearchResult, path: _Path, bounds: Sequence[Bound]) -> bool:
-    """A network that leaves what it is allowed unused may be better with weights that hardly were trained, but not in
-    the end."""
-    return not result.allowances_are_used or uses(path, bounds)
 
 
 def settle(
@@ -101,8 +108,7 @@ def settle(
     result: SearchResult,
     evaluator: SharedEvaluator,
 ) -> SearchResult:
-    """The result with the candidates first, in the order of what they are worth, which `ladder.json` in the folder
-    tells in full.
+    """The result with the candidates that were trained, best first, of which `ladder.json` in the folder tells.
 
     Interrupted, it goes on with what is trained.
     """
@@ -111,17 +117,17 @@ def settle(
         reporter.progress(done, len(candidates), "compare candidates with the shared weights")
         candidate.shared = evaluator.evaluate(candidate.path)
     climbing = sorted(candidates, key=lambda candidate: candidate.place)[: settings.finalists]
-    images = len(evaluator.held_out.labels)
-    rungs = _Rungs(folder / "ladder", data, result, settings, round(images / settings.held_out))
+    rungs = _Rungs(folder, data, result, settings, len(evaluator.train_split))
     rungs.announce(len(climbing))
     rungs.prepare(climbing, evaluator)
     while len(climbing) > 1:
-        rungs.climb(climbing, reporter)
-        climbing = sorted(climbing, key=lambda candidate: candidate.place)[: len(climbing) // 2]
+        climbing = sorted(rungs.climb(climbing, reporter), key=lambda candidate: candidate.place)
+        climbing = climbing[: len(climbing) // 2]
     candidates.sort(key=lambda candidate: candidate.place)
+    images = len(evaluator.held_out.labels)
     write_json(folder / LADDER, ladder_document(candidates, space, bounds[0], rungs.epochs, images))
-    ordered = dict.fromkeys([*(candidate.path for candidate in candidates), *map(tuple, result.evaluated_paths())])
-    return result.model_copy(update={"evaluated": best_evaluated(space, list(ordered))})
+    settled = [list(space.path_ops(candidate.path)) for candidate in candidates if candidate.rungs]
+    return result.model_copy(update={"settled": settled})
 
 
 class _Rungs:
@@ -129,7 +135,10 @@ class _Rungs:
 
     def __init__(self, folder: Path, data: str, result: SearchResult, settings: SearchSettings, images: int) -> None:
         """images: that are trained on."""
-        self.folder, self.data, self.settings, self.images = folder, data, settings, images
+        self.folder, self.data, self.images = folder / "ladder", data, images
+        choice = load_choice(folder)  # all in one arithmetic
+        precision = choice.chosen.arithmetic if choice else settings.precision
+        self.settings = settings.model_copy(update={"precision": precision, "compile": False})
         self.whole, self.searched = build_space(result.space, result.space_args), result.build_space()
         self.epochs: list[int] = []
 
@@ -158,18 +167,21 @@ class _Rungs:
                 save_weights(place / _START, evaluator.inherited(candidate.path))
 
     def _place(self, candidate: Candidate) -> Path:
-        return self.folder / "-".join(map(str, candidate.path))
+        return self.folder / sha256(repr(candidate.path).encode()).hexdigest()[:16]
 
-    def climb(self, candidates: Sequence[Candidate], reporter: Reporter) -> None:
-        """One rung."""
+    def climb(self, candidates: Sequence[Candidate], reporter: Reporter) -> list[Candidate]:
+        """One rung; returns those that got there, for one whose training fails is out."""
         rung = len(self.epochs)
         self.epochs.append(self._length(rung))
         jobs = [self._job(candidate, rung) for candidate in candidates]
         steps = len(jobs) * self.epochs[rung] * self.images // self.settings.batch_size
-        at_once = usual_jobs() if steps > _SHORT_STEPS else 1
-        for candidate, info in zip(candidates, train_all(jobs, at_once, reporter), strict=True):
-            assert info.validation_loss is not None
-            candidate.rungs.append(Worth(info.validation_loss, info.validation_accuracy))
+        at_once = usual_jobs(self.settings.device) if steps > _SHORT_STEPS else 1
+        arrived = []
+        for candidate, info in zip(candidates, try_all(jobs, at_once, reporter), strict=True):
+            if info is not None and info.validation_loss is not None:
+                candidate.rungs.append(Worth(info.validation_loss, info.validation_accuracy))
+                arrived.append(candidate)
+        return arrived
 
     def _job(self, candidate: Candidate, rung: int) -> TrainingJob:
         place = self._place(candidate)
@@ -178,7 +190,7 @@ class _Rungs:
             data=self.data,
             folder=place / f"rung-{rung + 1}",
             settings=self._training(self.epochs[rung]),
-            init=place / _START if rung == 0 else place / f"rung-{rung}" / LAST_WEIGHTS,
+            init=place / _START if rung == 0 else place / f"rung-{rung}" / WEIGHTS,
         )
 
     def _training(self, epochs: int) -> TrainSettings:

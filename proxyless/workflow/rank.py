@@ -9,11 +9,13 @@ import numpy as np
 from scipy.stats import kendalltau, spearmanr
 
 from proxyless.config import CONFIG, Settings, changed_fields, read_yaml, write_yaml
+from proxyless.data import load_data
 from proxyless.errors import InputError
+from proxyless.fabric import check_accelerator
 from proxyless.files import output_folder, write_json
 from proxyless.progress import Reporter, Silent
 from proxyless.search.result import load_result
-from proxyless.search.run import load_config, load_evaluator
+from proxyless.search.run import RunConfig, load_config, load_evaluator
 from proxyless.search.shared import Worth
 from proxyless.space import Architecture
 from proxyless.train.config import TrainSettings
@@ -69,11 +71,17 @@ def rank(
         CheckError: a loss became infinite.
     """
     _check_counts(nets, repeats)
-    at_once = check_jobs(jobs)
-    folders, folder = [Path(run) for run in runs], Path(output)
-    settings, reporter = settings or TrainSettings(), reporter or Silent()
-    contest, searched = open_contest(folders[:1], None, None), load_config(folders[0])
+    settings, folder, reporter = settings or TrainSettings(), Path(output), reporter or Silent()
+    at_once = check_jobs(jobs, settings.device)
+    check_accelerator(settings.device)
+    folders = [Path(run) for run in runs]
+    searched = _same(folders)
+    contest = open_contest(folders[:1], None, None)
     settings = settings if settings.limit else settings.model_copy(update={"limit": searched.search.limit})
+    networks = contest.random(nets, settings.seed, contest.bounds)
+    if len(networks) < nets:
+        raise InputError(f"only {len(networks)} networks were found near the budget, not {nets}; ask for fewer --nets")
+    load_data(searched.data, networks[0].resolution, settings.limit)  # refused before anything is written
     config = RankConfig(
         table=f"{contest.table.label}, table of {contest.table.created}",
         budget_ms=contest.budget_ms,
@@ -82,10 +90,7 @@ def rank(
         repeats=repeats,
         train=settings,
     )
-    _open(folder, config)
-    networks = contest.random(nets, settings.seed, contest.bounds)
-    if len(networks) < nets:
-        raise InputError(f"only {len(networks)} networks were found near the budget, not {nets}; ask for fewer --nets")
+    _open(folder, config, networks)
     worths = {str(run): _evaluate(run, networks, reporter) for run in folders}
     accuracies = _train(folder, networks, config, at_once, reporter)
     document = ranking_document(config, networks, accuracies, worths)
@@ -100,22 +105,45 @@ def _check_counts(nets: int, repeats: int) -> None:
         raise InputError(f"--repeats must be from 2 to the number of networks, {nets}, got {repeats}")
 
 
-def _open(folder: Path, config: RankConfig) -> None:
+def _same(runs: Sequence[Path]) -> RunConfig:
+    """What the first of the searches was asked for.
+
+    Raises:
+        InputError: another was of another space, data or budget.
+    """
+    first, *others = [load_config(run) for run in runs]
+    asked = ("space", "space_args", "data", "targets", "limits")
+    for run, config in zip(runs[1:], others, strict=True):
+        different = [name for name in asked if getattr(config, name) != getattr(first, name)]
+        if different:
+            raise InputError(f"the search in {run} has another {', '.join(different)} than the first; rank it alone")
+    return first
+
+
+def _open(folder: Path, config: RankConfig, networks: Sequence[Architecture]) -> None:
+    """Write what was asked for, and the networks."""
     path = folder / CONFIG
     if path.exists():
         changed = changed_fields(read_yaml(path, RankConfig), config)
         if changed:
             raise InputError(f"{folder} holds a ranking with another {', '.join(changed)}; choose another folder")
+    for number, network in enumerate(networks):
+        place = _place(folder, number) / ARCHITECTURE
+        if place.exists() and Architecture.load(place).ops != network.ops:
+            raise InputError(f"{folder} holds a ranking of other networks; choose another folder")
     output_folder(folder)
     write_yaml(path, config)
+    for number, network in enumerate(networks):
+        network.save(_place(folder, number) / ARCHITECTURE)
+
+
+def _place(folder: Path, number: int) -> Path:
+    return folder / f"network-{number + 1}"
 
 
 def _evaluate(run: Path, networks: Sequence[Architecture], reporter: Reporter) -> list[Worth]:
     """With the weights of a search, on the images that it held out."""
     result = load_result(run)
-    first = networks[0].space
-    if result.space != first.name or result.space_args != first.args:
-        raise InputError(f"the search in {run} was of another space than the first one; rank it alone")
     evaluator, worths = load_evaluator(run, result), []
     for done, network in enumerate(networks):
         reporter.progress(done, len(networks), f"networks with the weights of {run}")
@@ -128,9 +156,8 @@ def _train(
 ) -> list[list[float]]:
     """Test accuracies of every network."""
     jobs: list[TrainingJob] = []
-    for number, network in enumerate(networks):
-        place = folder / f"network-{number + 1}"
-        network.save(place / ARCHITECTURE)
+    for number in range(len(networks)):
+        place = _place(folder, number)
         for offset in range(2 if number < config.repeats else 1):
             seed = config.train.seed + offset
             settings = config.train.model_copy(update={"seed": seed})
@@ -142,7 +169,7 @@ def _train(
                     settings=settings,
                 )
             )
-    infos = iter(train_all(jobs, at_once, reporter))
+    infos = iter(train_all(jobs, at_once, reporter, alike=True))
     return [
         [next(infos).test_accuracy for _ in range(2 if number < config.repeats else 1)]
         for number in range(len(networks))

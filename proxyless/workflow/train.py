@@ -21,11 +21,12 @@ def train(
     init: Path | str | None = None,
     resume: bool = False,
     reporter: Reporter | None = None,
+    announce: bool = True,
 ) -> TrainedInfo:
     """Train; the folder `output` then holds weights, architecture and accuracy.
 
     init: where the weights come from that it starts with: the folder of a search, of which the network takes its part,
-    or a file of weights of the same network. Without it they are random.
+    or a file of weights of the same network. Without it they are random. announce: say how long it will take.
 
     Raises:
         InputError: data or a folder that cannot be used.
@@ -36,4 +37,4 @@ def train(
     check_free(folder, resume)
     loaded = load_data(data, architecture.resolution, settings.limit)
     start = None if init is None else Path(init)
-    return run_training(folder, architecture, loaded, settings, reporter or Silent(), resume, start)
+    return run_training(folder, architecture, loaded, settings, reporter or Silent(), resume, start, announce)

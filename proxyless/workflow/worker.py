@@ -7,17 +7,17 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from proxyless.errors import CheckError, InputError, said
-from proxyless.progress import Record
+from proxyless.progress import Record, Reporter
 from proxyless.train.config import TrainSettings
 
 
 class TrainingJob(BaseModel):
-    """A training in a folder. architecture: its file. init: a search whose weights it starts from."""
+    """A training in a folder. architecture: its file. init: what its weights are to begin with, see `train`."""
 
     model_config = ConfigDict(extra="forbid")
     architecture: Path
@@ -26,60 +26,82 @@ class TrainingJob(BaseModel):
     settings: TrainSettings
     init: Path | None = None
 
+    def run(self, reporter: Reporter) -> None:
+        """Train, or go on with the training.
+
+        Raises:
+            InputError: data, a folder or a setting that cannot be used.
+            CheckError: a loss became infinite.
+        """
+        from proxyless.space import Architecture
+        from proxyless.workflow.train import train
+
+        train(
+            Architecture.load(self.architecture),
+            self.data,
+            self.folder,
+            self.settings,
+            init=self.init,
+            resume=True,
+            reporter=reporter,
+            announce=False,
+        )
+
 
 class _Lines:
-    """Reports as lines of JSON."""
+    """Says how it goes, as lines of JSON."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.stream = stream
+
+    def say(self, **event: Any) -> None:
+        self.stream.write(json.dumps(event) + "\n")
+        self.stream.flush()
 
     def progress(self, done: int, total: int, status: str) -> None:
-        say(event="progress", done=done, total=total, status=status)
+        self.say(event="progress", done=done, total=total, status=status)
 
     def epoch(self, record: Record) -> None:
         pass
 
 
-_EVENTS = sys.stdout
-
-
-def say(**event: Any) -> None:
-    _EVENTS.write(json.dumps(event) + "\n")
-    _EVENTS.flush()
-
-
 def main() -> None:
     """Do what comes until the input ends. Whoever started this is gone then: unfinished work ends, too."""
-    threads = int(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this ends it
-    sys.stdout = sys.stderr  # what libraries print is no event
+    lines = _Lines(_own_output())
     import torch
 
-    if threads:
+    if threads := int(sys.argv[1]):
         torch.set_num_threads(threads)
-    lines: queue.Queue[str] = queue.Queue()
-    threading.Thread(target=_listen, args=(lines,), daemon=True).start()
+    jobs: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
     while True:
-        _do(TrainingJob.model_validate_json(lines.get()))
+        _do(TrainingJob.model_validate_json(jobs.get()), lines)
 
 
-def _listen(lines: "queue.Queue[str]") -> None:
+def _own_output() -> IO[str]:
+    """What stands for the standard output; that is the standard error from now on, for whatever libraries print."""
+    own = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return own
+
+
+def _listen(jobs: "queue.Queue[str]") -> None:
     for line in sys.stdin:
-        lines.put(line)
+        jobs.put(line)
     os._exit(0)
 
 
-def _do(job: TrainingJob) -> None:
-    from proxyless.space import Architecture
-    from proxyless.workflow.train import train
-
+def _do(job: TrainingJob, lines: _Lines) -> None:
     try:
-        network = Architecture.load(job.architecture)
-        train(network, job.data, job.folder, job.settings, init=job.init, resume=True, reporter=_Lines())
-        say(event="done")
+        job.run(lines)
+        lines.say(event="done")
     except InputError as error:
-        say(event="refused", text=str(error))
+        lines.say(event="refused", text=str(error))
     except (CheckError, OSError) as error:
-        say(event="failed", text=str(error))
-    except (MemoryError, RuntimeError) as error:
-        say(event="failed", text=said(error))
+        lines.say(event="failed", text=str(error))
+    except Exception as error:  # one network's trouble, which the other process has to hear of
+        lines.say(event="failed", text=f"the training in {job.folder} failed: {type(error).__name__}, {said(error)}")
 
 
 if __name__ == "__main__":

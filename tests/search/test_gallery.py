@@ -41,7 +41,7 @@ def _phone(ms_per_mmac: float, name: str) -> LatencyTable:
 
 
 def _run(folder: Path, data: str = "synthetic:240", **more: object) -> Path:
-    values = {"warmup_epochs": 0, "epochs": 1, "batch_size": 16, "device": "cpu", **more}
+    values = {"warmup_epochs": 0, "epochs": 1, "batch_size": 16, "device": "cpu", "halving": False, **more}
     search(_SPACE, data, _TABLE, "60%", folder, SearchSettings.make("test", **values), limits=_LIMITS)
     return folder
 

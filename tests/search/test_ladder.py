@@ -11,16 +11,15 @@ import pytest
 
 from proxyless.progress import Reporter
 from proxyless.search.config import SearchSettings
-from proxyless.search.derive import uses
+from proxyless.search.derive import used, uses
 from proxyless.search.result import load_result
 from proxyless.search.shared import Worth
 from proxyless.space import Architecture, tiny_fixed
-from proxyless.space.bounds import keeps
+from proxyless.space.bounds import FILL, keeps
 from proxyless.train.trained import TrainedInfo
-from proxyless.workflow import ladder, search
+from proxyless.workflow import ladder, search, side_by_side
 from proxyless.workflow.derive import budget_bounds, first_table
 from proxyless.workflow.ladder import LADDER, Candidate, find_candidates, lead
-from proxyless.workflow.train import train
 from proxyless.workflow.worker import TrainingJob
 from tests.helpers import table_by_macs
 
@@ -63,7 +62,8 @@ def test_candidates_are_distinct_keep_the_bounds_use_them_and_hold_random_ones(r
     paths = [candidate.path for candidate in candidates]
     assert len(set(paths)) == len(paths) and paths == [c.path for c in find_candidates(result, bounds, 0)]
     assert all(keeps(path, bounds) for path in paths)
-    assert all(uses(c.path, bounds) for c in candidates if c.source != "probable")
+    least = FILL * used(paths[0], bounds)
+    assert all(uses(path, bounds) or used(path, bounds) >= least for path in paths)
     sources = [candidate.source for candidate in candidates]
     assert [sources.count(source) for source in ("probable", "neighbour", "random")] == [8, 8, 8]
     first = np.array(paths[0])
@@ -91,7 +91,7 @@ def test_the_network_that_trains_best_is_found_though_another_is_more_probable(
             )  # fmt: skip
         return infos
 
-    monkeypatch.setattr(ladder, "train_all", train_all)
+    monkeypatch.setattr(ladder, "try_all", train_all)
     found = _search(tmp_path / "run", settings=_SETTINGS.model_copy(update={"finalists": 8}))
     fewest = min(sum(op.startswith("k3") for op in ops) for ops in finalists.values())
     assert len(finalists) == 8 and sum(op.startswith("k3") for op in found.ops) == fewest
@@ -104,20 +104,52 @@ def test_a_ladder_that_was_interrupted_ends_as_any_other(
 ) -> None:
     done: list[Path] = []
 
-    def interrupted(architecture: Architecture, data: str, output: Path, *args: Any, **more: Any) -> TrainedInfo:
+    original = TrainingJob.run
+
+    def interrupted(job: TrainingJob, reporter: Reporter) -> None:
         if len(done) == trained:
             raise KeyboardInterrupt
-        done.append(output)
-        return train(architecture, data, output, *args, **more)
+        done.append(job.folder)
+        original(job, reporter)
 
     with monkeypatch.context() as patch:
-        patch.setattr("proxyless.workflow.side_by_side.train", interrupted)
+        patch.setattr(TrainingJob, "run", interrupted)
         with pytest.raises(KeyboardInterrupt):
             _search(tmp_path / "run")
     assert not (tmp_path / "run" / "result.json").exists()
     _search(tmp_path / "run", resume=True)
     assert _ladder(tmp_path / "run") == _ladder(run)
     assert (tmp_path / "run" / "result.json").read_text() == (run / "result.json").read_text()
+
+
+def test_at_other_budgets_only_what_was_trained_and_uses_them_comes_first(run: Path) -> None:
+    result, table = load_result(run), first_table(run)
+    before = result.model_copy(update={"settled": []})
+    trained = {tuple(result.path_of(names)) for names in result.settled}
+    assert len(trained) == 5
+    for budget in ("30%", "50%", "58%", "60%", "70%", "90%"):
+        ((_, bounds),) = budget_bounds(result, table, [budget])
+        found, derived = result.derive(bounds), before.derive(bounds)
+        assert found == derived or tuple(found) in trained
+        assert keeps(found, bounds) and used(found, bounds) >= min(FILL * used(derived, bounds), bounds[0].least)
+        assert tuple(result.candidates(bounds, 5)[0]) == tuple(found)
+    assert result.ranked([*map(list, trained)])[0] == result.path_of(result.settled[0])
+
+
+def test_a_candidate_that_fails_is_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed: list[str] = []
+
+    def try_all(jobs: Sequence[TrainingJob], at_once: int, reporter: Reporter) -> list[TrainedInfo | None]:
+        infos: list[TrainedInfo | None] = [*side_by_side.try_all(jobs, at_once, reporter)]
+        if not failed:
+            failed.append(str(jobs[0].folder))
+            infos[0] = None
+        return infos
+
+    monkeypatch.setattr(ladder, "try_all", try_all)
+    _search(tmp_path / "run")
+    rungs = [len(candidate["rungs"]) for candidate in _ladder(tmp_path / "run")["candidates"]]
+    assert rungs[:6] == [2, 2, 1, 1, 0, 0]
 
 
 def test_without_halving_nothing_is_trained(tmp_path: Path) -> None:

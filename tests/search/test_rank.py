@@ -67,7 +67,9 @@ def test_counts_that_say_nothing_are_refused(more: str, message: str, run: Path,
 def test_another_space_or_ranking_is_refused(run: Path, tmp_path: Path) -> None:
     other = _search(tmp_path / "other", space=tiny_fixed(resolution=16, width_mult=0.5))
     code, _, err = _invoke(run, other, "-o", tmp_path / "ranking")
-    assert code == 2 and "was of another space than the first one" in err
+    assert code == 2 and "has another space_args, targets than the first; rank it alone" in err
+    assert not (tmp_path / "ranking").exists()  # which does not stand in the way of the next one
+    assert _invoke(run, "-o", tmp_path / "ranking")[0] == 0
     code, _, err = _invoke(run, "-o", tmp_path / "ranking", "--seed", "5")
     assert code == 2 and "holds a ranking with another train.seed" in err
 

@@ -1,10 +1,12 @@
 """Trainings in processes of their own."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,8 +15,8 @@ from proxyless.errors import CheckError, InputError
 from proxyless.progress import Record
 from proxyless.space import tiny_fixed
 from proxyless.train.config import TrainSettings
-from proxyless.workflow import side_by_side
-from proxyless.workflow.side_by_side import train_all
+from proxyless.workflow.pool import Worker
+from proxyless.workflow.side_by_side import train_all, try_all
 from proxyless.workflow.worker import TrainingJob
 from tests.helpers import architecture
 
@@ -72,16 +74,16 @@ def test_side_by_side_they_are_what_they_are_one_after_another(one_after_another
 def _killing(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
     """The first worker is killed once its training has begun, and those that take it up, so many in all."""
     killed: list[int] = []
-    original = side_by_side._Worker.events
+    original = Worker.events
 
-    def events(worker: side_by_side._Worker) -> list[dict[str, str]] | None:
+    def events(worker: Worker) -> list[dict[str, Any]] | None:
         found = original(worker)
         if found and len(killed) < times and any(event["event"] == "progress" for event in found):
             killed.append(worker.process.pid)
             os.kill(worker.process.pid, signal.SIGKILL)
         return found
 
-    monkeypatch.setattr(side_by_side._Worker, "events", events)
+    monkeypatch.setattr(Worker, "events", events)
     return killed
 
 
@@ -95,9 +97,43 @@ def test_a_training_whose_process_is_killed_goes_on_in_another(
 
 def test_one_that_is_killed_again_and_again_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     killed = _killing(monkeypatch, 100)
-    with pytest.raises(CheckError, match=r"the training in .* was killed twice; .* use fewer --jobs"):
+    with pytest.raises(
+        CheckError, match=r"the training in .* failed twice: it was killed by signal 9; .* fewer at once \(--jobs\)"
+    ):
         train_all(_jobs(tmp_path), 2, _Listening())
     assert len(killed) >= 2 and not any(_runs(process) for process in killed)
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_one_that_fails_is_none_of_the_others_business(at_once: int, tmp_path: Path) -> None:
+    first, *others = _jobs(tmp_path)
+    hot = first.model_copy(update={"settings": first.settings.model_copy(update={"lr": 1e30})})
+    failed, *infos = try_all([hot, *others], at_once, _Listening())
+    assert failed is None and all(info is not None for info in infos)
+    with pytest.raises(CheckError, match="loss"):
+        train_all([hot, *others], at_once, _Listening())
+
+
+def test_what_libraries_print_is_no_event(tmp_path: Path) -> None:
+    """Also where they write to the descriptor."""
+    (job, *_) = _jobs(tmp_path)
+    code = (
+        "import os, sys, proxyless.workflow.worker as worker\n"
+        "run = worker.TrainingJob.run\n"
+        "worker.TrainingJob.run = lambda job, lines: (os.write(1, b'noise'), print('more'), run(job, lines))\n"
+        "sys.argv = ['worker', '1']\n"
+        "worker.main()\n"
+    )
+    command = [sys.executable, "-c", code]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        process.stdin.write(f"{job.model_dump_json()}\n".encode())
+        process.stdin.flush()
+        events = [json.loads(line)["event"] for line in iter(process.stdout.readline, b'{"event": "done"}\n')]
+        process.stdin.close()
+        noise = process.stderr.read()
+    assert set(events) == {"progress"} and b"noise" in noise and b"more" in noise
 
 
 def test_what_is_refused_there_is_refused_here(tmp_path: Path) -> None:

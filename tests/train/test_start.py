@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from proxyless.checkpoint import load_checkpoint
 from proxyless.data import load_data
@@ -44,9 +45,25 @@ def test_a_training_starts_as_the_network_that_the_supernet_computes(run: Path) 
 def test_what_a_file_holds_is_what_is_trained_on(run: Path, tmp_path: Path) -> None:
     found = Architecture.load(run / "architecture.json")
     train(found, "synthetic:240", tmp_path / "first", _SETTINGS, init=run)
-    train(found, "synthetic:240", tmp_path / "second", _SETTINGS, init=tmp_path / "first" / "weights.safetensors")
-    start, random = (starting_weights(tmp_path / "first" / "weights.safetensors", found), starting_weights(run, found))
-    assert any(not torch.equal(start[name], random[name]) for name in start)
+    weights = tmp_path / "first" / "weights.safetensors"
+    started = Training(found, load_data("synthetic:240", 16), _SETTINGS, start=starting_weights(weights, found))
+    held, searched = load_file(weights), starting_weights(run, found)
+    assert all(torch.equal(tensor, held[name]) for name, tensor in started.network.state_dict().items())
+    assert any(not torch.equal(tensor, held[name]) for name, tensor in searched.items())
+
+
+def test_a_training_goes_on_without_what_it_started_from(run: Path, tmp_path: Path) -> None:
+    """Which may have been moved, or be gone."""
+    found, place = Architecture.load(run / "architecture.json"), tmp_path / "start.safetensors"
+    train(found, "synthetic:240", tmp_path / "first", _SETTINGS, init=run)
+    (tmp_path / "first" / "weights.safetensors").rename(place)
+    settings = _SETTINGS.model_copy(update={"epochs": 2})
+    train(found, "synthetic:240", tmp_path / "second", settings, init=place)
+    (tmp_path / "second" / "trained.json").unlink()
+    place.unlink()
+    train(found, "synthetic:240", tmp_path / "second", settings, init=Path("elsewhere/start.safetensors"), resume=True)
+    with pytest.raises(InputError, match="another init"):
+        train(found, "synthetic:240", tmp_path / "second", settings, init=run, resume=True)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,11 @@ class StrategySettings(Settings):
         """Whether the weight loss is differentiated again: not every kernel can be."""
         return False
 
+    @property
+    def sums_gradients(self) -> bool:
+        """Whether a weight step adds up the gradients of several networks: blocks are not replayed then."""
+        return False
+
     def steps_per_gradient(self, counts: Sequence[int]) -> float:
         """In how many steps a logit has a gradient once, on average. counts: operations per layer."""
         return 1.0
@@ -66,6 +71,10 @@ class SamplingSettings(StrategySettings):
         description="Train the largest network, the smallest and two random ones in every step, the others taught by "
         "the first.",
     )
+
+    @property
+    def sums_gradients(self) -> bool:
+        return self.sandwich
 
     def weight_steps_per_step(self, counts: Sequence[int]) -> float:
         return float(SANDWICH) if self.sandwich else 1.0
