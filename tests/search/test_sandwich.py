@@ -8,6 +8,8 @@ from proxyless.nn import Choice, Mixture
 from proxyless.search.config import SearchSettings
 from proxyless.search.loop import Search
 from proxyless.search.problem import Problem
+from proxyless.search.work import search_work
+from proxyless.space import tiny_fixed
 from proxyless.space.bounds import keeps
 from tests.helpers import bound_at, elastic_space, toy_data
 
@@ -35,6 +37,17 @@ def test_a_step_trains_the_largest_the_smallest_and_one_within_the_bounds() -> N
         seen |= {tuple(near), tuple(any_one)}
     assert len(seen) > 10
     assert len(_search(sandwich=False).strategy.weight_networks(generator, 0.5)) == 1
+
+
+def test_blocks_are_not_replayed_where_gradients_are_added_up() -> None:
+    """A replayed block's gradients lie where the next replay writes."""
+    replayed = {
+        sandwich: search_work(
+            tiny_fixed(), SearchSettings.make("test", strategy="random", sandwich=sandwich), 1
+        ).replays
+        for sandwich in (True, False)
+    }
+    assert replayed == {True: False, False: True}
 
 
 def test_the_gradient_is_the_mean_over_networks_that_learn_from_the_first() -> None:
