@@ -10,7 +10,7 @@ from proxyless.nn import build_network
 from proxyless.ops import Activation, Cost, LayerSpec, Shape, divisible, layer_cost, network_cost
 from tests.helpers import SHARED
 
-_V3_LARGE = """3 16 16 - relu 1, 3 64 24 - relu 2, 3 72 24 - relu 1, 5 72 40 se relu 2, 5 120 40 se relu 1,
+V3_LARGE = """3 16 16 - relu 1, 3 64 24 - relu 2, 3 72 24 - relu 1, 5 72 40 se relu 2, 5 120 40 se relu 1,
 5 120 40 se relu 1, 3 240 80 - h_swish 2, 3 200 80 - h_swish 1, 3 184 80 - h_swish 1, 3 184 80 - h_swish 1,
 3 480 112 se h_swish 1, 3 672 112 se h_swish 1, 5 672 160 se h_swish 2, 5 960 160 se h_swish 1,
 5 960 160 se h_swish 1"""
@@ -55,7 +55,7 @@ class _Network:
         self.shape = out
 
 
-def _mobilenet_v3(blocks: str, head: int, wide: int) -> list[LayerSpec]:
+def mobilenet_v3(blocks: str, head: int, wide: int) -> list[LayerSpec]:
     network = _Network(224)
     network.add("conv", 16, 3, stride=2, act="h_swish")
     for kernel, mid, channels, se, act, stride in map(str.split, blocks.split(",")):
@@ -75,7 +75,7 @@ def _stages(network: _Network, stages: str, kernel: int = 3) -> None:
             network.add("mbconv", channels, own[0] if own else kernel, mid, stride if block == 0 else 1)
 
 
-def _mobilenet_v2() -> list[LayerSpec]:
+def mobilenet_v2() -> list[LayerSpec]:
     network = _Network(224)
     network.add("conv", 32, 3, stride=2)
     _stages(network, _V2)
@@ -97,9 +97,9 @@ def _mnasnet() -> list[LayerSpec]:
 @pytest.mark.parametrize(
     ("layers", "params"),
     [
-        (_mobilenet_v2(), 3_504_872),
-        (_mobilenet_v3(_V3_LARGE, 960, 1280), 5_483_032),
-        (_mobilenet_v3(_V3_SMALL, 576, 1024), 2_542_856),
+        (mobilenet_v2(), 3_504_872),
+        (mobilenet_v3(V3_LARGE, 960, 1280), 5_483_032),
+        (mobilenet_v3(_V3_SMALL, 576, 1024), 2_542_856),
         (_mnasnet(), 4_383_312),
     ],
     ids=["mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "mnasnet1_0"],
@@ -182,5 +182,5 @@ def test_mobilenets_of_iotnets() -> None:
 
 
 def test_an_operator_counts_what_torch_has() -> None:
-    for spec in _mobilenet_v3(_V3_SMALL, 576, 1024):
+    for spec in mobilenet_v3(_V3_SMALL, 576, 1024):
         assert layer_cost(spec).params == sum(p.numel() for p in build_network([spec]).parameters())
