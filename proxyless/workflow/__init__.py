@@ -8,6 +8,7 @@ from proxyless.workflow.derive import derive_networks
 from proxyless.workflow.export import export
 from proxyless.workflow.gallery import derive_gallery, save_gallery
 from proxyless.workflow.predict import predict
+from proxyless.workflow.rank import rank
 from proxyless.workflow.report import report
 from proxyless.workflow.search import search
 from proxyless.workflow.train import train
@@ -22,6 +23,7 @@ __all__ = [
     "export",
     "predict",
     "profile",
+    "rank",
     "report",
     "save_gallery",
     "search",
