@@ -52,7 +52,8 @@ def _print(document: dict[str, Any]) -> None:
     spread = document["spread"]
     OUT.print(
         f"Kendall's would be 0 ± {chance:.2f} by chance; standard deviations of the test accuracy: "
-        f"{100 * spread['networks']:.2f} points between networks, {100 * spread['seeds']:.2f} between trainings of one",
+        f"{100 * spread['networks']:.2f} points between networks, {100 * spread['seeds']:.2f} between trainings of one: "
+        f"the true order would have a correlation of about {spread['ceiling']:.2f}",
         highlight=False,
     )
     OUT.print(document["advice"], highlight=False)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from proxyless.errors import CheckError, InputError
-from proxyless.workflow.worker import TrainingJob
+from proxyless.workflow.worker import WORK, TrainingJob
 
 _TRIES = 2
 """Of a training whose process was killed: by the system, where memory ends."""
@@ -34,7 +34,7 @@ class Worker:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         self.unfinished = b""
-        command = [sys.executable, "-P", "-m", "proxyless.workflow.worker", str(self.threads)]
+        command = [sys.executable, "-P", "-c", WORK, str(self.threads)]
         environment = {name: value for name, value in os.environ.items() if name not in _OF_SEVERAL_PROCESSES}
         environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)  # noqa: PTH109
         return subprocess.Popen(  # noqa: S603

@@ -1,5 +1,6 @@
 """Does a supernet rank networks as training them alone does? And do networks of one latency differ at all?"""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from proxyless.workflow.worker import TrainingJob
 RANKING = "rank.json"
 _FEWEST = 4
 _EMPTY, _POOR, _GOOD = 0.002, 0.3, 0.5
+_CLEAR = 0.7
 """A spread of accuracies below which a space holds nothing, and correlations that are of no use, or of some."""
 
 
@@ -47,6 +49,13 @@ class Spread:
 
     seeds: float
     networks: float
+
+    @property
+    def ceiling(self) -> float:
+        """The correlation that the true order would have with one training of each network: no supernet can be expected
+        to do better."""
+        total = self.networks**2 + self.seeds**2
+        return math.sqrt(self.networks**2 / total) if total else 0.0
 
 
 def rank(
@@ -208,7 +217,7 @@ def ranking_document(
     return {
         "format": "rank/1",
         **config.model_dump(mode="json"),
-        "spread": asdict(spread),
+        "spread": {**asdict(spread), "ceiling": spread.ceiling},
         "supernets": supernets,
         "advice": advice(spread, best),
         "networks": [
@@ -230,6 +239,11 @@ def advice(spread: Spread, kendall: float) -> str:
         return (
             "networks of this latency hardly differ when they are trained alone, so that no search can win much: give "
             "the space more to choose from (widths, depths, resolutions), or ask for another budget"
+        )
+    if kendall < _POOR and spread.ceiling < _CLEAR:
+        return (
+            "trainings of one network differ as much as networks do, so that no order can be told: train for more "
+            "--epochs, or on more images"
         )
     if kendall < _POOR:
         return (

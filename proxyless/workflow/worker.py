@@ -15,6 +15,9 @@ from proxyless.errors import CheckError, InputError, said
 from proxyless.progress import Record, Reporter
 from proxyless.train.config import TrainSettings
 
+WORK = f"from {__name__} import main; main()"
+"""What the process runs; its argument is the number of threads, 0 for torch's own choice."""
+
 
 class TrainingJob(BaseModel):
     """A training in a folder. architecture: its file. init: what its weights are to begin with, see `train`."""
@@ -102,7 +105,3 @@ def _do(job: TrainingJob, lines: _Lines) -> None:
         lines.say(event="failed", text=str(error))
     except Exception as error:  # one network's trouble, which the other process has to hear of
         lines.say(event="failed", text=f"the training in {job.folder} failed: {type(error).__name__}, {said(error)}")
-
-
-if __name__ == "__main__":
-    main()

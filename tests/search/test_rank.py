@@ -98,6 +98,9 @@ def test_spreads_are_told_apart(networks: float, seeds: float) -> None:
     found = spread_of(values.tolist())
     assert found.seeds == pytest.approx(seeds, rel=0.03)
     assert found.networks == pytest.approx(networks, rel=0.05, abs=2e-3)
+    true = 0.8 + networks * np.random.default_rng(1).normal(size=(20_000, 1))
+    if networks:
+        assert found.ceiling == pytest.approx(np.corrcoef(true[:, 0], values[:, 0])[0, 1], abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +108,8 @@ def test_spreads_are_told_apart(networks: float, seeds: float) -> None:
     [
         (Spread(0.005, 0.001), 0.9, "hardly differ"),
         (Spread(0.005, 0.01), 0.1, "do not rank"),
+        (Spread(0.012, 0.01), 0.1, "no order can be told"),
+        (Spread(0.012, 0.01), 0.4, "but not well"),
         (Spread(0.005, 0.01), 0.4, "but not well"),
         (Spread(0.005, 0.01), 0.7, "as training them alone does"),
     ],

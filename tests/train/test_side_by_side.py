@@ -17,7 +17,7 @@ from proxyless.space import tiny_fixed
 from proxyless.train.config import TrainSettings
 from proxyless.workflow.pool import Worker
 from proxyless.workflow.side_by_side import train_all, try_all
-from proxyless.workflow.worker import TrainingJob
+from proxyless.workflow.worker import WORK, TrainingJob
 from tests.helpers import architecture
 
 _SPACE = tiny_fixed(resolution=16)
@@ -145,7 +145,7 @@ def test_a_worker_ends_with_whoever_started_it(tmp_path: Path) -> None:
     """Also in the middle of a training."""
     (job, *_) = _jobs(tmp_path)
     endless = job.model_copy(update={"settings": job.settings.model_copy(update={"epochs": 10_000})})
-    command = [sys.executable, "-m", "proxyless.workflow.worker", "1"]
+    command = [sys.executable, "-c", WORK, "1"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(f"{endless.model_dump_json()}\n".encode())
