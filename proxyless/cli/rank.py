@@ -49,11 +49,11 @@ def _print(document: dict[str, Any]) -> None:
     title = f"{document['nets']} networks of {document['budget_ms']:.4g} ms, ranked by shared weights and trained alone"
     print_table(title, ("weights of", "Kendall", "Spearman"), rows)
     chance = next(iter(document["supernets"].values()))["kendall_by_chance"]
-    spread = document["spread"]
+    networks, seeds, ceiling = (document["spread"][name] for name in ("networks", "seeds", "ceiling"))
     OUT.print(
         f"Kendall's would be 0 ± {chance:.2f} by chance; standard deviations of the test accuracy: "
-        f"{100 * spread['networks']:.2f} points between networks, {100 * spread['seeds']:.2f} between trainings of one: "
-        f"the true order would have a correlation of about {spread['ceiling']:.2f}",
+        f"{100 * networks:.2f} points between networks, {100 * seeds:.2f} between trainings of one: the true order "
+        f"would have a correlation of about {ceiling:.2f}",
         highlight=False,
     )
     OUT.print(document["advice"], highlight=False)
