@@ -16,9 +16,9 @@ from tests.helpers import bound_at, elastic_space, toy_data
 
 def _search(**more: object) -> Search:
     space = elastic_space()
-    values = {"strategy": "random", "warmup_epochs": 1, "epochs": 1, "batch_size": 16, "device": "cpu", **more}
+    values = {"strategy": "random", "sandwich": True, "warmup_epochs": 1, "epochs": 1, "device": "cpu", **more}
     bound = bound_at(space, 0.6)
-    return Search(Problem(space, toy_data(classes=3), (bound,)), SearchSettings.make("test", **values))
+    return Search(Problem(space, toy_data(classes=3), (bound,)), SearchSettings.make("test", batch_size=16, **values))
 
 
 def _paths(networks: object) -> list[list[int]]:

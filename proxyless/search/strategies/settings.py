@@ -67,9 +67,9 @@ class SamplingSettings(StrategySettings):
 
     evaluations: int = Field(100, ge=1, le=MAX_COUNT, description="Networks to evaluate with the shared weights.")
     sandwich: bool = Field(
-        True,
+        False,
         description="Train the largest network, the smallest and two random ones in every step, the others taught by "
-        "the first.",
+        "the first, rather than one random network.",
     )
 
     @property
