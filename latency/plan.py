@@ -46,7 +46,7 @@ def _pick(ranked: list[int], level: float, rng: random.Random) -> int:
 
 FIRST_ROWS, ROWS_PER_KIND = 120, 5
 """Of a design, at least; then so many as it takes."""
-DESIGNED_FROM = 150
+DESIGNED_FROM = 300
 """Rows of a space above which measuring all of them is no longer the default."""
 _LINKS = 10
 """Rows that every later pass measures again, to be compared with the first."""

@@ -43,7 +43,7 @@ class ProfileSettings(Settings):
     rows: RowsMeasured | None = Field(
         None,
         description="Layers to measure: all, or designed: a part, chosen so that the others can be predicted. "
-        "Default: designed where there are more than 150.",
+        "Default: designed where there are more than 300.",
     )
     seed: int = Field(0, ge=0, le=MAX_SEED, description="Seed of the order and of the networks.")
 
