@@ -89,9 +89,7 @@ class SearchResult(BaseModel):
             raise ValueError("its 'ops' and 'log_probs' are not of the same lengths; search again")
         for network in (*self.evaluated, *self.settled):
             if len(network) != len(self.ops) or not all(map(contains, self.ops, network)):
-                raise ValueError(
-                    f"it has the network {shown(' '.join(network))}, which is not of its 'ops'; search again"
-                )
+                raise ValueError(f"its network {shown(' '.join(network))} is not of its 'ops'; search again")
         return self
 
     def build_space(self) -> Space:

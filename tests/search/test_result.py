@@ -36,8 +36,8 @@ def _load(folder: Path, **changes: object) -> SearchResult:
         ({"log_probs": _GOOD["log_probs"][:-1]}, "its 'ops' and 'log_probs' are not of the same lengths; search again"),
         ({"log_probs": [[-1.0]] * len(_OPS)}, "its 'ops' and 'log_probs' are not of the same lengths"),
         ({"ops": _OPS[1:]}, "its 'ops' and 'log_probs' are not of the same lengths"),
-        ({"evaluated": [["k3e3"]]}, "'evaluated' has 'k3e3', which is not of its 'ops'; search again"),
-        ({"evaluated": [["skip"] * len(_OPS)]}, "'evaluated' has 'skip skip"),
+        ({"evaluated": [["k3e3"]]}, "its network 'k3e3' is not of its 'ops'; search again"),
+        ({"evaluated": [["skip"] * len(_OPS)]}, "its network 'skip skip"),
         ({"evaluated": [[*MIXED_OPS.split(), "k3e3"]]}, "which is not of its 'ops'"),
     ],
 )
