@@ -38,7 +38,7 @@ def _load(folder: Path, **changes: object) -> SearchResult:
         ({"ops": _OPS[1:]}, "its 'ops' and 'log_probs' are not of the same lengths"),
         ({"evaluated": [["k3e3"]]}, "its network 'k3e3' is not of its 'ops'; search again"),
         ({"evaluated": [["skip"] * len(_OPS)]}, "its network 'skip skip"),
-        ({"evaluated": [[*MIXED_OPS.split(), "k3e3"]]}, "which is not of its 'ops'"),
+        ({"evaluated": [[*MIXED_OPS.split(), "k3e3"]]}, "is not of its 'ops'"),
     ],
 )
 def test_lengths_that_do_not_agree(changes: dict[str, object], message: str, tmp_path: Path) -> None:
