@@ -7,7 +7,7 @@ TOGETHER = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) --dist l
 
 .PHONY: demo test test-quick lint clean
 
-# Profile this machine, search on the embedded digits, train, export and verify: six to nine minutes on two cores,
+# Profile this machine, search on the embedded digits, train, export and verify: three minutes on two quiet cores,
 # after the installation.
 demo: $(VENV)/installed
 	$(VENV)/bin/proxyless run examples/demo.yaml
