@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from export.checks import LIMITS, SAME, Check, Expected, at_least, at_most, structure_checks
+from export.checks import LIMITS, Check, Expected, at_least, at_most, structure_checks
 from export.format import Format, Model, ModelFile
 
 _SINGLE_IMAGES = 8
@@ -91,7 +91,7 @@ def verify(
         Check("valid, and loads", True, 1, 1),
         *structure_checks(found, expected, file.format.unwanted, float_layers),
         *numeric_checks(file, logits, reference, max_loss_points),
-        *_repeat_checks(file.format, path, logits, reference),
+        *_repeat_checks(file.format, path, logits, reference, LIMITS[file.dtype].batch_error),
         at_most("size", path.stat().st_size, size_limit, " bytes"),
     ]
     return FileReport(
@@ -140,7 +140,9 @@ def numeric_checks(
     ]
 
 
-def _repeat_checks(format_: Format, path: Path, logits: np.ndarray, reference: Reference) -> list[Check]:
+def _repeat_checks(
+    format_: Format, path: Path, logits: np.ndarray, reference: Reference, batch_error: float
+) -> list[Check]:
     """Images one at a time, and a second load."""
     images = next(reference.batches())
     again = format_.tools.load(path)
@@ -151,7 +153,7 @@ def _repeat_checks(format_: Format, path: Path, logits: np.ndarray, reference: R
         at_most(
             "difference between one image and several at a time",
             float(np.abs(single - logits[: len(single)]).max()),
-            SAME * _largest(logits),
+            batch_error * _largest(logits),
         ),
     ]
 
