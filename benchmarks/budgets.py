@@ -154,6 +154,7 @@ def main() -> None:
             batch_size=8,
             limit=120,
             evaluations=20 if arguments.strategy in SAMPLERS else None,
+            halving=False,
             device="cpu",
         )
         middle = f"{(costs.min_ms + costs.max_ms) / 2}ms"

@@ -35,7 +35,7 @@ LADDER = "ladder.json"
 _EACH = 8
 """Candidates of each kind: probable ones, neighbours of the most probable one, and random ones."""
 
-_DRAWS = 200
+_DRAWS, _MISSES = 200, 10
 _CHANGES = 2
 """Decisions in which a neighbour differs, at most."""
 _SHORT_STEPS = 1000
@@ -89,13 +89,14 @@ def find_candidates(result: SearchResult, bounds: Sequence[Bound], seed: int) ->
     draws: dict[str, Callable[[], _Path | None]] = {"neighbour": neighbour, "random": lambda: domain.random_near(rng)}
     found = {path: "probable" for path in likely if may_stand(path)}
     for source, draw in draws.items():
-        enough = len(found) + _EACH
+        enough, misses = len(found) + _EACH, 0
         for _ in range(_DRAWS):
             path = draw()
-            if path is None or len(found) == enough:
-                break
-            if path not in found and may_stand(path):
+            misses += path is None
+            if path is not None and path not in found and may_stand(path):
                 found[path] = source
+            if len(found) == enough or misses == _MISSES:
+                break
     return [Candidate(path, source) for path, source in found.items()]
 
 
