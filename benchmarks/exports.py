@@ -27,13 +27,14 @@ from torch import nn
 
 from export.checks import Expected, failed
 from export.format import ModelFile
-from export.formats import FORMATS
+from export.formats import FORMATS, find_formats
 from export.receiver.write import write_model
 from export.verify import Reference, verify
 from latency.deployed import Conditions, measure_files
 from latency.devices import find_device
 from latency.runtimes import find_runtime
 from latency.writers.graph import lower, random_weights
+from proxyless.errors import InputError
 from proxyless.nn import build_network, save_weights
 from proxyless.space import Architecture, Space, Target, build_space
 
@@ -194,6 +195,20 @@ def measure(networks: list[tuple[str, Architecture]], folder: Path) -> None:
         print(f"| {title} | " + " | ".join(f"{found[runtime][title].measured_ms:.2f}" for runtime in kinds) + " |")
 
 
+def choose(arguments: argparse.Namespace) -> list[tuple[str, Architecture]]:
+    """The networks that were asked for.
+
+    Raises:
+        InputError: an unknown space, or a resolution that it cannot have.
+    """
+    if arguments.hostile:
+        return list(hostile_networks())
+    if arguments.published:
+        return list(published_networks())
+    size = {} if arguments.resolution is None else {"resolution": arguments.resolution}
+    return list(random_networks(build_space(arguments.space, size), arguments.count, arguments.seed))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--space", default="tiny")
@@ -208,16 +223,15 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    if arguments.hostile:
-        networks = list(hostile_networks())
-    elif arguments.published:
-        networks = list(published_networks())
-    else:
-        size = {} if arguments.resolution is None else {"resolution": arguments.resolution}
-        networks = list(random_networks(build_space(arguments.space, size), arguments.count, arguments.seed))
+    if arguments.count < 1 or arguments.workers < 1:
+        parser.error("--count and --workers must be at least 1")
+    try:
+        networks = choose(arguments)
+        formats = [format_.name for format_ in find_formats(arguments.formats.split(","))]
+    except InputError as error:
+        parser.error(str(error))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) if arguments.measure else None
-        formats = arguments.formats.split(",")
         jobs = [(title, network, format_, folder, arguments.int8) for title, network in networks for format_ in formats]
         results: list[Result] = []
         with multiprocessing.get_context("spawn").Pool(arguments.workers) as pool:

@@ -20,20 +20,22 @@ from typing import Any
 
 import numpy as np
 
-from latency.deployed import Conditions, DeployedLatency, measure_files, write_networks
+from latency.deployed import DeployedLatency, measure_files, write_networks
 from latency.devices import LocalDevice
 from latency.fit.accuracy import accuracy
 from latency.plan import spanning_networks
 from latency.profile import profile
 from latency.settings import ProfileSettings
 from latency.table import LatencyTable
+from proxyless.errors import InputError
 from proxyless.space import Space, build_space
+from proxyless.workflow.measure import conditions_of
 
 Networks = dict[str, tuple[str, ...]]
 
 
 def measure(networks: Networks, space: Space, table: LatencyTable) -> dict[str, DeployedLatency]:
-    conditions = Conditions(table.target, space, tuple(table.anchors))
+    conditions = conditions_of(table, space)
     with tempfile.TemporaryDirectory() as folder:
         return measure_files(write_networks(networks, conditions, Path(folder)), LocalDevice(), conditions)
 
@@ -76,7 +78,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--table", type=Path, help="use this table instead of profiling")
     arguments = parser.parse_args()
-    space = build_space(arguments.space)
+    try:
+        space = build_space(arguments.space)
+    except InputError as error:
+        parser.error(str(error))
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         settings = ProfileSettings(runtime=arguments.runtime, threads=arguments.threads)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from latency.deployed import Conditions, DeployedLatency, measure_files, write_networks
+from latency.deployed import DeployedLatency, measure_files, write_networks
 from latency.devices import LocalDevice
 from latency.fit.accuracy import accuracy
 from latency.profile import profile
@@ -30,6 +30,7 @@ from latency.writers.graph import lower, random_weights
 from proxyless.cli.options import space_arguments
 from proxyless.errors import InputError
 from proxyless.space import LayerSpec, Space, load_space
+from proxyless.workflow.measure import conditions_of
 
 Networks = dict[str, tuple[str, ...]]
 
@@ -39,7 +40,7 @@ def measure(
 ) -> dict[str, DeployedLatency]:
     """The networks and the single layers, in the same rounds."""
     runtime = find_runtime(table.runtime.name)
-    conditions = Conditions(table.target, space, tuple(table.anchors))
+    conditions = conditions_of(table, space)
     with tempfile.TemporaryDirectory() as name:
         files = write_networks(networks, conditions, Path(name))
         for key, spec in rows.items():

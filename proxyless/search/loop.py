@@ -41,12 +41,13 @@ from proxyless.search.objectives import find_objective
 from proxyless.search.problem import Problem
 from proxyless.search.result import EVALUATIONS
 from proxyless.search.sampling import sample_path
-from proxyless.search.shared import SharedEvaluator, Worth, divide_training
+from proxyless.search.shared import SharedEvaluator, divide_training
 from proxyless.search.strategies import find_strategy
 from proxyless.search.strategies.base import Setting, StepInputs, StepResult
 from proxyless.search.trials import evaluation_records, run_trials
 from proxyless.search.watch import architecture_record, collapse_warnings, ending_warnings, loss_at_chance
 from proxyless.search.work import search_work
+from proxyless.search.worth import Worth
 from proxyless.seeds import stream_generator, stream_seed
 from proxyless.tuning import agree
 

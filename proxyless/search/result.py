@@ -121,14 +121,14 @@ class SearchResult(BaseModel):
             InputError: no network keeps them.
         """
         effective = self._bounds(bounds)
-        chosen = choose_path(self.log_probs, effective, self.evaluated_paths())
-        settled = self.settled_within(effective, chosen)
+        chosen = choose_path(self.log_probs, effective, self._evaluated_paths())
+        settled = self._settled_within(effective, chosen)
         return settled[0] if settled else chosen
 
-    def settled_within(self, bounds: Sequence[Bound], other: Sequence[int]) -> list[list[int]]:
+    def _settled_within(self, bounds: Sequence[Bound], other: Sequence[int]) -> list[list[int]]:
         """The settled networks that keep the bounds, and use one or nearly as much as `other` does; best first."""
         least = FILL * used(other, bounds)
-        paths = [self.path_of(names) for names in self.settled]
+        paths = self.settled_paths()
         return [path for path in paths if keeps(path, bounds) and (uses(path, bounds) or used(path, bounds) >= least)]
 
     def log_prob(self, path: Sequence[int]) -> float:
@@ -142,8 +142,8 @@ class SearchResult(BaseModel):
             InputError: no network keeps them.
         """
         live, effective = self.build_space().live, self._bounds(bounds)
-        found = candidate_paths(self.log_probs, effective, self.evaluated_paths(), count, live)
-        settled = self.settled_within(effective, found[0])
+        found = candidate_paths(self.log_probs, effective, self._evaluated_paths(), count, live)
+        settled = self._settled_within(effective, found[0])
         return [*settled, *(path for path in found if path not in settled)][:count]
 
     def _bounds(self, bounds: Sequence[Bound]) -> list[Bound]:
@@ -152,7 +152,7 @@ class SearchResult(BaseModel):
     def ranked(self, paths: Sequence[Sequence[int]]) -> list[list[int]]:
         """Networks, best first: those that settled and then those that were evaluated in their order, then by
         probability."""
-        known = [*(self.path_of(names) for names in self.settled), *self.evaluated_paths()]
+        known = [*self.settled_paths(), *self._evaluated_paths()]
         rank = {path: number for number, path in enumerate(dict.fromkeys(map(tuple, known)))}
 
         def place(path: Sequence[int]) -> tuple[float, float]:
@@ -162,14 +162,16 @@ class SearchResult(BaseModel):
 
     def path(self, architecture: Architecture) -> list[int]:
         """The index of the choice of each decision."""
-        return self.path_of(architecture.ops)
+        return self._path(architecture.ops)
 
-    def evaluated_paths(self) -> list[list[int]]:
-        """Of those that were evaluated, best first: the index of the choice of every decision."""
-        return [self.path_of(op_names) for op_names in self.evaluated]
+    def settled_paths(self) -> list[list[int]]:
+        """Of the networks that settled, best first: the index of the choice of each decision."""
+        return [self._path(op_names) for op_names in self.settled]
 
-    def path_of(self, op_names: Sequence[str]) -> list[int]:
-        """The index of the choice of each decision, of a network by its choices."""
+    def _evaluated_paths(self) -> list[list[int]]:
+        return [self._path(op_names) for op_names in self.evaluated]
+
+    def _path(self, op_names: Sequence[str]) -> list[int]:
         return [names.index(name) for names, name in zip(self.ops, op_names, strict=True)]
 
 

@@ -1,12 +1,10 @@
 """What a network is worth with the weights that it shares with all others."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 from proxyless.data import Batches, ImageData
 from proxyless.data.base import ImageSplit, limited
@@ -17,20 +15,13 @@ from proxyless.nn import MixedLayer, SuperNet, build_network
 from proxyless.nn.parts import common_part
 from proxyless.nn.supernet import resized
 from proxyless.search.config import SearchSettings
+from proxyless.search.worth import Worth, summed_worth
 from proxyless.space import Space
 
 _CALIBRATION_IMAGES = 1024
 """Enough for the statistics of a normalisation layer, few enough to be quick."""
 
 _BATCH_SIZE = 128
-
-
-@dataclass(frozen=True)
-class Worth:
-    """Cross entropy and share of right answers on held-out images."""
-
-    loss: float
-    accuracy: float
 
 
 def divide_training(data: ImageData, settings: SearchSettings) -> tuple[ImageSplit, ImageSplit]:
@@ -112,20 +103,15 @@ class SharedEvaluator:
     def inherited(self, path: Sequence[int]) -> nn.Sequential:
         """The network of a path with the weights of the supernet, calibrated."""
         network = self.execution.prepare(inherit(self.supernet, self.space, path))
-        side = self.space.path_network(path)[0].in_shape[0]
-        recalibrate(network, self._arranged(self.calibration, side))
+        recalibrate(network, self._arranged(self.calibration, path))
         return network
 
     def _evaluate(self, path: Sequence[int]) -> Worth:
-        network, side = self.inherited(path), self.space.path_network(path)[0].in_shape[0]
-        sums = torch.zeros(2, dtype=torch.float64, device=self.held_out.device)  # read once: no batch waits for the GPU
-        for images, labels in self._arranged(self.held_out, side):
-            outputs = network(images)
-            right = (outputs.argmax(1) == labels).sum()
-            sums += torch.stack([cross_entropy(outputs, labels, reduction="sum").double(), right.double()])
+        sums = summed_worth(self.inherited(path), self._arranged(self.held_out, path), self.held_out.device)
         loss, accuracy = (to_host(sums) / len(self.held_out.labels)).tolist()
         return Worth(loss, accuracy)
 
-    def _arranged(self, batches: Batches, side: int) -> Iterator[Batch]:
-        """Images of that side in pixels."""
+    def _arranged(self, batches: Batches, path: Sequence[int]) -> Iterator[Batch]:
+        """Images of the size that the network of a path takes."""
+        side = self.space.path_network(path)[0].in_shape[0]
         return ((self.execution.arrange(resized(images, side)), labels) for images, labels in batches.ordered())

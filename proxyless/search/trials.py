@@ -5,8 +5,8 @@ from collections.abc import Callable
 from proxyless.progress import Record, Reporter
 from proxyless.search.problem import Problem
 from proxyless.search.samplers import Path
-from proxyless.search.shared import Worth
 from proxyless.search.strategies.base import Strategy
+from proxyless.search.worth import Worth
 
 _TRIALS_PER_SAVE = 10
 

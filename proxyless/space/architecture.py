@@ -45,6 +45,7 @@ class BudgetedTarget(Target):
     of the profile; None where only predicted. at_chance: the weights of the search were no better than guessing.
     """
 
+    # Of a document no default may decide how a network was timed.
     threads: int = Field(gt=0, lt=2**31)
     batch: int = Field(gt=0, lt=2**31)
     budget_ms: Milliseconds

@@ -6,12 +6,11 @@ from itertools import islice
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from proxyless.data import Batches
 from proxyless.fabric import average
 from proxyless.host import to_host
-from proxyless.search.shared import Worth
+from proxyless.search.worth import Worth, summed_worth
 
 
 @torch.no_grad()
@@ -30,11 +29,7 @@ def evaluate(
     network.eval()
     run = forward or network
     rank, world = (fabric.global_rank, fabric.world_size) if fabric else (0, 1)
-    sums = torch.zeros(2, device=batches.device, dtype=torch.float64)  # read once: no batch waits for a GPU
-    for images, labels in islice(batches.ordered(), rank, None, world):
-        outputs = run(images)
-        right = (outputs.argmax(1) == labels).sum()
-        sums += torch.stack([cross_entropy(outputs, labels, reduction="sum").double(), right.double()])
+    sums = summed_worth(run, islice(batches.ordered(), rank, None, world), batches.device)
     network.train(was_training)
     loss, correct = (world * to_host(average(fabric, sums) if fabric else sums)).tolist()
     return Worth(loss / len(batches.labels), round(correct) / len(batches.labels))

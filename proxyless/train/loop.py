@@ -25,7 +25,7 @@ from proxyless.optim import SafeSteps, cosine_lr, make_sgd, set_lr
 from proxyless.progress import Record, Reporter, Silent
 from proxyless.scaling import LossScale
 from proxyless.search.problem import check_classes
-from proxyless.search.shared import Worth
+from proxyless.search.worth import Worth
 from proxyless.seeds import stream_seed
 from proxyless.space import Architecture
 from proxyless.train.config import TrainSettings

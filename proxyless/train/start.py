@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -52,10 +51,9 @@ def _read(path: Path) -> Mapping[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True) if path.suffix in _TORCH else load_file(path)
     except Exception as error:  # whatever a damaged or foreign file makes the two readers raise
-        kind = SafetensorError.__name__ if isinstance(error, SafetensorError) else type(error).__name__
         raise InputError(
-            f"weights {path} cannot be used ({kind}: {one_line(str(error))[:200]}); give safetensors, or a state dict "
-            "of PyTorch"
+            f"weights {path} cannot be used ({type(error).__name__}: {one_line(str(error))[:200]}); give safetensors, "
+            "or a state dict of PyTorch"
         ) from None
     for key in _KEYS:
         if isinstance(state, dict) and isinstance(state.get(key), dict):

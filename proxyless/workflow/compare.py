@@ -16,13 +16,12 @@ from proxyless.files import output_folder, write_json
 from proxyless.progress import Reporter, Silent
 from proxyless.search.run import load_config
 from proxyless.train.config import TrainSettings
-from proxyless.train.trained import ARCHITECTURE, TrainedInfo
+from proxyless.train.trained import TrainedInfo
 from proxyless.workflow.contender_files import NETWORKS, load_contenders, save_contenders
 from proxyless.workflow.contenders import Contender, Contest, open_contest
 from proxyless.workflow.measured_contest import measured_contenders
-from proxyless.workflow.side_by_side import check_jobs, train_all
+from proxyless.workflow.side_by_side import check_jobs, train_seeds
 from proxyless.workflow.uniform import uniform_ops
-from proxyless.workflow.worker import TrainingJob
 
 COMPARISON = "compare.json"
 _BEYOND = 2
@@ -69,9 +68,9 @@ def compare(
         CheckError: a device failed, or a loss became infinite.
     """
     _check_counts(seeds, nets)
-    at_once = check_jobs(jobs, (settings or TrainSettings()).device)
-    check_accelerator((settings or TrainSettings()).device)
     settings, folder, reporter = settings or TrainSettings(), Path(output), reporter or Silent()
+    at_once = check_jobs(jobs, settings.device)
+    check_accelerator(settings.device)
     folders = [Path(runs)] if isinstance(runs, (Path, str)) else [Path(run) for run in runs]
     contest, searched = open_contest(folders, table, budget, device), load_config(folders[0])
     if settings.limit is None:
@@ -137,21 +136,13 @@ def _train_all(
 ) -> dict[str, list[TrainedInfo]]:
     """By network. Those that are numbered are draws, of random networks or of searches, and are trained once each:
     their spread is that of networks and seeds together."""
-    first = config.train.seed
-    jobs: list[TrainingJob] = []
-    names: list[str] = []
+    first, seeded = config.train.seed, dict[Path, list[int]]()
     for contender in contenders:
         number = contender.number
-        for offset in range(seeds) if number is None else [number - 1]:
-            place, seed = folder / contender.name, first + offset
-            settings = config.train.model_copy(update={"seed": seed})
-            files = {"architecture": place / ARCHITECTURE, "folder": place / f"seed-{seed}"}
-            jobs.append(TrainingJob(**files, data=config.data, settings=settings))
-            names.append(contender.name)
-    trained: dict[str, list[TrainedInfo]] = {contender.name: [] for contender in contenders}
-    for name, info in zip(names, train_all(jobs, at_once, reporter, alike=True), strict=True):
-        trained[name].append(info)
-    return trained
+        own = range(seeds) if number is None else [number - 1]
+        seeded[folder / contender.name] = [first + offset for offset in own]
+    trained = train_seeds(seeded, config.data, config.train, at_once, reporter)
+    return {place.name: infos for place, infos in trained.items()}
 
 
 def _document(

@@ -14,7 +14,7 @@ from proxyless.files import file_name, output_folder, write_json
 from proxyless.progress import Reporter, Silent
 from proxyless.search.result import SearchResult, load_result
 from proxyless.search.run import load_evaluator
-from proxyless.search.shared import Worth
+from proxyless.search.worth import Worth
 from proxyless.space import Architecture
 from proxyless.space.bounds import Bound
 from proxyless.space.memory import peak_bytes
@@ -204,7 +204,7 @@ def _evaluate(folder: Path, result: SearchResult, paths: Sequence[_Path], report
 
 
 def _ranked(result: SearchResult, cell: _Cell, worths: dict[_Path, Worth]) -> list[GalleryNetwork]:
-    places = {tuple(result.path_of(names)): place for place, names in enumerate(result.settled)}
+    places = {tuple(path): place for place, path in enumerate(result.settled_paths())}
 
     def place(path: _Path) -> tuple[int, float]:
         """Networks that were trained come first, in their order."""

@@ -22,7 +22,8 @@ from proxyless.search.config import SearchSettings
 from proxyless.search.derive import used, uses
 from proxyless.search.domain import BoundedDomain
 from proxyless.search.result import SearchResult
-from proxyless.search.shared import SharedEvaluator, Worth
+from proxyless.search.shared import SharedEvaluator
+from proxyless.search.worth import Worth
 from proxyless.seeds import stream_seed
 from proxyless.space import Architecture, Space, build_space
 from proxyless.space.bounds import FILL, Bound

@@ -16,6 +16,7 @@ from proxyless.workflow.worker import WORK, TrainingJob
 
 _TRIES = 2
 """Of a training whose process was killed: by the system, where memory ends."""
+_ENDS_S = 10.0
 _OF_SEVERAL_PROCESSES = ("WORLD_SIZE", "RANK", "LOCAL_WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 """By which `torchrun` tells a process that it is one of several: a worker is not."""
 
@@ -63,10 +64,12 @@ class Worker:
         return [json.loads(line) for line in lines] if read else None
 
     def how_it_died(self) -> str:
-        self.process.kill()
-        code = self.process.wait()
+        try:
+            code = self.process.wait(_ENDS_S)  # its output ends a little before it does
+        except subprocess.TimeoutExpired:
+            return "ended its output"
         memory = "; if memory is what is missing, train fewer at once (--jobs)" if code == -signal.SIGKILL else ""
-        return f"ended with {code}{memory}" if code > 0 else f"was killed by signal {-code}{memory}"
+        return f"ended with {code}" if code >= 0 else f"was killed by signal {-code}{memory}"
 
     def restart(self) -> None:
         self.end()

@@ -17,13 +17,12 @@ from proxyless.files import output_folder, write_json
 from proxyless.progress import Reporter, Silent
 from proxyless.search.result import load_result
 from proxyless.search.run import RunConfig, load_config, load_evaluator
-from proxyless.search.shared import Worth
+from proxyless.search.worth import Worth
 from proxyless.space import Architecture
 from proxyless.train.config import TrainSettings
 from proxyless.train.trained import ARCHITECTURE
 from proxyless.workflow.contenders import open_contest
-from proxyless.workflow.side_by_side import check_jobs, train_all
-from proxyless.workflow.worker import TrainingJob
+from proxyless.workflow.side_by_side import check_jobs, train_seeds
 
 RANKING = "rank.json"
 _FEWEST = 4
@@ -164,25 +163,12 @@ def _train(
     folder: Path, networks: Sequence[Architecture], config: RankConfig, at_once: int, reporter: Reporter
 ) -> list[list[float]]:
     """Test accuracies of every network."""
-    jobs: list[TrainingJob] = []
-    for number in range(len(networks)):
-        place = _place(folder, number)
-        for offset in range(2 if number < config.repeats else 1):
-            seed = config.train.seed + offset
-            settings = config.train.model_copy(update={"seed": seed})
-            jobs.append(
-                TrainingJob(
-                    architecture=place / ARCHITECTURE,
-                    data=config.data,
-                    folder=place / f"seed-{seed}",
-                    settings=settings,
-                )
-            )
-    infos = iter(train_all(jobs, at_once, reporter, alike=True))
-    return [
-        [next(infos).test_accuracy for _ in range(2 if number < config.repeats else 1)]
-        for number in range(len(networks))
-    ]
+    first = config.train.seed
+    seeds = {
+        _place(folder, number): [first, first + 1][: 1 + (number < config.repeats)] for number in range(len(networks))
+    }
+    trained = train_seeds(seeds, config.data, config.train, at_once, reporter)
+    return [[info.test_accuracy for info in infos] for infos in trained.values()]
 
 
 def spread_of(accuracies: Sequence[Sequence[float]]) -> Spread:

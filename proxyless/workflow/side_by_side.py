@@ -1,7 +1,8 @@
 """Trainings of many networks: one after another in this process, or side by side in others."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 
@@ -11,7 +12,8 @@ from proxyless.execution import load_choice
 from proxyless.files import read_model
 from proxyless.processes import world
 from proxyless.progress import Record, Reporter
-from proxyless.train.trained import DESCRIPTION, TrainedInfo
+from proxyless.train.config import TrainSettings
+from proxyless.train.trained import ARCHITECTURE, DESCRIPTION, TrainedInfo
 from proxyless.workflow.pool import Pool, started
 from proxyless.workflow.worker import TrainingJob
 
@@ -60,6 +62,28 @@ def train_all(
     for error in (failed or _train(jobs, at_once, _Progress(len(jobs), reporter))).values():
         raise error
     return [_info(job) for job in jobs]
+
+
+def train_seeds(
+    seeds: Mapping[Path, Sequence[int]], data: str, settings: TrainSettings, at_once: int, reporter: Reporter
+) -> dict[Path, list[TrainedInfo]]:
+    """Train the networks whose architectures lie in these folders alike, each with its seeds, in sub-folders of them.
+
+    Raises:
+        InputError, CheckError: as `train_all`.
+    """
+    jobs = [
+        TrainingJob(
+            architecture=place / ARCHITECTURE,
+            data=data,
+            folder=place / f"seed-{seed}",
+            settings=settings.model_copy(update={"seed": seed}),
+        )
+        for place, own in seeds.items()
+        for seed in own
+    ]
+    infos = iter(train_all(jobs, at_once, reporter, alike=True))
+    return {place: [next(infos) for _ in own] for place, own in seeds.items()}
 
 
 def try_all(jobs: Sequence[TrainingJob], at_once: int, reporter: Reporter) -> list[TrainedInfo | None]:

@@ -132,7 +132,7 @@ def test_what_the_user_types_counts(
 
     monkeypatch.setattr(sys.modules["proxyless.workflow.export"], "convert_all", never)
     monkeypatch.setattr(sys.modules["proxyless.workflow.export"], "_check_learned", lambda *_: None)
-    monkeypatch.setattr(sys.modules["proxyless.workflow.compare"], "train_all", never)
+    monkeypatch.setattr(sys.modules["proxyless.workflow.compare"], "train_seeds", never)
     path, touched = config
     folder = poisoned("ssh://h?config=/nowhere&python=evil")
     code, errors = _invoke(*_line(command, folder), _COMMANDS[command][1], f"ssh://me@h?config={path}")

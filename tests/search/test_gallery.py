@@ -23,7 +23,8 @@ from proxyless.nn import SuperNet, plain_choices
 from proxyless.search.config import SearchSettings
 from proxyless.search.result import Limits, load_result
 from proxyless.search.run import load_config, load_evaluator
-from proxyless.search.shared import Worth, _calibration_rows, inherit, recalibrate
+from proxyless.search.shared import _calibration_rows, inherit, recalibrate
+from proxyless.search.worth import Worth
 from proxyless.space import Architecture, tiny_fixed
 from proxyless.space.bounds import keeps
 from proxyless.workflow import derive_gallery, derive_networks, save_gallery, search

@@ -13,7 +13,7 @@ from proxyless.progress import Reporter
 from proxyless.search.config import SearchSettings
 from proxyless.search.derive import used, uses
 from proxyless.search.result import load_result
-from proxyless.search.shared import Worth
+from proxyless.search.worth import Worth
 from proxyless.space import Architecture, tiny_fixed
 from proxyless.space.bounds import FILL, keeps
 from proxyless.train.trained import TrainedInfo
@@ -125,7 +125,7 @@ def test_a_ladder_that_was_interrupted_ends_as_any_other(
 def test_at_other_budgets_only_what_was_trained_and_uses_them_comes_first(run: Path) -> None:
     result, table = load_result(run), first_table(run)
     before = result.model_copy(update={"settled": []})
-    trained = {tuple(result.path_of(names)) for names in result.settled}
+    trained = set(map(tuple, result.settled_paths()))
     assert len(trained) == 5
     for budget in ("30%", "50%", "58%", "60%", "70%", "90%"):
         ((_, bounds),) = budget_bounds(result, table, [budget])
@@ -133,7 +133,7 @@ def test_at_other_budgets_only_what_was_trained_and_uses_them_comes_first(run: P
         assert found == derived or tuple(found) in trained
         assert keeps(found, bounds) and used(found, bounds) >= min(FILL * used(derived, bounds), bounds[0].least)
         assert tuple(result.candidates(bounds, 5)[0]) == tuple(found)
-    assert result.ranked([*map(list, trained)])[0] == result.path_of(result.settled[0])
+    assert result.ranked([*map(list, trained)])[0] == result.settled_paths()[0]
 
 
 def test_a_candidate_that_fails_is_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
