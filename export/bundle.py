@@ -14,6 +14,7 @@ from export.metadata import describe_entries
 from export.preprocess import FileInput, Preprocess
 from export.receiver.readme import Evaluated, FileRow, write_readme
 from export.receiver.write import write_classify, write_model
+from proxyless.data.labels import label_line
 from proxyless.errors import InputError
 from proxyless.files import output_folder, write_json, write_text
 from proxyless.space import Architecture
@@ -90,7 +91,7 @@ def write_bundle(stage: Path, contents: Contents, weights: Path, report: Report)
     """
     architecture, preprocess = contents.architecture, contents.preprocess(stage)
     _public_architecture(architecture).save(stage / "architecture.json")
-    write_text(stage / "labels.txt", "".join(f"{' '.join(name.splitlines())}\n" for name in contents.classes))
+    write_text(stage / "labels.txt", "".join(f"{label_line(name)}\n" for name in contents.classes))
     preprocess.save(stage / "preprocess.json")
     write_json(stage / "report.json", _public_report(report))
     write_classify(stage, list(dict.fromkeys(file.format for file in contents.files)))

@@ -12,20 +12,10 @@ from pathlib import Path
 from typing import Any, Callable, Sequence, Tuple
 
 import numpy as np
-from PIL import Image, ImageOps
+
+from proxyless.data.reader import read_image, without_warnings
 
 Network = Tuple[Callable[[np.ndarray], np.ndarray], Sequence[Any]]  # float32 images to logits, and the images' shape
-
-
-def fit(image: Image.Image, height: int, width: int) -> np.ndarray:
-    """uint8 (height, width, 3): upright, RGB, the shorter side resized, the centre cropped."""
-    image.draft(None, (2 * width, 2 * height))  # a large JPEG is decoded at a fraction of its size
-    upright: Image.Image = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I"):  # 16 bits per pixel, of which convert() would keep the lower eight
-        upright = Image.fromarray((np.asarray(upright).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
-    if "transparency" in upright.info:
-        upright = upright.convert("RGBA")
-    return np.asarray(ImageOps.fit(upright.convert("RGB"), (width, height), Image.Resampling.BILINEAR))
 
 
 def prepare(image: np.ndarray, mean: Sequence[float], std: Sequence[float], shape: Sequence[Any]) -> np.ndarray:
@@ -67,8 +57,8 @@ def main(arguments: list[str]) -> int:
     run, shape = load_first(files)
     for name in arguments:
         try:
-            with Image.open(name) as image:
-                pixels = fit(image, *description["size"])
+            with without_warnings():
+                pixels = read_image(Path(name), *description["size"])
         except Exception as error:  # decoders raise almost anything for a damaged file
             print(f"{name} is not a readable image: {error}", file=sys.stderr)
             failures = 1

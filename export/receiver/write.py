@@ -1,15 +1,19 @@
 """Write what a receiver gets beside the models: programs that need nothing of this package."""
 
+import ast
 from collections.abc import Sequence
 from dataclasses import asdict
 from inspect import getsource
 from pathlib import Path
 
 from export.format import Format
+from proxyless.data import reader
 from proxyless.files import write_text
 from proxyless.ops import LayerSpec, lower_layer
 
 _HERE = Path(__file__).parent
+_READER = "from proxyless.data.reader import read_image, without_warnings\n"
+"""The line of classify.py that the code of this module replaces: receivers read images as training does."""
 _LOADERS = "LOADERS: dict[str, tuple[str, Callable[..., Network]]] = {}\n"
 """The line of classify.py that the formats' own functions replace."""
 _LAYERS = "LAYERS: list[tuple[bool, list[dict[str, Any]]]] = []\n"
@@ -19,8 +23,18 @@ _LAYERS = "LAYERS: list[tuple[bool, list[dict[str, Any]]]] = []\n"
 def write_classify(folder: Path, formats: Sequence[Format]) -> None:
     """`classify.py`, with what opens files of these formats."""
     source = (_HERE / "classify.py").read_text(encoding="utf-8")
-    assert source.count(_LOADERS) == 1
-    write_text(folder / "classify.py", source.replace(_LOADERS, _loaders(formats)))
+    assert source.count(_LOADERS) == source.count(_READER) == 1
+    source = source.replace(_LOADERS, _loaders(formats))
+    write_text(folder / "classify.py", source.replace(_READER, _reader(already=source)))
+
+
+def _reader(already: str) -> str:
+    """The code of the reader, without its description and the imports that are there already."""
+    source = getsource(reader)
+    lines, statements = source.splitlines(keepends=True), ast.parse(source).body[1:]
+    imports = [node for node in statements if isinstance(node, ast.Import | ast.ImportFrom)]
+    imported = [f"{ast.unparse(node)}\n" for node in imports]
+    return "".join(line for line in imported if line not in already) + "".join(lines[imports[-1].end_lineno :])
 
 
 def _loaders(formats: Sequence[Format]) -> str:

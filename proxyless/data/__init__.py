@@ -1,6 +1,6 @@
 """Image data: one file per source, and a line in `_SOURCES`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from proxyless.data import digits, huggingface, imagefolder, parquet, synthetic
 from proxyless.data.base import ImageData, ImageSplit, Split, make_data
@@ -16,20 +16,24 @@ _SOURCES: dict[str, Callable[[str, int, int | None], ImageData]] = {
 }
 
 
-def load_data(source: str, resolution: int, limit: int | None = None) -> ImageData:
+def load_data(
+    source: str, resolution: int, limit: int | None = None, classes: Sequence[str] | None = None
+) -> ImageData:
     """Load `digits`, `imagefolder:PATH`, `parquet:PATH`, `hf:NAME` or `synthetic` at a resolution in pixels.
 
-    limit: use at most so many images of each split, stratified by class.
+    limit: use at most so many images of each split, stratified by class. classes: of a network that is there already,
+    in the order of its outputs; None where there is none yet.
 
     Raises:
-        InputError: unknown source, or data that cannot be used.
+        InputError: unknown source, data that cannot be used, or other classes than those.
     """
     kind, _, argument = source.partition(":")
     if kind not in _SOURCES:
         raise InputError(f"unknown data {source!r}; choose of {', '.join(_SOURCES)} (with :PATH or :NAME)")
     if limit is not None and limit < 1:
         raise InputError(f"the limit on images must be at least 1, got {limit}")
-    return _SOURCES[kind](argument, resolution, limit)
+    data = _SOURCES[kind](argument, resolution, limit)
+    return data if classes is None else data.numbered_as(classes)
 
 
 __all__ = ["Batches", "ImageData", "ImageSplit", "Split", "load_data", "make_data"]

@@ -11,6 +11,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from proxyless.data.augment import Augmentation
+from proxyless.data.labels import renumbering
 from proxyless.errors import InputError
 from proxyless.host import to_host
 
@@ -52,14 +53,9 @@ class ImageSplit(ABC):
             InputError: a damaged image.
         """
 
-    def divide(self, fraction: float, seed: int) -> tuple[Self, Self]:
-        """Two disjoint parts, the second with `fraction` of the images; stratified by class.
-
-        Raises:
-            InputError: a class has too few images to be in both.
-        """
-        first, second = stratified(to_host(self.labels).numpy(), fraction, seed)
-        return self.take(first), self.take(second)
+    @abstractmethod
+    def labelled(self, labels: Tensor) -> Self:
+        """The same images with other labels, int64 (N,)."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +73,9 @@ class Split(ImageSplit):
     def take(self, indices: Sequence[int] | np.ndarray) -> Self:
         chosen = torch.as_tensor(np.asarray(indices))
         return replace(self, images=self.images[chosen], labels=self.labels[chosen])
+
+    def labelled(self, labels: Tensor) -> Self:
+        return replace(self, labels=labels)
 
     def to(self, device: torch.device) -> Self:
         """Images that would fill the device's memory stay where they are, and go there batch by batch."""
@@ -114,6 +113,28 @@ class ImageData:
     @property
     def resolution(self) -> int:
         return self.train.resolution
+
+    def divide_train(self, fraction: float, seed: int) -> tuple[ImageSplit, ImageSplit]:
+        """Two disjoint parts of the training images, the second with `fraction` of them; stratified by class.
+
+        Raises:
+            InputError: a class has too few images to be in both.
+        """
+        first, second = stratified(to_host(self.train.labels).numpy(), fraction, seed, self.classes)
+        return self.train.take(first), self.train.take(second)
+
+    def numbered_as(self, classes: Sequence[str]) -> "ImageData":
+        """The same images, with the numbers that these classes have: the outputs of a network that knows them.
+
+        Raises:
+            InputError: other classes than the data have.
+        """
+        numbers = renumbering(self.source, self.classes, classes, "the network")
+        if numbers is None:
+            return self
+        of = torch.from_numpy(numbers)
+        train, test = (split.labelled(of[split.labels]) for split in (self.train, self.test))
+        return replace(self, train=train, test=test, classes=tuple(classes))
 
 
 def make_data(
@@ -153,12 +174,25 @@ def _triple(values: Tensor) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def stratified(labels: np.ndarray, part: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def stratified(
+    labels: np.ndarray, part: float, seed: int, classes: Sequence[str] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Indices of two disjoint parts; the second has `part` of the labels, a share or a whole number of them.
+
+    classes: their names, for the message.
 
     Raises:
         InputError: a class has too few images to be in both.
     """
+    numbers, counts = np.unique(labels, return_counts=True)
+    single = numbers[counts == 1]
+    if len(single):
+        name = repr(classes[single[0]]) if classes else f"number {single[0]}"
+        more = f", and {len(single) - 1} more classes too" if len(single) > 1 else ""
+        raise InputError(
+            f"the class {name} has one image, which cannot be in both of two parts{more}; give it more images, or "
+            "remove it"
+        )
     try:
         rng = np.random.RandomState(seed % 2**32)  # which takes no larger ones
         first, second = train_test_split(np.arange(len(labels)), test_size=part, random_state=rng, stratify=labels)

@@ -1,6 +1,6 @@
 """Data sets of the Hugging Face Hub, or local folders in its layout, through the `datasets` library."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,13 @@ import numpy as np
 
 from proxyless.data.base import ImageData
 from proxyless.data.decode import Source
-from proxyless.data.part import Part, load_parts, number_classes
+from proxyless.data.label_columns import kind_of
+from proxyless.data.labels import number_classes, renumbering
+from proxyless.data.part import Part, load_parts
+from proxyless.data.splits import TEST, TRAIN, named, say_test
 from proxyless.errors import InputError, one_line
 from proxyless.extras import require
 
-_TEST_NAMES = ("test", "validation", "valid", "val")
 _ROWS_AT_A_TIME = 256
 
 Splits = dict[str, Any]
@@ -23,7 +25,7 @@ Splits = dict[str, Any]
 def load(argument: str, resolution: int, limit: int | None) -> ImageData:
     """`NAME`, `NAME:CONFIG` or `NAME:CONFIG:LABEL`: a data set, its configuration, its column of labels.
 
-    The first of test and validation that has labels is the test split; without one, a fifth of train is.
+    The first of test, val, valid, validation and dev that has labels is the test split; without one, a fifth of train.
 
     Raises:
         InputError: the library is missing, the data set cannot be loaded, it has no or several columns of
@@ -36,12 +38,14 @@ def load(argument: str, resolution: int, limit: int | None) -> ImageData:
     name = str(folder.resolve()) if folder.is_dir() else name
     source = "hf:" + f"{name}:{config}:{label}".rstrip(":")
     splits = _load_splits(name, config or None)
-    if "train" not in splits:
+    train = next(iter(named(splits, TRAIN)), None)
+    if train is None:
         raise InputError(f"{source} has the splits {', '.join(splits)}, and none named train; choose other data")
-    image_column, label_column = _image_column(source, splits["train"]), _label_column(source, splits["train"], label)
-    chosen = {"train": splits["train"], **_labelled_test(splits, label_column)}
-    values = [_labels(source, split, label_column) for split in chosen.values()]
-    names = getattr(splits["train"].features[label_column], "names", None)
+    image_column, label_column = _image_column(source, splits[train]), _label_column(source, splits[train], label)
+    _check_type(source, splits[train], label_column)
+    chosen = {train: splits[train], **_labelled_test(source, splits, label_column)}
+    names = getattr(splits[train].features[label_column], "names", None)
+    values = [_labels(source, split, label_column, names) for split in chosen.values()]
     numbers, classes = number_classes(source, values, names)
     parts = [
         Part(_Rows(_undecoded(chosen[split], image_column), image_column, split), np.arange(len(labels)), labels)
@@ -122,19 +126,44 @@ def _label_column(source: str, split: Any, wanted: str) -> str:
     return found[0]
 
 
-def _labelled_test(splits: Splits, column: str) -> Splits:
+def _labelled_test(source: str, splits: Splits, column: str) -> Splits:
     """The first test split with labels: those of competitions are often -1 throughout."""
-    for name in _TEST_NAMES:
-        if name in splits and set(_values(splits[name], column)) - {None, -1}:
+    candidates = named(splits, TEST)
+    for name in candidates:
+        if column not in splits[name].features:
+            continue
+        _check_type(source, splits[name], column)
+        if set(_values(splits[name], column)) - {None, -1}:
+            say_test(source, name, candidates)
             return {name: splits[name]}
+    say_test(source, None, candidates)
     return {}
 
 
-def _labels(source: str, split: Any, column: str) -> np.ndarray:
+def _check_type(source: str, split: Any, column: str) -> None:
+    """Raise InputError for a column whose values cannot be classes."""
+    from datasets import ClassLabel, Value
+
+    feature = split.features[column]
+    if isinstance(feature, ClassLabel):
+        return
+    if not isinstance(feature, Value) or not (feature.dtype == "null" or kind_of(feature.pa_type)):
+        kind = feature.dtype if isinstance(feature, Value) else type(feature).__name__
+        raise InputError(
+            f"{source} has labels of the type {kind} in {column!r}; expected classes, whole numbers, text, or true and "
+            "false"
+        )
+
+
+def _labels(source: str, split: Any, column: str, known: Sequence[str] | None) -> np.ndarray:
+    """Of one split, numbered as the class names that are known."""
     values = _values(split, column)
-    if not values or not all(isinstance(value, int | str) and value != -1 for value in values):
+    if not values or any(value is None or value == -1 for value in values):
         raise InputError(f"{source} has rows without a class in {column!r}; remove them")
-    return np.asarray(values)
+    names = getattr(split.features[column], "names", None)
+    numbers = renumbering(source, names, known, "its training images") if names and known else None
+    found = np.array(values, dtype=object if isinstance(values[0], str) else None)
+    return found if numbers is None else numbers[found]
 
 
 def _values(split: Any, column: str) -> list[Any]:

@@ -1,12 +1,11 @@
 """A folder of parquet files in the image schema of Hugging Face data sets."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow
@@ -16,27 +15,43 @@ import pyarrow.parquet
 from proxyless.data.arrow import MappedImages, mapped_copy
 from proxyless.data.base import ImageData
 from proxyless.data.decode import Source
-from proxyless.data.part import Part, load_parts, number_classes
+from proxyless.data.folders import is_hidden, say_left_out
+from proxyless.data.label_columns import Labels, read_labels
+from proxyless.data.labels import number_classes
+from proxyless.data.part import Part, load_parts
+from proxyless.data.splits import TEST, TRAIN, named, say_test, split_of, split_of_file
 from proxyless.errors import InputError
 
 _ROWS_AT_A_TIME = 512
+_BELOW = ("data",)
+"""Folders in which data sets of the Hugging Face Hub keep their files."""
 
 
 def load(argument: str, resolution: int, limit: int | None) -> ImageData:
-    """`PATH/train*.parquet` and `PATH/test*.parquet` (or validation*), columns `image` and `label`.
+    """`PATH/train*.parquet` and `PATH/test*.parquet` (or val*, ...), or such folders; columns `image` and `label`.
+
+    Without test files a fifth of each class of the training images is divided off. PATH may also be one file.
 
     Raises:
-        InputError: files or columns are missing, or an image is damaged.
+        InputError: files or columns are missing, differ in their labels, or an image is damaged.
     """
     if not argument:
         raise InputError("data 'parquet' needs a path, as in parquet:PATH")
     root = Path(argument).expanduser()
-    train_files, test_files = _find(root, ("train",)), _find(root, ("test", "validation"))
-    values = [_read_labels(files) for files in (train_files, test_files)]
-    (train_labels, test_labels), classes = number_classes(str(root), values, _class_names(train_files[0]))
-    train = Part(_Rows(train_files, "train"), np.arange(len(train_labels)), train_labels)
-    test = Part(_Rows(test_files, "test"), np.arange(len(test_labels)), test_labels)
-    return load_parts(f"parquet:{root.resolve()}", train, test, classes, resolution, limit)
+    files, train_name = _find(root)
+    train = _labels(files[train_name])
+    if not train.known:
+        raise InputError(f"{files[train_name][0]} has no labels: its column 'label' is empty or missing; add them")
+    test_name, test = _labelled_test(str(root), files, train)
+    parts = [(train_name, train), *([(test_name, test)] if test_name and test else [])]
+    numbers, classes = number_classes(str(root), [labels.values for _, labels in parts], train.names)
+    made = [
+        Part(_Rows(files[name], name), np.arange(len(labels)), labels)
+        for (name, _), labels in zip(parts, numbers, strict=True)
+    ]
+    return load_parts(
+        f"parquet:{root.resolve()}", made[0], made[1] if len(made) > 1 else None, classes, resolution, limit
+    )
 
 
 @dataclass(frozen=True)
@@ -61,12 +76,69 @@ class _Rows:
         return MappedImages(copies, self.name)
 
 
-def _find(root: Path, names: tuple[str, ...]) -> list[Path]:
-    found = (sorted(root.glob(f"{name}*.parquet")) for name in names)
-    files = next((group for group in found if group), None)
-    if files is None:
-        raise InputError(f"no {names[0]}*.parquet in {root}; expected train*.parquet and test*.parquet")
-    return files
+def _find(root: Path) -> tuple[dict[str, list[Path]], str]:
+    """The files of every split, and which of the splits is for training.
+
+    Raises:
+        InputError: there is none for training.
+    """
+    if root.is_file():
+        return {root.stem: [root]}, root.stem
+    for folder in (root, *(root / name for name in _BELOW)):
+        left: Counter[tuple[Path, str]] = Counter()
+        splits: dict[str, list[Path]] = {}
+        for file in _parquet_files(folder):
+            split = split_of_file(file.stem) if file.parent == folder else split_of(file.parent.name)
+            if split is None:
+                left[file.parent, file.suffix] += 1
+            else:
+                splits.setdefault(split, []).append(file)
+        train = named(splits, TRAIN)
+        if train:
+            say_left_out(root, left, " whose names are of no split")
+            return splits, train[0]
+    raise InputError(f"no train*.parquet in {root}; expected train*.parquet and test*.parquet")
+
+
+def _parquet_files(folder: Path) -> list[Path]:
+    """In a folder and in those directly below, sorted."""
+    found = chain(folder.glob("*"), folder.glob("*/*"))
+    return sorted(
+        file
+        for file in found
+        if file.suffix.lower() == ".parquet"
+        and file.is_file()
+        and not any(is_hidden(part) for part in file.relative_to(folder).parts)
+    )
+
+
+def _labelled_test(source: str, files: Mapping[str, list[Path]], train: Labels) -> tuple[str | None, Labels | None]:
+    """The first test split with labels: those of competitions are often hidden."""
+    candidates = named(files, TEST)
+    for name in candidates:
+        labels = _labels(files[name], like=train)
+        if labels.known:
+            say_test(source, name, candidates)
+            return name, labels
+    say_test(source, None, candidates)
+    return None, None
+
+
+def _labels(files: Sequence[Path], like: Labels | None = None) -> Labels:
+    """Labels of all files, of the kind and with the class names of the first, or of those of `like`.
+
+    Raises:
+        InputError: columns of other types, other class names, no rows, or a row without a label.
+    """
+    parts: list[Labels] = []
+    for file in files:
+        with _readable(file):
+            part = read_labels(file, like or (parts[0] if parts else None))
+            parts.append(part)
+    whole = parts[0].joined(parts[1:])
+    if not len(whole.values):
+        raise InputError(f"{files[0]} holds no images")
+    return whole
 
 
 @contextmanager
@@ -97,39 +169,3 @@ def _size_bytes(file: Path) -> int:
         for i in range(metadata.num_columns)
     ]
     return sum(column.total_uncompressed_size for column in columns if column.path_in_schema == "image.bytes")
-
-
-def _read_labels(files: list[Path]) -> np.ndarray:
-    parts = []
-    for file in files:
-        with _readable(file):
-            _check_schema(pyarrow.parquet.read_schema(file), file)
-            parts.append(pyarrow.parquet.read_table(file, columns=["label"])["label"])
-    if any(part.null_count for part in parts):
-        raise InputError(f"{files[0].parent} has rows without label; remove them")
-    labels = np.concatenate([part.to_numpy() for part in parts])
-    if len(labels) == 0:
-        raise InputError(f"{files[0]} holds no images")
-    return labels
-
-
-def _check_schema(schema: pyarrow.Schema, file: Path) -> None:
-    fields = {field.name: field.type for field in schema}
-    image, label = fields.get("image"), fields.get("label")
-    has_bytes = image is not None and pyarrow.types.is_struct(image) and image.get_field_index("bytes") >= 0
-    is_class = label is not None and (pyarrow.types.is_integer(label) or pyarrow.types.is_string(label))
-    if not (has_bytes and is_class):
-        raise InputError(
-            f"{file} has the columns {fields}; expected image (a struct with bytes) and label (integer or text)"
-        )
-
-
-def _class_names(file: Path) -> list[str] | None:
-    metadata = (pyarrow.parquet.read_schema(file).metadata or {}).get(b"huggingface")
-    if metadata is None:
-        return None
-    try:
-        names: Any = json.loads(metadata)["info"]["features"]["label"]["names"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return [str(name) for name in names]

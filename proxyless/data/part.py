@@ -11,6 +11,7 @@ import torch
 from proxyless.data.augment import Augmentation
 from proxyless.data.base import ImageData, ImageSplit, Split, limited, make_data, stratified
 from proxyless.data.decode import Encoded, decode_all
+from proxyless.data.labels import check_names
 from proxyless.data.stream import StreamedSplit
 from proxyless.errors import InputError
 from proxyless.processes import local_world
@@ -52,39 +53,14 @@ def load_parts(
     Raises:
         InputError: a class with one image cannot be divided, a damaged image, or fewer than two classes.
     """
+    check_names(source, classes)
     if len(np.unique(train.labels)) < 2:
         raise InputError(f"{source} has training images of one class; a classifier needs at least 2")
     if test is None:
-        kept, divided_off = stratified(train.labels, _TEST_SHARE, seed=0)
+        kept, divided_off = stratified(train.labels, _TEST_SHARE, seed=0, classes=classes)
         train, test = train.take(kept), train.take(divided_off)
     first, second = (part.take(limited(part.labels, limit)).load(resolution) for part in (train, test))
     return make_data(source, first, second, classes, default_augmentation(resolution))
-
-
-def number_classes(
-    source: str, values: Sequence[np.ndarray], names: Sequence[str] | None
-) -> tuple[list[np.ndarray], list[str]]:
-    """Labels from 0, int64, for the values of the training and of other images; and the names of the classes.
-
-    names: of the values 0, 1, ...; where there are none, each value among the training images is a class.
-
-    Raises:
-        InputError: a value without a class, or two classes of one name.
-    """
-    known = np.unique(values[0]) if names is None else np.arange(len(names))
-    classes = [str(value) for value in known] if names is None else [str(name) for name in names]
-    repeated = next((name for name in classes if classes.count(name) > 1), None)
-    if repeated is not None:
-        raise InputError(f"{source} has two classes named {repeated!r}; rename one")
-    for part in values:
-        strange = np.setdiff1d(part, known)
-        if len(strange):
-            where = "class names" if names else "training labels"
-            raise InputError(
-                f"{source} has the label {strange.tolist()[0]!r}, which is not among its {len(classes)} {where}; "
-                "correct or remove these rows"
-            )
-    return [np.searchsorted(known, part).astype(np.int64) for part in values], classes
 
 
 def default_augmentation(resolution: int) -> Augmentation:

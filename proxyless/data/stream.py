@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from proxyless.data.base import ImageSplit
 from proxyless.data.decode import Encoded, decode, usable_cores
+from proxyless.data.reader import without_warnings
 from proxyless.errors import CheckError, InputError
 from proxyless.host import to_host
 
@@ -48,6 +49,9 @@ class StreamedSplit(ImageSplit):
         chosen = np.asarray(indices)
         return replace(self, rows=self.rows[chosen], labels=self.labels[torch.as_tensor(chosen)])
 
+    def labelled(self, labels: Tensor) -> Self:
+        return replace(self, labels=labels)
+
     def to(self, device: torch.device) -> Self:
         return replace(self, labels=self.labels.to(device), device=device)
 
@@ -74,8 +78,9 @@ class _Parts(Dataset["Tensor | InputError"]):
         rows = self.split.rows[to_host(self.parts[index]).numpy()]
         images = np.empty((len(rows), 3, side, side), np.uint8)
         try:
-            for place, (row, source) in enumerate(zip(rows, encoded.read(rows), strict=True)):
-                images[place] = decode(source, side, encoded.name(int(row)))
+            with without_warnings():
+                for place, (row, source) in enumerate(zip(rows, encoded.read(rows), strict=True)):
+                    images[place] = decode(source, side, encoded.name(int(row)))
         except InputError as error:
             return error
         return torch.from_numpy(images)

@@ -45,12 +45,18 @@ class TargetConfig(Settings):
     budget_ms: Milliseconds
 
 
-class RunConfig(Settings):
+class DataConfig(Settings):
+    """Of whatever learns from data. classes: their names, in the order of a network's outputs."""
+
+    data: str
+    classes: list[str]
+
+
+class RunConfig(DataConfig):
     """What was asked for, resolved: saved in the run, and compared when it is resumed."""
 
     space: str
     space_args: dict[str, Any]
-    data: str
     targets: list[TargetConfig]
     limits: Limits
     search: SearchSettings
@@ -110,6 +116,11 @@ def open_on_first(fabric: Fabric, folder: Path, config: Settings, resume: bool) 
     """`open_run` on the first process; what it says, on all."""
     opened = open_run(folder, config, resume) if fabric.is_global_zero else False
     return bool(fabric.broadcast(opened))
+
+
+def recorded_classes(folder: Path, config: type[DataConfig]) -> list[str] | None:
+    """In the order of the outputs of a network that is resumed; None where nothing was begun."""
+    return read_yaml(folder / CONFIG, config).classes if (folder / CHECKPOINT).exists() else None
 
 
 def recorded_choice(folder: Path) -> Choice | None:
@@ -214,7 +225,7 @@ def load_evaluator(folder: Path, result: SearchResult) -> SharedEvaluator:
 
 def _load_same_data(config: RunConfig, resolution: int) -> ImageData:
     try:
-        return load_data(config.data, resolution, config.search.limit)
+        return load_data(config.data, resolution, config.search.limit, config.classes)
     except InputError as error:
         raise InputError(
             f"the data {config.data!r} of the search cannot be loaded ({error}), and networks are ranked on them; put "

@@ -26,7 +26,7 @@ _BATCH_SIZE = 128
 
 def divide_training(data: ImageData, settings: SearchSettings) -> tuple[ImageSplit, ImageSplit]:
     """The training images that train weights, and those held out from that, which train the architecture."""
-    return data.train.divide(settings.held_out, settings.seed)
+    return data.divide_train(settings.held_out, settings.seed)
 
 
 def inherit(supernet: SuperNet, space: Space, path: Sequence[int]) -> nn.Sequential:

@@ -56,7 +56,7 @@ class Training:
         torch.manual_seed(stream_seed(settings.seed, "initialisation"))
         self.fabric = make_fabric(settings.device)
         device, rank, world = self.fabric.device, self.fabric.global_rank, self.fabric.world_size
-        train, validation = data.train.divide(settings.validation, settings.seed)
+        train, validation = data.divide_train(settings.validation, settings.seed)
         self.schedule = settings.schedule(len(train) // settings.batch_size)
         self.settings = settings = settings.model_copy(update={"epochs": self.schedule.epochs})
         self.work = Work(

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from proxyless.config import Settings
 from proxyless.data import ImageData
 from proxyless.execution import save_choice
 from proxyless.progress import Reporter
 from proxyless.search.result import CHECKPOINT, LOG
-from proxyless.search.run import LoggingReporter, open_on_first, recorded_choice
+from proxyless.search.run import DataConfig, LoggingReporter, open_on_first, recorded_choice
 from proxyless.space import Architecture
 from proxyless.train.config import TrainSettings
 from proxyless.train.loop import Training
@@ -16,10 +15,9 @@ from proxyless.train.start import starting_weights
 from proxyless.train.trained import ARCHITECTURE, TrainedInfo
 
 
-class TrainConfig(Settings):
+class TrainConfig(DataConfig):
     """What was asked for, resolved. init: the name of the folder or file, which may have moved."""
 
-    data: str
     space: str
     space_args: dict[str, Any]
     ops: list[str]
@@ -43,6 +41,7 @@ def run_training(
     training = Training(architecture, data, settings, recorded_choice(folder), start)
     config = TrainConfig(
         data=data.source,
+        classes=list(data.classes),
         space=architecture.space.name,
         space_args=dict(architecture.space.args),
         ops=architecture.ops,

@@ -84,7 +84,8 @@ def compare(
         data=searched.data,
         train=settings,
     )
-    load_data(config.data, contest.found.resolution, settings.limit)  # refused before anything is written
+    # Refused before anything is written.
+    load_data(config.data, contest.found.resolution, settings.limit, searched.classes)
     if not (folder / NETWORKS).exists():
         contest.place()
     _open(folder, config)

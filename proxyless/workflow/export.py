@@ -131,7 +131,7 @@ def _steps(reporter: Reporter, total: int) -> Callable[[str], None]:
 def _images(trained: Trained, source: str | None) -> ImageData:
     """The data at the network's resolution, normalised as it was trained."""
     info = trained.info
-    data = load_data(source or info.data, trained.architecture.resolution, info.limit)
+    data = load_data(source or info.data, trained.architecture.resolution, info.limit, info.classes)
     check_classes(trained.architecture.space, data)
     if not len(data.test):
         raise InputError(f"{data.source} has no test images, on which files are verified; give others with --data")

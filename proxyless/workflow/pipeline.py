@@ -16,9 +16,11 @@ from latency.table import LatencyTable
 from proxyless.addresses import LOCAL, address_of
 from proxyless.chance import SEARCHED_AT_CHANCE
 from proxyless.config import CONFIG, Settings, changed_fields, read_yaml, write_yaml
-from proxyless.data import load_data
+from proxyless.data import ImageData, load_data
+from proxyless.data.base import limited, stratified
 from proxyless.errors import CheckError, InputError
 from proxyless.files import file_name, output_folder, read_json
+from proxyless.host import to_host
 from proxyless.progress import Reporter, SilentStages, Stages
 from proxyless.quantities import parse_budget, read_budget
 from proxyless.search.config import SearchSettings
@@ -84,10 +86,13 @@ class Pipeline:
         for format_ in find_formats(settings.formats):
             format_.require()
         space = load_space(settings.space, settings.space_args)
-        data = load_data(settings.data, space.resolution, settings.search.limit)
+        limits = [settings.search.limit, settings.train.limit]
+        most = max((limit for limit in limits if limit), default=None) if all(limits) else None
+        data = load_data(settings.data, space.resolution, most)
         if "num_classes" not in settings.space_args:
             space = load_space(settings.space, {**settings.space_args, "num_classes": len(data.classes)})
         check_classes(space, data)
+        _check_parts(data, settings)
         return space
 
     def run(self) -> dict[str, Any]:
@@ -191,6 +196,23 @@ class Pipeline:
             }
             for name, network in zip(tables, networks, strict=True)
         ]
+
+
+def _check_parts(data: ImageData, settings: PipelineSettings) -> None:
+    """Raise InputError where search or training would refuse the images: it is known before anything is measured."""
+    labels = to_host(data.train.labels).numpy()
+    for what, fraction, recipe, batched in (
+        ("search", settings.search.held_out, settings.search, 2),  # both parts are taken in batches
+        ("train", settings.train.validation, settings.train, 1),
+    ):
+        chosen = labels[limited(labels, recipe.limit)]
+        parts = stratified(chosen, fraction, recipe.seed, data.classes)
+        smallest = min(map(len, parts[:batched]))
+        if smallest < recipe.batch_size:
+            raise InputError(
+                f"{what}: a batch of {recipe.batch_size} images is more than the {smallest} of a part of the training "
+                f"images; set {what}.batch_size to {smallest} or less, or give more images"
+            )
 
 
 def _visits(reporter: Reporter, done: int, total: int) -> None:

@@ -1,7 +1,6 @@
 """Name what images show, with an exported file."""
 
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from pydantic import ValidationError
 
 from export.format import Format
@@ -19,9 +17,11 @@ from export.preprocess import Preprocess
 from export.receiver.classify import prepare, probabilities
 from latency.deployed import check_file
 from latency.runtimes import find_runtime
+from proxyless.data.decode import pixels_of
+from proxyless.data.folders import say_left_out, scan
+from proxyless.data.reader import without_warnings
 from proxyless.errors import InputError, said
 from proxyless.files import first_problem
-from proxyless.workflow.images import read_image
 
 Run = Any
 """Float32 images to float32 logits (1, classes)."""
@@ -54,7 +54,9 @@ class Classifier:
             InputError: not an image, a damaged one, or one that is too large.
         """
         how = self.preprocess
-        prepared = prepare(read_image(image, *how.size), how.mean, how.std, self.shape)
+        with without_warnings():
+            pixels = pixels_of(image, *how.size, name=str(image))
+        prepared = prepare(pixels, how.mean, how.std, self.shape)
         start = time.perf_counter()
         logits = self.run(prepared)
         ms = 1000 * (time.perf_counter() - start)
@@ -113,9 +115,9 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    readable = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-    files = [Path(root, name) for root, _, names in os.walk(folder) for name in names]
-    return sorted(file for file in files if file.suffix.lower() in readable and file.is_file())
+    found = scan(folder)
+    say_left_out(folder, found.left_out)
+    return found.images
 
 
 def _description(path: Path, format_: Format) -> tuple[list[str], Preprocess]:

@@ -89,7 +89,8 @@ def rank(
     networks = contest.random(nets, settings.seed, contest.bounds)
     if len(networks) < nets:
         raise InputError(f"only {len(networks)} networks were found near the budget, not {nets}; ask for fewer --nets")
-    load_data(searched.data, networks[0].resolution, settings.limit)  # refused before anything is written
+    # Refused before anything is written.
+    load_data(searched.data, networks[0].resolution, settings.limit, searched.classes)
     config = RankConfig(
         table=f"{contest.table.label}, table of {contest.table.created}",
         budget_ms=contest.budget_ms,

@@ -14,7 +14,7 @@ from proxyless.search.config import SearchSettings
 from proxyless.search.derive import feasible_path
 from proxyless.search.problem import Problem
 from proxyless.search.result import Limits, SearchResult
-from proxyless.search.run import RunConfig, TargetConfig, check_free, run_search
+from proxyless.search.run import RunConfig, TargetConfig, check_free, recorded_classes, run_search
 from proxyless.space import Architecture, Space, build_space, check_registered, load_space
 from proxyless.space.bounds import Bound, latency_bound
 from proxyless.space.declared import DEFINITION, is_file
@@ -88,12 +88,14 @@ def search(
     feasible_path(bounds)
     check_accelerator(settings.device)
     check_free(folder, resume)
-    problem = Problem(searched, load_data(data, searched.resolution, settings.limit), bounds)
+    known = recorded_classes(folder, RunConfig)
+    problem = Problem(searched, load_data(data, searched.resolution, settings.limit, known), bounds)
     targets = zip(tables, budgets_ms, strict=True)
     config = RunConfig(
         space=space.name,
         space_args=dict(space.args),
         data=problem.data.source,
+        classes=list(problem.data.classes),
         targets=[TargetConfig(table=f"{t.label}, table of {t.created}", budget_ms=ms) for t, ms in targets],
         limits=limits,
         search=settings,

@@ -5,10 +5,10 @@ from pathlib import Path
 from proxyless.data import load_data
 from proxyless.fabric import check_accelerator
 from proxyless.progress import Reporter, Silent
-from proxyless.search.run import check_free
+from proxyless.search.run import check_free, recorded_classes
 from proxyless.space import Architecture
 from proxyless.train.config import TrainSettings
-from proxyless.train.run import run_training
+from proxyless.train.run import TrainConfig, run_training
 from proxyless.train.trained import TrainedInfo
 
 
@@ -35,6 +35,6 @@ def train(
     settings, folder = settings or TrainSettings(), Path(output)
     check_accelerator(settings.device)
     check_free(folder, resume)
-    loaded = load_data(data, architecture.resolution, settings.limit)
+    loaded = load_data(data, architecture.resolution, settings.limit, recorded_classes(folder, TrainConfig))
     start = None if init is None else Path(init)
     return run_training(folder, architecture, loaded, settings, reporter or Silent(), resume, start, announce)

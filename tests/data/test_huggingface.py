@@ -31,7 +31,7 @@ def _save(folder: Path, features: Any, **splits: dict[str, Any]) -> Path:
     return folder
 
 
-def _columns(labels: list[int], column: str = "label", image: str = "image") -> dict[str, Any]:
+def _columns(labels: list[Any], column: str = "label", image: str = "image") -> dict[str, Any]:
     return {image: _GREYS[: len(labels)], column: labels}
 
 
@@ -87,7 +87,8 @@ def test_one_of_several_labels_is_chosen_by_name(tmp_path: Path, column: str) ->
         ({"label": _NAMES}, _columns([0, 0]), "training images of one class"),
         ({"label": _NAMES}, _columns([0, 1, -1]), "rows without a class in 'label'"),
         ({"kind": datasets.Value("int64")}, _columns([0, 1], "kind"), "has no column of classes among image, kind"),
-        ({"label": datasets.Value("float32")}, _columns([0, 1]), "rows without a class in 'label'"),
+        ({"label": datasets.Value("float32")}, _columns([0, 1]), "labels of the type float32 in 'label'"),
+        ({"label": datasets.List(datasets.Value("int64"))}, _columns([[0], [1]]), "labels of the type List in 'label'"),
         (
             {"label": _NAMES},
             {"image": [*_GREYS[:5], {"bytes": b"damaged", "path": None}], "label": [0, 1] * 3},

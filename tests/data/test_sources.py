@@ -48,10 +48,15 @@ def test_image_folder_is_divided_or_taken_as_it_is(tmp_path: Path) -> None:
             lambda root: save_classes(root).joinpath("cat", "bad.jpg").write_bytes(b"\xff\xd8 not"),
             "bad.jpg is not a readable",
         ),
-        (lambda root: save_classes(root, per_class=1), "cannot be divided"),
+        (lambda root: save_classes(root, per_class=1), "the class 'cat' has one image"),
+        (lambda root: save_classes(root, per_class=2), "cannot be divided"),
         (lambda root: save_classes(root).joinpath("fox").mkdir(), "class folder .*fox has no images"),
         (
-            lambda root: [save_classes(root / "train"), save_image(root / "test" / "fox" / "a.png", 1)],
+            lambda root: [
+                save_classes(root / "train"),
+                save_classes(root / "test"),
+                save_image(root / "test" / "fox" / "a.png", 1),
+            ],
             "class 'fox' is in",
         ),
     ],

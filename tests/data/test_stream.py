@@ -68,7 +68,7 @@ def test_batches_are_the_same_bit_for_bit(both: tuple[ImageData, ImageData], aug
     assert replace(in_memory, train=streamed.train, test=streamed.test) == streamed
     for epoch in (0, 1):
         _assert_equal(_epoch(in_memory, in_memory.train, epoch), _epoch(streamed, streamed.train, epoch))
-    for ours, theirs in zip(in_memory.train.divide(0.3, 2), streamed.train.divide(0.3, 2), strict=True):
+    for ours, theirs in zip(in_memory.divide_train(0.3, 2), streamed.divide_train(0.3, 2), strict=True):
         assert torch.equal(ours.labels, theirs.labels) and torch.equal(all_images(ours), all_images(theirs))
         ordered = [
             list(Batches(data, part, 8, _CPU).ordered()) for data, part in ((in_memory, ours), (streamed, theirs))
@@ -83,7 +83,7 @@ def test_two_epochs_that_take_turns_and_one_that_is_left_early_change_nothing(
 
     def interleaved(data: ImageData) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         torch.manual_seed(1)
-        train, held_out = (Batches(data, part, 4, _CPU) for part in data.train.divide(0.5, 0))
+        train, held_out = (Batches(data, part, 4, _CPU) for part in data.divide_train(0.5, 0))
         others = held_out.shuffled(0, "held-out", 0)
         for batch, _ in zip(train.shuffled(0, "train", 0), range(3), strict=False):
             yield batch

@@ -17,6 +17,8 @@ from latency.runtimes import find_runtime
 from latency.writers.graph import lower
 from proxyless.errors import InputError
 from proxyless.files import write_json
+from proxyless.workflow.export import export
+from tests.data.images import save_parquet
 from tests.export.converted import IMAGES, NETWORK, Converted
 from tests.helpers import folded_weights
 
@@ -104,6 +106,14 @@ def test_a_folder_with_other_files_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds 'thesis\\.txt', which is not of an export"), staged(tmp_path):
         pass
     assert (tmp_path / "thesis.txt").exists()
+
+
+def test_data_with_other_classes_than_those_trained_on_are_refused(small: Path, tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        save_parquet(tmp_path, list(range(10)) * 2, part=split, names=[*map(str, range(9)), "zebra"])
+    with pytest.raises(InputError, match="has the class 'zebra', and the network has not"):
+        export(small, tmp_path / "model", data=f"parquet:{tmp_path}")
+    assert not (tmp_path / "model").exists()
 
 
 def test_unknown_format() -> None:

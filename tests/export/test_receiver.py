@@ -23,10 +23,9 @@ from latency.writers.graph import lower
 from latency.writers.onnx import write_onnx
 from latency.writers.tflite import write_tflite
 from proxyless.data.augment import normalise
-from proxyless.data.decode import decode
+from proxyless.data.decode import decode, pixels_of
 from proxyless.errors import InputError
 from proxyless.space import Architecture
-from proxyless.workflow.images import read_image
 from tests.data.images import empty_png
 from tests.helpers import MIXED_OPS, architecture, deployable, folded_weights, random_images
 
@@ -96,14 +95,14 @@ def test_images_are_read_as_for_training(name: str, tmp_path: Path) -> None:
     image, kind, options = _IMAGES[name]
     image.save(tmp_path / "image", kind, **options)
     expected = decode(tmp_path / "image", 24, "image").transpose(1, 2, 0)
-    np.testing.assert_array_equal(read_image(tmp_path / "image", 24, 24), expected)
+    np.testing.assert_array_equal(pixels_of(tmp_path / "image", 24, 24, "image"), expected)
 
 
 def test_height_and_width_may_differ(tmp_path: Path) -> None:
     top_left = np.zeros((64, 64, 3), np.uint8)
     top_left[:32] = 255
     Image.fromarray(top_left).save(tmp_path / "image.png")
-    pixels = read_image(tmp_path / "image.png", 16, 32)
+    pixels = pixels_of(tmp_path / "image.png", 16, 32, "image")
     assert pixels.shape == (16, 32, 3) and pixels[:6].min() == 255 and pixels[-6:].max() == 0
 
 
@@ -118,9 +117,9 @@ def test_values_are_normalised_to_the_same_bits() -> None:
 def test_a_huge_png_is_refused_and_a_huge_jpeg_read_small(tmp_path: Path) -> None:
     (tmp_path / "huge.png").write_bytes(empty_png(20_000))
     with pytest.raises(InputError, match="pixels"):
-        read_image(tmp_path / "huge.png", 32, 32)
+        pixels_of(tmp_path / "huge.png", 32, 32, "huge.png")
     Image.new("L", (13_400, 13_400), 200).save(tmp_path / "huge.jpg", quality=30)  # more than Image.open would open
-    assert read_image(tmp_path / "huge.jpg", 32, 32).min() > 190
+    assert pixels_of(tmp_path / "huge.jpg", 32, 32, "huge.jpg").min() > 190
 
 
 _PROGRAM = """

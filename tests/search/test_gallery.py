@@ -78,7 +78,7 @@ def test_networks_are_distinct_keep_every_bound_and_are_ranked_by_what_they_are_
 def test_the_worth_is_that_of_the_plain_network_with_the_supernets_weights(run: Path) -> None:
     """By hand: the same division of the data, statistics of one full batch, exact forward passes."""
     data = load_data("synthetic:240", 16)
-    train, held_out = data.train.divide(0.3, 0)
+    train, held_out = data.divide_train(0.3, 0)
     cpu = torch.device("cpu")
     ((images, labels),) = Batches(data, held_out, len(held_out), cpu).ordered()
     for network in derive_gallery(run, ["60%"], candidates=3):
