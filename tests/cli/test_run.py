@@ -67,7 +67,7 @@ def test_everything_from_one_file_and_nothing_twice(tmp_path: Path) -> None:
             "search: a batch of 64 images is more than the 30 of a part of the training images; set search.batch_size",
         ),
         ({"train": {"batch_size": 2000}}, "train: a batch of 2000 images is more than the 1212 of a part"),
-        ({"search": {"limit": 12, "held_out": 0.1}}, "12 images cannot be divided so that a part of 0.1"),
+        ({"search": {"limit": 12, "held_out": 0.1}}, "has one image, which cannot be in both of two parts"),
     ],
 )
 def test_what_can_be_refused_is_refused_before_anything_is_written(

@@ -44,6 +44,24 @@ def test_a_shuffle_unit_is_exported_to_tflite(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_cell_that_lets_nothing_through_is_exported_though_the_converter_leaves_out_what_comes_before(
+    tmp_path: Path,
+) -> None:
+    shape = (8, 8, 16)
+    cell = LayerSpec("cell", shape, shape, act="relu", edges=("none",) * 6)
+    layers = [_LATE[0], cell, LayerSpec("classifier", shape, (1, 1, 10), act="none")]
+    network, images = deployable(layers), random_images(8, 16, seed=7)
+    with torch.no_grad():
+        logits = network(torch.from_numpy(images)).numpy()
+    reference, expected = Reference(lambda: iter([images]), logits.argmax(1), logits), Expected.of(layers)
+    file = FORMATS["tflite"]
+    file.tools.convert(network, 16, tmp_path / "model.tflite")
+    report = verify(ModelFile(file), tmp_path / "model.tflite", reference, expected)
+    assert not failed(report.checks), failed(report.checks)
+    assert np.ptp(logits, 0).max() == 0 and expected.convolutions == 1
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", [_EARLY, _FAST, _LATE], ids=["ours", "fast", "modules and cells"])
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_operator_is_exported(name: str, layers: list[LayerSpec], tmp_path: Path) -> None:
