@@ -32,6 +32,7 @@ Files = Mapping[str, bytes]
 
 _SPACE = tiny_fixed(resolution=16, num_classes=3)
 _OPS = [layer.choices[index % len(layer.choices)] for index, layer in enumerate(_SPACE.decisions)]
+_LEARNS = {"space": "tiny-fixed", "space_args": dict(_SPACE.args), "data": "digits", "classes": ["a", "b", "c"]}
 _DEEP, _LONG, _NUMBER = "@deep@", "@long@", "@number@"
 _RAW = {
     f'"{_DEEP}"': "[" * 50_000 + "]" * 50_000,
@@ -287,14 +288,12 @@ def _pipeline() -> Any:
 
 
 def _run_config() -> Any:
-    values = {"space": "tiny-fixed", "space_args": dict(_SPACE.args), "data": "digits", "limits": {"max_params": 1e6}}
-    targets = [{"table": "litert", "budget_ms": 3.0}]
-    return RunConfig.model_validate({**values, "targets": targets, "search": {}}).model_dump(mode="json")
+    values = {**_LEARNS, "limits": {"max_params": 1e6}, "targets": [{"table": "litert", "budget_ms": 3.0}]}
+    return RunConfig.model_validate({**values, "search": {}}).model_dump(mode="json")
 
 
 def _train_config() -> Any:
-    values = {"space": "tiny-fixed", "space_args": dict(_SPACE.args), "data": "digits", "ops": _OPS, "train": {}}
-    return TrainConfig.model_validate(values).model_dump(mode="json")
+    return TrainConfig.model_validate({**_LEARNS, "ops": _OPS, "train": {}}).model_dump(mode="json")
 
 
 def _use_architecture(folder: Path) -> None:

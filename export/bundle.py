@@ -1,7 +1,6 @@
 """The folder that is handed over: complete, or not there at all."""
 
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from proxyless.errors import InputError
 from proxyless.files import output_folder, write_json, write_text
 from proxyless.space import Architecture
 from proxyless.swap import put_in_place, recover
+from proxyless.temporary import stage_beside
 
 Report = dict[str, Any]
 
@@ -46,13 +46,10 @@ def staged(folder: Path) -> Iterator[Path]:
     if foreign:
         raise InputError(f"{folder} holds {foreign[0]!r}, which is not of an export; choose an empty or a new folder")
     parent = output_folder(folder.parent)
-    stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=parent))
-    try:
+    with stage_beside(parent / folder.name) as stage:
         yield stage
         stage.chmod(0o755)
         put_in_place(stage, folder)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ Converters and quantizers are large, talkative and slow: processes keep their me
 run side by side.
 """
 
+import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from export.dtypes import Dtype
 from export.format import Format, ModelFile
 from export.formats import find_formats
 from proxyless.errors import CheckError
+from proxyless.lifetime import die_with_parent
 from proxyless.nn import build_network, load_weights
 from proxyless.space import Architecture
+from proxyless.temporary import temporary_folder
 
 
 def convert_all(formats: Sequence[Format], architecture: Architecture, weights: Path, folder: Path) -> None:
@@ -26,8 +28,8 @@ def convert_all(formats: Sequence[Format], architecture: Architecture, weights: 
     Raises:
         CheckError: a conversion failed.
     """
-    with tempfile.TemporaryDirectory(prefix="proxyless-") as name:
-        saved = Path(name) / "architecture.json"
+    with temporary_folder() as folder:
+        saved = folder / "architecture.json"
         architecture.save(saved)
         _run(
             {
@@ -51,8 +53,8 @@ def make_file(file: ModelFile, recipe: str, source: Path, target: Path, images: 
     Raises:
         CheckError: the quantizer failed.
     """
-    with tempfile.TemporaryDirectory(prefix="proxyless-") as name:
-        calibration = Path(name) / "images.npy"
+    with temporary_folder() as folder:
+        calibration = folder / "images.npy"
         np.save(calibration, images, allow_pickle=False)
         arguments = ["make", file.format.name, file.dtype, recipe, str(source), str(target), str(calibration)]
         _run({f"writing {file.file_name} ({recipe})": arguments})
@@ -60,8 +62,8 @@ def make_file(file: ModelFile, recipe: str, source: Path, target: Path, images: 
 
 def _run(jobs: Mapping[str, Sequence[str]]) -> None:
     """Run this module's commands side by side."""
-    with tempfile.TemporaryDirectory(prefix="proxyless-") as name:
-        logs = {job: Path(name) / f"{number}.log" for number, job in enumerate(jobs)}
+    with temporary_folder() as folder:
+        logs = {job: folder / f"{number}.log" for number, job in enumerate(jobs)}
         processes = {job: _start(arguments, logs[job]) for job, arguments in jobs.items()}
         try:
             codes = {job: process.wait() for job, process in processes.items()}
@@ -73,7 +75,7 @@ def _run(jobs: Mapping[str, Sequence[str]]) -> None:
 
 
 def _start(arguments: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-P", "-m", "export.convert", *arguments]
+    command = [sys.executable, "-P", "-m", "export.convert", str(os.getpid()), *arguments]
     with log.open("wb") as output:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)  # noqa: S603
 
@@ -103,4 +105,5 @@ def _make(name: str, dtype: Dtype, recipe: str, source: str, target: str, calibr
 _COMMANDS: dict[str, Callable[..., None]] = {"convert": _convert, "make": _make}
 
 if __name__ == "__main__":
-    _COMMANDS[sys.argv[1]](*sys.argv[2:])
+    die_with_parent(int(sys.argv[1]))
+    _COMMANDS[sys.argv[2]](*sys.argv[3:])

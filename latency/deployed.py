@@ -1,7 +1,6 @@
 """Measure model files as they will be deployed, next to networks that show how fast the machine is today."""
 
 import logging
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from latency.timing import time_files
 from latency.writers.graph import lower, random_weights
 from proxyless.errors import InputError
 from proxyless.space import Anchor, Space, Target
+from proxyless.temporary import temporary_folder
 
 ROUNDS = 40
 
@@ -143,10 +143,10 @@ def measure_files(
     Raises:
         CheckError: the device failed.
     """
-    with tempfile.TemporaryDirectory(prefix="proxyless-") as folder:
+    with temporary_folder() as folder:
         names = [f"anchor {index}" for index in range(len(conditions.anchors))]
         networks = {name: anchor.network() for name, anchor in zip(names, conditions.anchors, strict=True)}
-        items = {**files, **write_networks(networks, conditions, Path(folder))}
+        items = {**files, **write_networks(networks, conditions, folder)}
         sessions = [_time(items, device, conditions, rounds)]
         for wait_s in _WAITS_S if conditions.anchors else ():
             last = sessions[-1]

@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Any
 
 from latency.devices import Event
+from latency.devices.events import parse_event
 from latency.timing import Samples
-from proxyless.errors import InputError
+from proxyless.errors import InputError, one_line
 from proxyless.files import output_folder, write_text
 
 SYNC_S = 1.0
@@ -49,11 +50,10 @@ class PartialFile:
     def _restore(self, lines: list[str], identity: dict[str, Any]) -> None:
         try:
             found = json.loads(lines[0])
-            events = [json.loads(line) for line in lines[1:]]
-            for event in events:
-                self.samples.add(event)
-        except (ValueError, KeyError, TypeError):
-            raise InputError(f"{self.path} is damaged; delete it to start over") from None
+            for line in lines[1:]:
+                self.samples.add(parse_event(line))
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{self.path} is damaged ({one_line(str(error))}); delete it to start over") from None
         if found != identity and not self.samples.visits:
             self.samples = Samples()
         elif found != identity:

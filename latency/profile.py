@@ -1,6 +1,5 @@
 """Measure a space on a target and make its latency table."""
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +15,9 @@ from latency.table import LatencyTable, check_rows
 from latency.timing import Samples, VisitCount, time_models
 from proxyless.addresses import LOCAL
 from proxyless.errors import InputError
+from proxyless.ownership import owned_file
 from proxyless.space import LayerSpec, Space, Target, check_registered
+from proxyless.temporary import temporary_folder
 
 OnProgress = Callable[[int, int], None]
 """Called with visits done and visits in all."""
@@ -68,7 +69,7 @@ def profile(
         **settings.model_dump(exclude={"rounds", "calibrate"}),
         "delegate": target.delegate,
     }
-    with PartialFile(output, identity) as partial:
+    with owned_file(output), PartialFile(output, identity) as partial:
         for items in partial.samples.chosen:
             plan = plan.extended(items)
         _measure(plan, runtime, device, target, partial, on_progress)
@@ -120,6 +121,6 @@ def _measure(
         count.add(event)
         on_progress(count.done, count.total)
 
-    with tempfile.TemporaryDirectory(prefix="proxyless-") as folder:
-        files = plan.write_models(runtime, target.batch, Path(folder), target.dtype, partial.samples.visits)
+    with temporary_folder() as folder:
+        files = plan.write_models(runtime, target.batch, folder, target.dtype, partial.samples.visits)
         time_models(device, Job.on(target, runtime.runner, files, schedule), partial.samples, on_event)

@@ -23,12 +23,15 @@ _SHARED = {
         "extras",
         "files",
         "host",
+        "lifetime",
         "ops",
+        "ownership",
         "plugins",
         "processes",
         "progress",
         "seeds",
         "swap",
+        "temporary",
     )
 }
 _TRAINING = {
@@ -40,7 +43,7 @@ _ALLOWED = {
     "proxyless.space": set(),
     "proxyless.data": set(),
     "proxyless.nn": {"proxyless.space"},
-    "export": {"proxyless.space", "proxyless.nn"},
+    "export": {"proxyless.space", "proxyless.nn", "proxyless.data"},
     "latency": {"proxyless.space", "proxyless.nn", "export"},
     "proxyless.search": {"proxyless.space", "proxyless.nn", "proxyless.data"} | _TRAINING,
     "proxyless.train": {"proxyless.space", "proxyless.nn", "proxyless.data", "proxyless.search"} | _TRAINING,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Callable, Sequence, Tuple
 
@@ -47,6 +48,9 @@ def load_first(paths: Sequence[Path]) -> Network:
 
 
 def main(arguments: list[str]) -> int:
+    for stream in (sys.stdout, sys.stderr):  # names may have letters that the output's encoding lacks
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     folder, failures = Path(__file__).resolve().parent, 0
     labels = (folder / "labels.txt").read_text(encoding="utf-8").split("\n")
     description = json.loads((folder / "preprocess.json").read_text(encoding="utf-8"))

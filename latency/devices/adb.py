@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
 from latency.devices.address import split_options
@@ -13,6 +12,7 @@ from latency.devices.link import failed_to_send, run_quietly
 from latency.devices.pack import Files
 from latency.devices.remote import RemoteDevice
 from proxyless.errors import InputError
+from proxyless.temporary import temporary_folder
 
 _PROBLEMS = (
     ("unauthorized", "allow this computer on the phone's screen"),
@@ -59,8 +59,8 @@ class AdbLink:
         return ["adb", "-s", self.serial, "shell", "-T", script]
 
     def send(self, files: Files, folder: str) -> None:
-        with tempfile.TemporaryDirectory(prefix="proxyless-") as name:
-            sources = {Path(name) / there: content for there, content in files.items()}
+        with temporary_folder() as local:
+            sources = {local / there: content for there, content in files.items()}
             for path, content in sources.items():
                 if isinstance(content, bytes):
                     path.write_bytes(content)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from latency.devices.base import DeviceError, Event, Job, LostError, OnEvent
 from latency.devices.lines import Ended
+from proxyless.errors import shown
 
 Attempt = Callable[[Job, OnEvent], Ended]
 """Runs the timing program once, for a job's schedule; LostError when the connection broke."""
@@ -28,7 +29,13 @@ class _Left:
         self.ready |= event["event"] == "ready"
         self.failed |= event["event"] == "failed"
         if "id" in event:
-            self.visits.pop((event["round"], event["id"]), None)
+            visit = (event["round"], event["id"])
+            if visit not in self.visits:
+                raise DeviceError(
+                    f"the device told of a visit that was not asked for, {shown(event['id'])} in round {visit[0]}; "
+                    "check what runs there"
+                )
+            del self.visits[visit]
         self.on_event(event)
 
     def blame(self, reason: str) -> None:

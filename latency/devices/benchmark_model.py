@@ -5,7 +5,8 @@ It prints a summary, not each run: a visit has one sample, the median where the 
 
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 from latency.devices.attempts import run_schedule
@@ -16,6 +17,8 @@ from latency.devices.pack import content_name, folder_name
 from latency.devices.remote import BEAT_S, PAUSES_S
 from proxyless.errors import InputError
 
+_LINES = 10_000
+"""Of what the tool prints; of more the last ones are read."""
 _NUMBER = r"([\d.]+(?:e[+-]?\d+)?)"
 
 # Standard input stays open as long as we are there; a tool that hangs is killed when it closes. On a phone, input and
@@ -83,19 +86,26 @@ class BenchmarkModel:
 
     def _visit(self, job: Job, folder: str, tool: str, model: str) -> tuple[Event, Ended]:
         """Run the tool once; returns the event without its visit."""
-        lines: list[str] = []
+        lines: deque[str] = deque(maxlen=_LINES)
         command = f"./{tool} {shlex.join(_arguments(job, model))}"
         script = f"cd {folder} && {{ {_KILL_WHEN_ALONE.format(tool=command)}; }}"
-        on_line: Callable[[str], None] = lines.append
-        ended = run_lines(self.link.command(script), on_line, self.silence_s, BEAT_S)
-        exits = [int(line[5:]) for line in lines if line.startswith("exit=")]
+
+        def keep(line: str) -> bool:
+            lines.append(line)
+            return False  # a visit is short: the time is for all of it
+
+        ended = run_lines(self.link.command(script), keep, self.silence_s, BEAT_S)
+        exits = [int(line[5:]) for line in lines if re.fullmatch(r"exit=\d{1,3}\s*", line)]
         if not exits and not ended.silent_s:
             raise connection_lost(self.link, ended)
         printed = "".join(line for line in lines if not line.startswith("exit=")) + ended.errors
         ms = parse_ms(printed)
         if ended.silent_s or exits[0] or ms is None:
             code = exits[0] if exits else None
-            return {"event": "failed", "error": f"benchmark_model ended with {code}: {last_line(printed)}"}, ended
+            why = f"benchmark_model ended with {code}: {last_line(printed)}"
+            if code == 0:
+                why = "what ran printed no statistics (count=.. avg=..), as benchmark_model of TFLite and LiteRT do"
+            return {"event": "failed", "error": why}, ended
         return {"event": "sample", "ms": [ms]}, ended
 
 
@@ -119,9 +129,15 @@ def _arguments(job: Job, model: str) -> list[str]:
 
 
 def parse_ms(printed: str) -> float | None:
-    """Milliseconds per run from what the tool printed; None when it holds no result."""
-    summary = re.search(rf"Inference timings in us:.*Inference \(avg\): {_NUMBER}", printed)
-    if summary is None:
-        return None
-    medians = re.findall(rf"count=\d.* median={_NUMBER}", printed)  # of the warm-up, then of the runs; newer tools only
-    return float(medians[-1] if medians else summary[1]) / 1000
+    """Milliseconds per run from what the tool printed; None when it holds no result.
+
+    All versions print a line of statistics in microseconds for the warm-up and then for the runs: `count=50 first=..
+    curr=.. min=.. max=.. avg=.. std=..`, newer ones with `median=`; that of 2026 is LiteRT's. Of a single run it is
+    `count=1 curr=..`. Only the last counts.
+    """
+    lines = re.findall(r"^.*\bcount=\d+ .*$", printed, re.MULTILINE)
+    for name in ("median", "avg", "curr"):
+        found = re.search(rf"\b{name}={_NUMBER}", lines[-1]) if lines else None
+        if found:
+            return float(found[1]) / 1000
+    return None

@@ -1,16 +1,20 @@
 """What a connection to another machine must offer, and what is done over any of them."""
 
+import re
 import subprocess
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO, Protocol
 
 from latency.devices.base import DeviceError, LostError
-from latency.devices.lines import Ended, last_line
+from latency.devices.lines import Ended, last_line, run_lines
 from latency.devices.pack import DIGITS, Files
 
 CALL_S = 120.0
 """How long one short command may take."""
+_LINES = 10_000
+"""That one may print; of more the last ones are read."""
 
 
 class Link(Protocol):
@@ -42,22 +46,20 @@ def call(link: Link, script: str) -> tuple[Ended, str]:
     Raises:
         LostError: there is no connection.
     """
-    try:
-        done = subprocess.run(  # noqa: S603
-            link.command(f"({script}); echo exit=$?"),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=CALL_S,
-        )
-    except subprocess.TimeoutExpired:
-        raise LostError(f"{link.name} did not answer within {CALL_S:.0f} s; check that it is on") from None
-    errors = done.stderr.decode(errors="replace")
+    lines: deque[str] = deque(maxlen=_LINES)
+
+    def keep(line: str) -> bool:
+        lines.append(line)
+        return False  # the time is for all of them
+
+    ended = run_lines(link.command(f"({script}); echo exit=$?"), keep, CALL_S)
+    if ended.silent_s:
+        raise LostError(f"{link.name} did not answer within {CALL_S:.0f} s; check that it is on")
     # Said in the output, since adb exits with 0 when the connection breaks.
-    text, _, code = done.stdout.decode(errors="replace").rpartition("exit=")
-    if not code.strip().isdigit():
-        raise connection_lost(link, Ended(done.returncode, errors))
-    return Ended(int(code), errors), text
+    text, _, code = "".join(lines).rpartition("exit=")
+    if not re.fullmatch(r"\s*\d{1,3}\s*", code):
+        raise connection_lost(link, ended)
+    return Ended(int(code), ended.errors), text
 
 
 def connection_lost(link: Link, ended: Ended) -> LostError:

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 from latency.devices.attempts import run_schedule
@@ -11,6 +11,8 @@ from latency.devices.base import Job, OnEvent
 from latency.devices.events import events_only
 from latency.devices.lines import Ended, run_lines
 from latency.devices.pack import PROGRAM, describe
+from proxyless.ownership import measuring
+from proxyless.temporary import temporary_folder
 
 
 class LocalDevice:
@@ -22,11 +24,11 @@ class LocalDevice:
         self.silence_s = silence_s
 
     def run(self, job: Job, on_event: OnEvent) -> None:
-        run_schedule(self.name, job, self._attempt, on_event)
+        with measuring() if job.schedule else nullcontext():
+            run_schedule(self.name, job, self._attempt, on_event)
 
     def _attempt(self, job: Job, on_event: OnEvent) -> Ended:
-        with tempfile.TemporaryDirectory(prefix="proxyless-") as name:
-            folder = Path(name)
+        with temporary_folder() as folder:
             command = [sys.executable, str(folder / "program.py"), str(_pack(job, folder))]
             return run_lines(command, events_only(on_event), self.silence_s)
 

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from latency.writers.graph import Graph
 from latency.writers.onnx import write_onnx
 from proxyless.errors import CheckError
+from proxyless.temporary import temporary_folder
 
 
 def write_mnn(graph: Graph, path: Path) -> None:
@@ -18,8 +18,8 @@ def write_mnn(graph: Graph, path: Path) -> None:
     Raises:
         CheckError: the converter wrote nothing; it gives no reason.
     """
-    with tempfile.TemporaryDirectory(prefix="proxyless-") as folder:
-        source = Path(folder) / "network.onnx"
+    with temporary_folder() as folder:
+        source = folder / "network.onnx"
         write_onnx(graph, source)
         _convert(source, path)
     if not path.is_file():

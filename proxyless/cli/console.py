@@ -1,6 +1,7 @@
 """What commands share: errors to exit codes, progress on the terminal, tables and JSON on standard output."""
 
 import functools
+import io
 import json
 import logging
 import sys
@@ -25,6 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from proxyless.errors import CheckError, InputError, said
+from proxyless.lifetime import Terminated
 from proxyless.processes import is_first, world
 from proxyless.progress import Record, Reporter
 
@@ -59,12 +61,14 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
         except CheckError as error:
             _say(f"failed: {error}")
             raise typer.Exit(FAILED) from None
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stopped:
             _say(
                 "interrupted: finished measurements and epochs are kept; "
                 "the same command (with --resume where it has one) goes on from them"
             )
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(stopped.exit_code if isinstance(stopped, Terminated) else INTERRUPTED) from None
+        except BrokenPipeError:  # whoever read the output has seen enough: click ends quietly
+            raise
         except OSError as error:
             _say(f"failed: {error}")
             raise typer.Exit(FAILED) from None
@@ -97,6 +101,13 @@ class _Notices(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         ERR.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
+
+
+def write_anything() -> None:
+    """Names of files may have letters that the output's encoding lacks: these are written as codes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def show_notices() -> None:

@@ -58,17 +58,18 @@ def derive(
     for text in budget or []:
         read_budget(text)
     from latency.tables import load_table
+    from proxyless.ownership import owned_folder
     from proxyless.workflow.gallery import derive_gallery, gallery_documents, measured_gallery, save_gallery
 
     tables = [load_table(name) for name in table or []]
-    with reporting(f"rank networks of {run}", "networks") as reporter:
+    with owned_folder(output), reporting(f"rank networks of {run}", "networks") as reporter:
         if measure:
             networks = measured_gallery(run, budget or [], tables, devices=device or [], reporter=reporter)
         else:
             networks = derive_gallery(
                 run, budget or [], tables, 5 if candidates is None else candidates, reporter=reporter
             )
-    paths = save_gallery(networks, output)
+        paths = save_gallery(networks, output)
     if all(network.worth for network in networks) and missing(["matplotlib"]):
         ERR.print(
             'without pareto.png, for which matplotlib is not installed here; pip install "proxyless[report]" brings it',

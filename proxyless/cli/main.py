@@ -21,7 +21,8 @@ from proxyless.cli import (
     tables,
     train,
 )
-from proxyless.cli.console import show_notices
+from proxyless.cli.console import show_notices, write_anything
+from proxyless.lifetime import end_in_order
 
 app = typer.Typer(
     name="proxyless",
@@ -68,6 +69,8 @@ def _options(
 
 def main() -> None:
     """Entry point of the console script."""
+    end_in_order()
+    write_anything()
     show_notices()
     app()
 

@@ -92,7 +92,7 @@ def _loader(parts: _Parts, device: torch.device) -> "Iterator[Tensor | InputErro
         batch_size=None,  # a part is a batch already
         collate_fn=_as_it_is,
         num_workers=min(_MOST_WORKERS, usable_cores(), len(parts)),
-        worker_init_fn=_silence_hand_over,
+        worker_init_fn=_begin,
         multiprocessing_context="fork",  # a worker shares the memory of rows and mapped files instead of a copy
         pin_memory=device.type == "cuda",
         generator=torch.Generator(),  # or it draws from the global one, and augmentation depends on the loader
@@ -122,12 +122,15 @@ def _as_it_is(images: Any) -> Any:
     return images
 
 
-def _silence_hand_over(_worker: int) -> None:
-    """The hook is called for one thing only: a thread that hands over images and finds the main process gone.
+def _begin(_worker: int) -> None:
+    """A worker says nothing, and ends at once where the loader ends it.
 
-    What goes wrong while reading comes back as a value, and the loader carries other errors.
+    The hook is called for one thing only: a thread that hands over images and finds the main process gone. What goes
+    wrong while reading comes back as a value, and the loader carries other errors.
     """
     sys.excepthook = _say_nothing
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _say_nothing(*_error: object) -> None:
@@ -136,12 +139,12 @@ def _say_nothing(*_error: object) -> None:
 
 @contextmanager
 def _interrupt_later() -> Iterator[None]:
-    """Ctrl-C waits while workers start and stop, and never reaches them: they inherit the mask.
+    """Ctrl-C, and the like, wait while workers start and stop; Ctrl-C never reaches them: they inherit the mask.
 
     The main process stops them in order. Within a fork, or within the destructor that stops them, an interrupt would
     be lost: Python drops what is raised there.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield
     finally:

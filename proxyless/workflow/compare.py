@@ -13,6 +13,7 @@ from proxyless.data import load_data
 from proxyless.errors import InputError
 from proxyless.fabric import check_accelerator
 from proxyless.files import output_folder, write_json
+from proxyless.ownership import owns_folder
 from proxyless.progress import Reporter, Silent
 from proxyless.search.run import load_config
 from proxyless.train.config import TrainSettings
@@ -40,6 +41,7 @@ class CompareConfig(Settings):
     train: TrainSettings
 
 
+@owns_folder
 def compare(
     runs: Path | str | Sequence[Path | str],
     output: Path | str,

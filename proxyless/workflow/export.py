@@ -22,6 +22,7 @@ from proxyless.data import Batches, ImageData, ImageSplit, load_data
 from proxyless.data.base import limited
 from proxyless.errors import CheckError, InputError
 from proxyless.host import to_host
+from proxyless.ownership import owned_file
 from proxyless.progress import Reporter, Silent
 from proxyless.search.problem import check_classes
 from proxyless.space import Architecture
@@ -70,7 +71,7 @@ def export(
     _check_learned(architecture, reference)
     files = all_files(chosen, settings.dtypes(target.dtype if target else "float32"))
     step = _steps(reporter or Silent(), 2 * len(files) - len(chosen) + 3)
-    with staged(Path(output)) as stage:
+    with owned_file(Path(output).resolve()), staged(Path(output)) as stage:
         step("looking for the device")
         for place in places.values():
             place.probe()

@@ -1,7 +1,6 @@
 """Measure untrained networks on the target of a latency table."""
 
 import logging
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from latency.table import LatencyTable
 from proxyless.addresses import LOCAL
 from proxyless.errors import InputError
 from proxyless.space import Architecture, Space
+from proxyless.temporary import temporary_folder
 
 _LOG = logging.getLogger(__name__)
 
@@ -81,10 +81,10 @@ def measure_networks(
         CheckError: the device failed.
     """
     conditions = conditions_of(table, space)
-    with tempfile.TemporaryDirectory(prefix="proxyless-") as folder:
+    with temporary_folder() as folder:
         files: dict[str, Path] = {}
         for number, (name, network) in enumerate(networks.items()):
-            place = Path(folder) / str(number)
+            place = folder / str(number)
             place.mkdir()
             files |= write_networks({name: network.ops}, replace(conditions, space=network.space), place)
         measured = measure_files(files, device, conditions, enough=lambda found: not waits)

@@ -21,6 +21,7 @@ from proxyless.data.base import limited, stratified
 from proxyless.errors import CheckError, InputError
 from proxyless.files import file_name, output_folder, read_json
 from proxyless.host import to_host
+from proxyless.ownership import owned_folder
 from proxyless.progress import Reporter, SilentStages, Stages
 from proxyless.quantities import parse_budget, read_budget
 from proxyless.search.config import SearchSettings
@@ -96,7 +97,16 @@ class Pipeline:
         return space
 
     def run(self) -> dict[str, Any]:
-        """What was found, exported and compared, as a document."""
+        """What was found, exported and compared, as a document.
+
+        Raises:
+            InputError: another command is writing to the folder, or what a stage refuses.
+            CheckError: a device failed, or nothing was learned.
+        """
+        with owned_folder(self.folder):
+            return self._run()
+
+    def _run(self) -> dict[str, Any]:
         settings, folder = self.settings, self.folder
         tables = {name: self._table(name) for name in self.targets}
         for table in tables.values():

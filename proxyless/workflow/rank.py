@@ -14,6 +14,7 @@ from proxyless.data import load_data
 from proxyless.errors import InputError
 from proxyless.fabric import check_accelerator
 from proxyless.files import output_folder, write_json
+from proxyless.ownership import owns_folder
 from proxyless.progress import Reporter, Silent
 from proxyless.search.result import load_result
 from proxyless.search.run import RunConfig, load_config, load_evaluator
@@ -57,6 +58,7 @@ class Spread:
         return math.sqrt(self.networks**2 / total) if total else 0.0
 
 
+@owns_folder
 def rank(
     runs: Sequence[Path | str],
     output: Path | str,

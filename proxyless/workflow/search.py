@@ -8,6 +8,7 @@ from latency.table import LatencyTable
 from proxyless.data import load_data
 from proxyless.errors import InputError
 from proxyless.fabric import check_accelerator
+from proxyless.ownership import owns_folder
 from proxyless.progress import Reporter, Silent
 from proxyless.quantities import parse_budget
 from proxyless.search.config import SearchSettings
@@ -56,6 +57,7 @@ def table_space(name: str, table: LatencyTable) -> Space:
     return space
 
 
+@owns_folder
 def search(
     space: Space,
     data: str,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from proxyless.data import load_data
 from proxyless.fabric import check_accelerator
+from proxyless.ownership import owns_folder
 from proxyless.progress import Reporter, Silent
 from proxyless.search.run import check_free, recorded_classes
 from proxyless.space import Architecture
@@ -12,6 +13,7 @@ from proxyless.train.run import TrainConfig, run_training
 from proxyless.train.trained import TrainedInfo
 
 
+@owns_folder
 def train(
     architecture: Architecture,
     data: str,

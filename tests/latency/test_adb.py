@@ -234,6 +234,17 @@ _SUMMARY = (
             141.253,
         ),
         ("count=50 curr=4(all same)\n\n" + _SUMMARY + "4", 0.004),
+        (  # LiteRT's own tool, which has its summary in other words
+            "count=1 curr=20000\ncount=91 first=11600 curr=11000 min=10900 max=12000 avg=11090 std=120\n"
+            "Inference (avg):      11.09 ms (91 runs)\n",
+            11.09,
+        ),
+        (  # TFLite of 2019
+            "count=50 first=9 curr=8 min=8 max=9 avg=8500.5 std=2\n"
+            "Average inference timings in us: Warmup: 9, no stats: 8",
+            8.5005,
+        ),
+        ("count=3 first=1 curr=1 min=1 max=1 avg=nan std=0", None),
         (_SUMMARY + "1.00753e+06", 1007.53),
         ("INFO: STARTING!\nERROR: Failed to load model nothing.tflite\n", None),
     ],

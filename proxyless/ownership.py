@@ -1,0 +1,151 @@
+"""Who may write where: one command at a time for every output, and one that measures on this machine.
+
+A lock is held by an open file (`flock`), so it ends with the process however that ends; what the file says is for the
+reader of a refusal.
+"""
+
+import fcntl
+import functools
+import inspect
+import logging
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from proxyless.errors import InputError, one_line
+from proxyless.files import output_folder
+from proxyless.processes import is_first
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_LOG = logging.getLogger(__name__)
+
+_NAME = ".proxyless.lock"
+_MOST_BYTES = 1000
+_LOOK_S = 0.2
+_SAY_S = 2.0
+_MEASURING_S = 90.0
+"""Most measurements are over by then; a profile is not."""
+
+
+def owns_folder(function: Callable[P, R]) -> Callable[P, R]:
+    """The function owns the folder that is its argument `output`, as `owned_folder`, for as long as it runs."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        with owned_folder(Path(signature.bind(*args, **kwargs).arguments["output"])):
+            return function(*args, **kwargs)
+
+    return wrapped
+
+
+@contextmanager
+def owned_folder(folder: Path) -> Iterator[None]:
+    """Own an output folder until the block ends. What was made for the lock alone is not left behind.
+
+    Raises:
+        InputError: another command is writing there, or the folder cannot be made.
+    """
+    if not is_first():  # of several processes the first one writes
+        yield
+        return
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    output_folder(folder)
+    try:
+        with locked(folder / _NAME, f"another command is writing to {folder}", "wait for it, or choose another output"):
+            _sweep_files(folder, ".")
+            yield
+    finally:
+        _remove_empty(missing)
+
+
+@contextmanager
+def owned_file(path: Path) -> Iterator[None]:
+    """Own an output file, or a folder that is replaced as a whole, and what is kept beside it meanwhile."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    output_folder(path.parent)
+    lock, advice = path.with_name(f".{path.name}.lock"), "wait for it, or choose another output"
+    try:
+        with locked(lock, f"another command is writing {path}", advice):
+            _sweep_files(path.parent, f".{path.name}.")
+            yield
+    finally:
+        _remove_empty(missing)
+
+
+@contextmanager
+def measuring() -> Iterator[None]:
+    """Measure alone on this machine: two at once would disturb each other.
+
+    Raises:
+        InputError: another command measures for longer than one would wait.
+    """
+    lock = Path(tempfile.gettempdir()) / f"proxyless-measuring-{os.getuid()}.lock"
+    with locked(
+        lock, "another command is measuring on this machine", "run this one again when it has ended", _MEASURING_S
+    ):
+        yield
+
+
+@contextmanager
+def locked(lock: Path, refusal: str, advice: str, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold a lock file. refusal, advice: what to say when another keeps it for longer than `wait_s`."""
+    descriptor = _acquire(lock, refusal, advice, wait_s)
+    try:
+        os.truncate(descriptor, 0)
+        os.write(descriptor, _me().encode(errors="replace"))
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _acquire(lock: Path, refusal: str, advice: str, wait_s: float) -> int:
+    start, said = time.monotonic(), False
+    while True:
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise InputError(f"cannot write to {lock.parent}: {error.strerror}; choose another output") from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if lock.exists() and os.path.samestat(os.fstat(descriptor), lock.stat()):
+                return descriptor
+            os.close(descriptor)  # whoever held it has removed the file: take the new one
+            continue
+        except BlockingIOError:
+            who = one_line(os.read(descriptor, _MOST_BYTES).decode(errors="replace")) or "one that has just begun"
+            os.close(descriptor)
+        waited = time.monotonic() - start
+        if waited >= wait_s:
+            raise InputError(f"{refusal}: {who}; {advice}")
+        if waited > _SAY_S and not said:
+            said = True
+            _LOG.info("waiting: %s (%s)", refusal, who)
+        time.sleep(_LOOK_S)
+
+
+def _me() -> str:
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
+    return f"process {os.getpid()} ({command}), since {time.strftime('%H:%M')}"
+
+
+def _sweep_files(folder: Path, prefix: str) -> None:
+    """Half-written files of commands that were killed: whoever owns the output is the only one that writes it."""
+    for file in folder.glob(f"{prefix}*.tmp"):
+        if re.fullmatch(r"\..+\.\d+\.tmp", file.name):
+            file.unlink(missing_ok=True)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
