@@ -16,6 +16,7 @@ from latency.timing import Samples, VisitCount, time_models
 from proxyless.addresses import LOCAL
 from proxyless.errors import InputError
 from proxyless.ownership import owned_file
+from proxyless.progress import Lines
 from proxyless.space import LayerSpec, Space, Target, check_registered
 from proxyless.temporary import temporary_folder
 
@@ -27,7 +28,7 @@ def profile(
     space: Space,
     output: Path | str,
     settings: ProfileSettings | None = None,
-    on_progress: OnProgress = lambda done, total: None,
+    on_progress: OnProgress | None = None,
     known: Mapping[str, LatencyTable] | None = None,
 ) -> LatencyTable:
     """Measure the layers that the space can ask for, calibrate on whole networks, write the table.
@@ -43,7 +44,7 @@ def profile(
         InputError: a setting that does not fit, a space that is not registered, or an output that exists already.
         CheckError: the device failed, an item failed twice, or the device is too noisy.
     """
-    settings = settings or ProfileSettings()
+    settings, on_progress = settings or ProfileSettings(), on_progress or Lines("profile", "visits").visits
     output = Path(output)
     check_registered(space)
     if output.is_dir():

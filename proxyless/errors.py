@@ -61,6 +61,11 @@ def said(error: Exception) -> str:
     return one_line(str(error)) or type(error).__name__
 
 
+def printable(text: str) -> str:
+    """Text of anybody's, for a terminal: without line ends, and what a terminal would take for commands."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 def one_line(text: str) -> str:
     """What a library says, in a message: on one line, printable and not too long."""
     line = "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))

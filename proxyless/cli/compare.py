@@ -82,18 +82,15 @@ def _print(document: dict[str, Any]) -> None:
     OUT.print(
         f"uniform networks are {document['uniform']}; accuracies in %: mean, standard deviation (trainings); the "
         "difference is followed by its standard error",
-        highlight=False,
     )
     if any(row["trainings"] < _FEW for row in document["rows"]):
-        OUT.print(
-            "two trainings say next to nothing about their spread: use more --seeds, --nets and runs", highlight=False
-        )
+        OUT.print("two trainings say next to nothing about their spread: use more --seeds, --nets and runs")
     uniform = [row for row in document["left_out"] if row != "random"]
     if uniform:
-        OUT.print(f"none within the budget: {', '.join(uniform)}", highlight=False)
+        OUT.print(f"none within the budget: {', '.join(uniform)}")
     if "random" in document["left_out"]:
-        OUT.print("no two random networks use what the bounds allow: none were trained", highlight=False)
-    OUT.print(document["verdict"], highlight=False)
+        OUT.print("no two random networks use what the bounds allow: none were trained")
+    OUT.print(document["verdict"])
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -16,22 +16,24 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from proxyless.errors import CheckError, InputError, said
+from proxyless.errors import CheckError, InputError, printable, said
 from proxyless.lifetime import Terminated
 from proxyless.processes import is_first, world
-from proxyless.progress import Record, Reporter
+from proxyless.progress import Lines, Record, Reporter, ticking
 
-OUT = Console(quiet=not is_first())
-ERR = Console(stderr=True, quiet=not is_first())
+OUT = Console(quiet=not is_first(), markup=False, highlight=False, emoji=False)
+ERR = Console(stderr=True, quiet=not is_first(), markup=False, highlight=False, emoji=False)
+"""What is written may hold the names of anybody's files and devices: none of it is read as markup."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -93,14 +95,21 @@ def _is_out_of_memory(error: Exception) -> bool:
 def _say(text: str) -> None:
     if not is_first():
         time.sleep(_LAST_WORD_S)
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(printable(text) + "\n")
 
 
 class _Notices(logging.Handler):
-    """Writes to standard error, above any progress."""
+    """Writes to standard error, above any progress; what was said already is not said again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        ERR.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
+        text = printable(record.getMessage())
+        if text not in self._said or not record.name.startswith("proxyless.data"):  # data are read several times
+            self._said.add(text)
+            ERR.print(text, soft_wrap=True)
 
 
 def write_anything() -> None:
@@ -121,7 +130,7 @@ def show_notices() -> None:
 def say_warnings(warnings: Sequence[str]) -> None:
     """One line each, on standard error."""
     for warning in warnings:
-        ERR.print(f"warning: {warning}", style="bold", markup=False, highlight=False, soft_wrap=True)
+        ERR.print(f"warning: {printable(warning)}", style="bold", soft_wrap=True)
 
 
 def plural(count: int, noun: str) -> str:
@@ -138,16 +147,16 @@ def print_json(document: Any) -> None:
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table; the first column is text, the others are figures. Facts, without column names, are all text."""
     has_header = any(columns)
-    table = Table(title=title, title_justify="left", show_header=has_header)
+    table = Table(title=printable(title), title_justify="left", show_header=has_header)
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if has_header and index > 0 else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     OUT.print(table)
 
 
 class TerminalReporter:
-    """Progress with rate and time left, on the terminal only."""
+    """Progress with rate and time left, as a bar."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress, self._task = progress, task
@@ -168,32 +177,50 @@ class TerminalReporter:
             if warning not in self._said:
                 self._said.add(warning)
                 text = f"warning: epoch {record['epoch']}: {warning}"
-                self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+                self._progress.console.print(printable(text), soft_wrap=True)
 
 
 @contextmanager
-def reporting(title: str, unit: str) -> Iterator[TerminalReporter]:
-    """Show the progress of one piece of work; `unit` is what is counted, for the rate."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
+def reporting(title: str, unit: str) -> Iterator[TerminalReporter | Lines]:
+    """Show the progress of one piece of work; `unit` is what is counted, for the rate.
+
+    On a terminal it is a bar; elsewhere, such as in a log, a line in ten seconds.
+    """
+    if ERR.is_terminal or ERR.quiet:
+        with Progress(*progress_columns(unit), console=ERR, disable=ERR.quiet, transient=True, expand=True) as progress:
+            yield TerminalReporter(progress, progress.add_task(printable(title), total=None, status=""))
+    else:
+        with ticking(Lines(title, unit)) as lines:
+            yield lines
+
+
+def progress_columns(unit: str) -> Sequence[ProgressColumn]:
+    """In 80 characters: the figures are shown whole, and what is too long is title or status."""
+    return (
+        TextColumn("{task.description}", markup=False, table_column=_short(1)),
+        BarColumn(bar_width=8),
+        MofNCompleteColumn(table_column=_whole()),
         _Rate(unit),
-        TimeElapsedColumn(),
-        TextColumn("elapsed,"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-        TextColumn("{task.fields[status]}"),
+        TimeElapsedColumn(table_column=_whole()),
+        TimeRemainingColumn(table_column=_whole()),
+        TextColumn("left", table_column=_whole()),
+        TextColumn("{task.fields[status]}", markup=False, table_column=_short(2)),
     )
-    with Progress(*columns, console=ERR, disable=ERR.quiet or not ERR.is_terminal, transient=True) as progress:
-        yield TerminalReporter(progress, progress.add_task(title, total=None, status=""))
+
+
+def _whole() -> Column:
+    return Column(no_wrap=True)
+
+
+def _short(ratio: int) -> Column:
+    return Column(no_wrap=True, overflow="ellipsis", ratio=ratio)
 
 
 class TerminalStages:
     """Work in several stages, on the terminal."""
 
     def say(self, text: str) -> None:
-        ERR.print(text, style="bold", markup=False, highlight=False, soft_wrap=True)
+        ERR.print(printable(text), style="bold", soft_wrap=True)
 
     def reporting(self, title: str, unit: str) -> AbstractContextManager[Reporter]:
         return reporting(title, unit)
@@ -203,7 +230,7 @@ class _Rate(TextColumn):
     """Steps per second."""
 
     def __init__(self, unit: str) -> None:
-        super().__init__("")
+        super().__init__("", table_column=_whole())
         self.unit = unit
 
     def render(self, task: Task) -> Text:

@@ -73,8 +73,6 @@ def derive(
     if all(network.worth for network in networks) and missing(["matplotlib"]):
         ERR.print(
             'without pareto.png, for which matplotlib is not installed here; pip install "proxyless[report]" brings it',
-            markup=False,
-            highlight=False,
             soft_wrap=True,
         )
     if json:

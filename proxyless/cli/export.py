@@ -93,7 +93,7 @@ def say_remarks(report: dict[str, Any]) -> None:
     from proxyless.workflow.export import remarks
 
     for remark in remarks(report):
-        OUT.print(remark, highlight=False)
+        OUT.print(remark)
 
 
 def say_unchecked(report: dict[str, Any]) -> None:
@@ -101,7 +101,7 @@ def say_unchecked(report: dict[str, Any]) -> None:
     target = report["target"]
     if target and not report["budget_checked"]:
         kind = f"{target.get('dtype', 'float32')} file of this export runs on {target['runtime']}"
-        OUT.print(f"the budget was not checked: no {kind}", highlight=False)
+        OUT.print(f"the budget was not checked: no {kind}")
 
 
 def _row(entry: dict[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ import typer
 
 from proxyless.cli.console import FAILED, command, plural, print_json, reporting
 from proxyless.cli.options import Json
-from proxyless.errors import InputError
+from proxyless.errors import InputError, printable
 
 if TYPE_CHECKING:
     from proxyless.workflow.predict import Classifier, Prediction
@@ -56,7 +56,7 @@ def _classify(classifier: "Classifier", files: list[Path], top: int) -> "tuple[l
                 predictions.append(classifier.classify(file, top))
             except InputError as error:
                 problems[file] = str(error)
-                sys.stderr.write(f"skipped: {_printable(str(error))}\n")
+                sys.stderr.write(f"skipped: {printable(str(error))}\n")
     return predictions, problems
 
 
@@ -64,17 +64,12 @@ def _print(classifier: "Classifier", threads: int, predictions: "list[Prediction
     for prediction in predictions:
         lines = [f"{prediction.image}  {prediction.ms:.3g} ms"]
         lines += [f"{share:8.2%}  {label}" for label, share in prediction.top]
-        sys.stdout.write("".join(f"{_printable(line)}\n" for line in lines))
+        sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
     if predictions:
         sys.stdout.write(
             f"{plural(len(predictions), 'image')}, median {_median_ms(predictions):.3g} ms per image in "
             f"{classifier.runtime} alone, {plural(threads, 'thread')}\n"
         )
-
-
-def _printable(text: str) -> str:
-    """Without line ends, and what a terminal would take for commands."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _median_ms(predictions: "list[Prediction]") -> float:

@@ -59,7 +59,7 @@ def profile(
         print_json(summary(table))
     else:
         describe(str(output), table)
-        OUT.print(f"written to {output}", highlight=False)
+        OUT.print(f"written to {output}")
 
 
 def _count(transfer: bool, calibrate: int | None, nets: int | None) -> int:

@@ -54,9 +54,8 @@ def _print(document: dict[str, Any]) -> None:
         f"Kendall's would be 0 ± {chance:.2f} by chance; standard deviations of the test accuracy: "
         f"{100 * networks:.2f} points between networks, {100 * seeds:.2f} between trainings of one: the true order "
         f"would have a correlation of about {ceiling:.2f}",
-        highlight=False,
     )
-    OUT.print(document["advice"], highlight=False)
+    OUT.print(document["advice"])
 
 
 def _number(value: float | None) -> str:

@@ -29,8 +29,6 @@ def report(
         print_json(content.model_dump(mode="json"))
         return
     path = output or run / PAGE
-    OUT.print(f"{path}: {path.stat().st_size / 2**20:.1f} MiB", highlight=False, soft_wrap=True)
+    OUT.print(f"{path}: {path.stat().st_size / 2**20:.1f} MiB", soft_wrap=True)
     for part in content.missing:
-        OUT.print(
-            f"not in {run} yet: {part.makes}; this makes it: {part.line}", markup=False, highlight=False, soft_wrap=True
-        )
+        OUT.print(f"not in {run} yet: {part.makes}; this makes it: {part.line}", soft_wrap=True)

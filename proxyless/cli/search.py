@@ -148,5 +148,4 @@ def _print_if_loose(architecture: "Architecture", table: "LatencyTable", objecti
     if share < _LOOSE:
         OUT.print(
             f"the network needs {share:.0%} of what the budget allows: {_why_loose(architecture, table, objective)}",
-            highlight=False,
         )

@@ -74,7 +74,6 @@ def describe(name: str, table: "LatencyTable") -> None:
         OUT.print(
             f"this table predicts badly (held-out error {table.fit.rmse_pct:.0f} %): close other programs and profile "
             "again, with more --rounds and --calibrate",
-            highlight=False,
         )
     if table.fit is None and table.origin is None:
         OUT.print("not calibrated: sums of isolated operations are biased; profile with --calibrate 30")
@@ -110,15 +109,14 @@ def describe_comparison(names: tuple[str, str], found: "Comparison") -> None:
     ]
     columns = ("layer", *(f"{name} ms" for name in names), "2nd / 1st", *(f"rank on {name}" for name in names))
     print_table(f"{names[0]} and {names[1]}, layer by layer", columns, rows)
-    OUT.print(f"layers: Spearman {_figure(found.spearman)} over {len(found.pairs)}", highlight=False)
+    OUT.print(f"layers: Spearman {_figure(found.spearman)} over {len(found.pairs)}")
     if found.networks is None:
-        OUT.print("no space is covered by both tables: networks are not compared", highlight=False)
+        OUT.print("no space is covered by both tables: networks are not compared")
     else:
         nets = found.networks
         OUT.print(
             f"networks: Spearman {_figure(nets.spearman)}, Kendall {_figure(nets.kendall)} over {nets.networks} random "
             f"ones; of the tenth that is fastest on {names[0]}, {nets.fastest_shared:.0%} are so on {names[1]}",
-            highlight=False,
         )
 
 

@@ -147,7 +147,7 @@ def _plot(table: "LatencyTable", folder: Path, json: bool) -> None:
         print_json([str(path) for path in written])
         return
     for path in written:
-        OUT.print(str(path), highlight=False)
+        OUT.print(str(path))
 
 
 def _compare(names: tuple[str, str], json: bool) -> None:

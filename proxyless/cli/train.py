@@ -50,7 +50,6 @@ def train(
         OUT.print(
             f"test accuracy {info.test_accuracy:.2%}, best epoch {info.best_epoch} "
             f"(validation {info.validation_accuracy:.2%}), written to {output}",
-            highlight=False,
         )
     say_warnings(info.warnings)
 

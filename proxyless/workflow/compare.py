@@ -14,7 +14,7 @@ from proxyless.errors import InputError
 from proxyless.fabric import check_accelerator
 from proxyless.files import output_folder, write_json
 from proxyless.ownership import owns_folder
-from proxyless.progress import Reporter, Silent
+from proxyless.progress import Lines, Reporter
 from proxyless.search.run import load_config
 from proxyless.train.config import TrainSettings
 from proxyless.train.trained import TrainedInfo
@@ -70,7 +70,7 @@ def compare(
         CheckError: a device failed, or a loss became infinite.
     """
     _check_counts(seeds, nets)
-    settings, folder, reporter = settings or TrainSettings(), Path(output), reporter or Silent()
+    settings, folder, reporter = settings or TrainSettings(), Path(output), reporter or Lines("compare")
     at_once = check_jobs(jobs, settings.device)
     check_accelerator(settings.device)
     folders = [Path(runs)] if isinstance(runs, (Path, str)) else [Path(run) for run in runs]

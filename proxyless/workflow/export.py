@@ -23,7 +23,7 @@ from proxyless.data.base import limited
 from proxyless.errors import CheckError, InputError
 from proxyless.host import to_host
 from proxyless.ownership import owned_file
-from proxyless.progress import Reporter, Silent
+from proxyless.progress import Lines, Reporter
 from proxyless.search.problem import check_classes
 from proxyless.space import Architecture
 from proxyless.train.trained import WEIGHTS, Trained, load_trained
@@ -70,7 +70,7 @@ def export(
     reference = _reference(network, images)
     _check_learned(architecture, reference)
     files = all_files(chosen, settings.dtypes(target.dtype if target else "float32"))
-    step = _steps(reporter or Silent(), 2 * len(files) - len(chosen) + 3)
+    step = _steps(reporter or Lines("export"), 2 * len(files) - len(chosen) + 3)
     with owned_file(Path(output).resolve()), staged(Path(output)) as stage:
         step("looking for the device")
         for place in places.values():

@@ -11,7 +11,7 @@ from latency.table import LatencyTable
 from proxyless.errors import InputError
 from proxyless.extras import missing
 from proxyless.files import file_name, output_folder, write_json
-from proxyless.progress import Reporter, Silent
+from proxyless.progress import Lines, Reporter
 from proxyless.search.result import SearchResult, load_result
 from proxyless.search.run import load_evaluator
 from proxyless.search.worth import Worth
@@ -116,7 +116,7 @@ def derive_gallery(
     result = load_result(folder)
     cells = _cells(result, list(tables) or [first_table(folder)], budgets, candidates)
     paths = list(dict.fromkeys(path for cell in cells for path in cell.paths))
-    worths = _evaluate(folder, result, paths, reporter or Silent()) if candidates > 1 else {}
+    worths = _evaluate(folder, result, paths, reporter or Lines("rank networks", "networks")) if candidates > 1 else {}
     return [network for cell in cells for network in _ranked(result, cell, worths)]
 
 
@@ -136,7 +136,7 @@ def measured_gallery(
         InputError: as `derive_gallery`, or a table that was not measured here.
         CheckError: nothing keeps a budget when measured.
     """
-    folder, reporter = Path(run), reporter or Silent()
+    folder, reporter = Path(run), reporter or Lines("measure networks", "networks")
     result = load_result(folder)
     cells = _cells(result, list(tables) or [first_table(folder)], budgets, 1)
     places = measurable([cell.table for cell in cells], devices)

@@ -22,7 +22,7 @@ from proxyless.errors import CheckError, InputError
 from proxyless.files import file_name, output_folder, read_json
 from proxyless.host import to_host
 from proxyless.ownership import owned_folder
-from proxyless.progress import Reporter, SilentStages, Stages
+from proxyless.progress import LineStages, Reporter, Stages
 from proxyless.quantities import parse_budget, read_budget
 from proxyless.search.config import SearchSettings
 from proxyless.search.problem import check_classes
@@ -58,7 +58,7 @@ class Pipeline:
     """The stages in order; a stage whose result is there is not repeated."""
 
     def __init__(self, settings: PipelineSettings, stages: Stages | None = None) -> None:
-        self.settings, self.folder, self.stages = settings, settings.output, stages or SilentStages()
+        self.settings, self.folder, self.stages = settings, settings.output, stages or LineStages()
         self.targets = {_name(target): target for target in (settings.target, *settings.compare)}
         self.space = self._check()
         path = output_folder(self.folder) / CONFIG

@@ -15,7 +15,7 @@ from proxyless.errors import InputError
 from proxyless.fabric import check_accelerator
 from proxyless.files import output_folder, write_json
 from proxyless.ownership import owns_folder
-from proxyless.progress import Reporter, Silent
+from proxyless.progress import Lines, Reporter
 from proxyless.search.result import load_result
 from proxyless.search.run import RunConfig, load_config, load_evaluator
 from proxyless.search.worth import Worth
@@ -81,7 +81,7 @@ def rank(
         CheckError: a loss became infinite.
     """
     _check_counts(nets, repeats)
-    settings, folder, reporter = settings or TrainSettings(), Path(output), reporter or Silent()
+    settings, folder, reporter = settings or TrainSettings(), Path(output), reporter or Lines("rank")
     at_once = check_jobs(jobs, settings.device)
     check_accelerator(settings.device)
     folders = [Path(run) for run in runs]

@@ -9,7 +9,7 @@ from proxyless.data import load_data
 from proxyless.errors import InputError
 from proxyless.fabric import check_accelerator
 from proxyless.ownership import owns_folder
-from proxyless.progress import Reporter, Silent
+from proxyless.progress import Lines, Reporter
 from proxyless.quantities import parse_budget
 from proxyless.search.config import SearchSettings
 from proxyless.search.derive import feasible_path
@@ -102,7 +102,7 @@ def search(
         limits=limits,
         search=settings,
     )
-    reporter = reporter or Silent()
+    reporter = reporter or Lines("search")
     result = run_search(
         folder,
         config,

@@ -5,7 +5,7 @@ from pathlib import Path
 from proxyless.data import load_data
 from proxyless.fabric import check_accelerator
 from proxyless.ownership import owns_folder
-from proxyless.progress import Reporter, Silent
+from proxyless.progress import Lines, Reporter
 from proxyless.search.run import check_free, recorded_classes
 from proxyless.space import Architecture
 from proxyless.train.config import TrainSettings
@@ -39,4 +39,4 @@ def train(
     check_free(folder, resume)
     loaded = load_data(data, architecture.resolution, settings.limit, recorded_classes(folder, TrainConfig))
     start = None if init is None else Path(init)
-    return run_training(folder, architecture, loaded, settings, reporter or Silent(), resume, start, announce)
+    return run_training(folder, architecture, loaded, settings, reporter or Lines("train"), resume, start, announce)

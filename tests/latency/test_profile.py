@@ -83,7 +83,7 @@ def test_a_partial_file_of_another_profile_is_not_mixed_in(tmp_path: Path) -> No
     profile(_SPACE, tmp_path / "t.json", _QUICK)
     (tmp_path / "t.json").unlink()
     (tmp_path / "t.json.partial").write_text("\x00\n")
-    with pytest.raises(InputError, match="is damaged .*; delete it"):
+    with pytest.raises(InputError, match=r"is damaged .*; delete it"):
         profile(_SPACE, tmp_path / "t.json", _QUICK)
 
 
