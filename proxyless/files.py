@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from proxyless.errors import InputError, shown
+from proxyless.errors import InputError, said, shown
 from proxyless.processes import is_first
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -127,6 +128,22 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """For libraries that have errors of their own for a disk that is full.
+
+    Raises:
+        OSError: whatever they raise.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        free = shutil.disk_usage(path.parent).free / 2**20
+        raise OSError(f"cannot write {path} ({said(error)}); {free:,.0f} MiB are free there") from None
 
 
 def write_text(path: Path, text: str) -> None:

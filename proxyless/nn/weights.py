@@ -9,14 +9,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from proxyless.errors import InputError, one_line
-from proxyless.files import atomic
+from proxyless.files import atomic, writing
 from proxyless.host import to_host
 
 
 def save_weights(path: Path, network: nn.Module) -> None:
     """Write parameters and running statistics."""
     state = {name: to_host(tensor).contiguous() for name, tensor in network.state_dict().items()}
-    with atomic(path) as temporary:
+    with atomic(path) as temporary, writing(path):
         save_file(state, temporary)
 
 

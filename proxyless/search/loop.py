@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from proxyless.chance import guessing_loss
-from proxyless.checkpoint import load_checkpoint, save_checkpoint
+from proxyless.checkpoint import identity_of, save_checkpoint, taking_up, work_state
 from proxyless.data import Batches
 from proxyless.data.batches import Batch
-from proxyless.errors import CheckError, InputError
+from proxyless.errors import CheckError
 from proxyless.estimate import say_how_long
 from proxyless.execution import Choice as ExecutionChoice
 from proxyless.fabric import average, average_gradients, make_fabric
@@ -105,6 +105,12 @@ class Search:
         self.expected = ExpectedCosts(problem.bounds)
         self.epoch = 0
         self.history: list[Record] = []
+        self.identity = identity_of(
+            problem.space.fingerprint,
+            [problem.data.source, problem.data.classes],
+            [[bound.name, bound.limit] for bound in problem.bounds],
+            settings.model_dump(mode="json"),
+        )
 
     @cached_property
     def evaluator(self) -> SharedEvaluator:
@@ -329,8 +335,7 @@ class Search:
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed search needs beside problem and settings."""
         return {
-            "epoch": self.epoch,
-            "history": self.history,
+            **work_state(self.identity, self.epoch, self.history),
             "supernet": self.supernet.state_dict(),
             "sgd": self.sgd.state_dict(),
             "strategy": self.strategy.state_dict(),
@@ -344,16 +349,10 @@ class Search:
         Raises:
             InputError: the checkpoint is damaged or of another search.
         """
-        state = load_checkpoint(checkpoint)
-        try:
+        with taking_up(checkpoint, "search", self.identity, self.schedule.total) as state:
             self.supernet.load_state_dict(state["supernet"])
             self.sgd.load_state_dict(state["sgd"])
             self.strategy.load_state_dict(state["strategy"])
             self.objective.load_state_dict(state["objective"])
             self.scale.load_state_dict(state["scale"])
             self.epoch, self.history = state["epoch"], state["history"]
-        except (KeyError, RuntimeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(
-                f"checkpoint {checkpoint} is of another search ({reason}); choose another folder"
-            ) from None

@@ -23,7 +23,8 @@ LogProbs = Annotated[list[Annotated[float, Field(le=1e-6)]], Field(min_length=1,
 CHECKPOINT, LOG, RESULT = "checkpoint.pt", "log.jsonl", "result.json"
 EVALUATIONS = "evaluations.jsonl"
 ENVIRONMENT = "environment.json"
-"""What the search ran with: not part of the result, which is the same wherever it is computed."""
+"""What the search ran with: not part of the result. With other threads, processors or versions sums differ by their
+last digits, and a search may go another way."""
 
 
 class Limits(BaseModel):

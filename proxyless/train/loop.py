@@ -11,11 +11,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from proxyless.chance import guessing_accuracy
-from proxyless.checkpoint import load_checkpoint, save_checkpoint
+from proxyless.checkpoint import identity_of, save_checkpoint, taking_up, work_state
 from proxyless.data import Batches, ImageData
 from proxyless.data.base import ImageSplit
 from proxyless.data.batches import evaluation_batch
-from proxyless.errors import InputError
 from proxyless.estimate import say_how_long
 from proxyless.execution import Choice
 from proxyless.fabric import average_gradients, make_fabric
@@ -81,6 +80,12 @@ class Training:
         self.train.require_full_batch("training")
         self.epoch, self.best_epoch, self.best = 0, 0, Worth(math.inf, -1.0)
         self.history: list[Record] = []
+        self.identity = identity_of(
+            architecture.space.fingerprint,
+            architecture.ops,
+            [data.source, data.classes],
+            settings.model_dump(mode="json"),
+        )
 
     def run(
         self, folder: Path, checkpoint: Path, reporter: Reporter | None = None, *, announce: bool = True
@@ -159,10 +164,9 @@ class Training:
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed training needs beside architecture, data and settings."""
         return {
-            "epoch": self.epoch,
+            **work_state(self.identity, self.epoch, self.history),
             "best_epoch": self.best_epoch,
             "best": asdict(self.best),
-            "history": self.history,
             "network": self.network.state_dict(),
             "sgd": self.sgd.state_dict(),
             "scale": self.scale.state_dict(),
@@ -174,15 +178,9 @@ class Training:
         Raises:
             InputError: the checkpoint is damaged or of another training.
         """
-        state = load_checkpoint(checkpoint)
-        try:
+        with taking_up(checkpoint, "training", self.identity, self.schedule.epochs) as state:
             self.network.load_state_dict(state["network"])
             self.sgd.load_state_dict(state["sgd"])
             self.scale.load_state_dict(state["scale"])
             self.epoch, self.history = state["epoch"], state["history"]
-            self.best_epoch, self.best = state["best_epoch"], Worth(**state["best"])
-        except (KeyError, RuntimeError, TypeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(
-                f"checkpoint {checkpoint} is of another training ({reason}); choose another folder"
-            ) from None
+            self.best_epoch, self.best = int(state["best_epoch"]), Worth(**state["best"])
