@@ -51,7 +51,7 @@ def runtime_of(path: Path, name: str | None = None) -> Runtime:
     check_file(path)
     candidates = known_runtimes().values() if name is None else [find_runtime(name)]
     for runtime in candidates:
-        if path.suffix == runtime.suffix:
+        if path.suffix.lower() == runtime.suffix:
             return runtime
     who = "" if name is None else f" for the runtime {name!r}"
     suffixes = " or ".join(dict.fromkeys(runtime.suffix for runtime in candidates))

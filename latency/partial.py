@@ -94,3 +94,5 @@ class PartialFile:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._file.close()
+        if not self.samples.visits:  # nothing to go on from
+            self.path.unlink(missing_ok=True)

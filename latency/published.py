@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from latency.table import DeviceInfo, LatencyTable, Row, RuntimeInfo
+from latency.table import UNKNOWN, DeviceInfo, LatencyTable, Row, RuntimeInfo
 from proxyless.config import parse_yaml
 from proxyless.errors import InputError, shown
 from proxyless.files import MAX_JSON_BYTES
@@ -21,8 +21,10 @@ _KEY = re.compile(
 )
 
 
-def import_published(path: Path, device: str) -> LatencyTable:
-    """Convert a published YAML table; `device` is the name of the device that it was measured on.
+def import_published(path: Path, device: str, runtime: str = UNKNOWN) -> LatencyTable:
+    """Convert a published YAML table, which does not say where it was measured.
+
+    device: its name. runtime: such as tflite, where it is known.
 
     Raises:
         InputError: missing, damaged, or an entry that is not understood.
@@ -32,7 +34,7 @@ def import_published(path: Path, device: str) -> LatencyTable:
     rows = [_row(key, values, squeeze) for key, values in entries.items()]
     return LatencyTable(
         device=DeviceInfo(name=device),
-        runtime=RuntimeInfo(name="tflite", version="unknown", threads=1, delegate="unknown"),
+        runtime=RuntimeInfo(name=runtime, version=UNKNOWN, threads=1, delegate=UNKNOWN),
         fixed=[row for row in rows if row.op != "mbconv" or row.expand == 1],
         rows=[row for row in rows if row.op == "mbconv" and row.expand > 1],
         origin=path.name,

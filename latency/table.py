@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from proxyless.addresses import Address
 from proxyless.errors import InputError, shown
@@ -26,6 +26,8 @@ Finite = Annotated[float, Field(ge=-_MOST, le=_MOST)]
 Size = Annotated[int, Field(gt=0, lt=2**31)]
 Squeezed = Annotated[int, Field(strict=True, ge=0, lt=2**31), BeforeValidator(lambda value: value or 0)]
 """Channels; older tables say false where there is no squeeze-and-excite."""
+UNKNOWN = "unknown"
+"""What stands for software of which a published table says nothing."""
 MAX_ROWS = 20_000
 """A space needs hundreds; a file of twice so many, its fixed layers too, can still be read."""
 Rows = Annotated[list["Row"], Field(max_length=MAX_ROWS)]
@@ -200,6 +202,16 @@ class LatencyTable(_Part):
     licence: str | None = None
     created: str
 
+    @model_validator(mode="after")
+    def _check_unique(self) -> Self:
+        """Of two rows of one layer, one would count without a word."""
+        seen: set[LayerSpec] = set()
+        for row in [*self.fixed, *self.rows]:
+            if row.spec in seen:
+                raise ValueError(f"it has two rows for the layer [{row.spec}]; remove one of them")
+            seen.add(row.spec)
+        return self
+
     @cached_property
     def _by_spec(self) -> dict[LayerSpec, Row]:
         return {row.spec: row for row in [*self.fixed, *self.rows]}
@@ -301,6 +313,8 @@ class LatencyTable(_Part):
         runtime = self.runtime
         plural = "" if runtime.threads == 1 else "s"
         repeated = runtime.version.startswith(runtime.name)
+        if runtime.name == runtime.version == UNKNOWN:
+            return "an unknown runtime"
         named = runtime.version if repeated else f"{runtime.name} {runtime.version}"
         dtype = "" if self.dtype == "float32" else f", {self.dtype}"
         return f"{named} ({runtime.delegate}, {runtime.threads} thread{plural}{dtype})"

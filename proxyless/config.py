@@ -6,7 +6,7 @@ from typing import Any, Literal, Self, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from proxyless.errors import InputError, one_line
+from proxyless.errors import InputError, one_line, shown
 from proxyless.files import first_problem, read_text, write_text
 
 MAX_SETTINGS_BYTES = 2**16
@@ -76,6 +76,13 @@ class _Loader(yaml.SafeLoader):
         if self.flow_level + len(self.indents) > MAX_DEPTH:
             raise yaml.MarkedYAMLError(problem=f"it is nested deeper than {MAX_DEPTH} levels")
         super().fetch_more_tokens()
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if len(set(names)) < len(names):
+            repeated = next(name for name in names if names.count(name) > 1)
+            raise yaml.MarkedYAMLError(problem=f"the key {shown(repeated)} is there twice; remove one")
+        return super().construct_mapping(node, deep)
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):

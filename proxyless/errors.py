@@ -66,7 +66,12 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def flat(text: str) -> str:
+    """On one line and printable, however long."""
+    return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
+
+
 def one_line(text: str) -> str:
     """What a library says, in a message: on one line, printable and not too long."""
-    line = "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
+    line = flat(text)
     return line if len(line) <= _LINE_CHARACTERS else line[: _LINE_CHARACTERS - 3] + "..."

@@ -74,9 +74,19 @@ def read_json(path: Path, kind: str) -> Any:
     """
     text = read_text(path, kind, MAX_JSON_BYTES)
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_unrepeated)
     except (ValueError, RecursionError) as error:  # not JSON, a number of more than 4,300 digits, or too deep
-        raise InputError(f"{kind} {path} is damaged (not valid JSON: {error}); write it again") from None
+        raise InputError(f"{kind} {path} is damaged (not valid JSON: {error}); correct it, or write it again") from None
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two values of one name, one would be taken without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {shown(repeated)} is there twice")
+    return found
 
 
 def read_model(path: Path, kind: str, model: type[Model]) -> Model:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from latency.devices.base import DeviceError, Event, Job, LostError, OnEvent
 from latency.devices.lines import Ended
-from proxyless.errors import shown
+from proxyless.errors import InputError, shown
 
 Attempt = Callable[[Job, OnEvent], Ended]
 """Runs the timing program once, for a job's schedule; LostError when the connection broke."""
@@ -19,14 +19,17 @@ _PACKAGES = {"tflite_runtime": "ai-edge-litert"}
 class _Left:
     """The visits not yet reported, in order."""
 
-    def __init__(self, job: Job, on_event: OnEvent) -> None:
+    def __init__(self, name: str, job: Job, on_event: OnEvent) -> None:
+        self.name, self.threads = name, job.threads
         self.visits = dict.fromkeys(job.schedule)
         self.on_event = on_event
         self.ready = False
         self.failed = False
 
     def record(self, event: Event) -> None:
-        self.ready |= event["event"] == "ready"
+        if event["event"] == "ready":
+            self.ready = True
+            self._check_threads(event.get("cpus"))
         self.failed |= event["event"] == "failed"
         if "id" in event:
             visit = (event["round"], event["id"])
@@ -37,6 +40,13 @@ class _Left:
                 )
             del self.visits[visit]
         self.on_event(event)
+
+    def _check_threads(self, cores: int | None) -> None:
+        """Before anything is loaded: thousands of threads take minutes, and more than cores are of no use."""
+        if cores is not None and self.threads > cores:
+            raise InputError(
+                f"{self.threads} threads are more than the {cores} usable cores of {self.name}; ask for at most {cores}"
+            )
 
     def blame(self, reason: str) -> None:
         """The program ended in the first visit that is left: report it, and leave its item alone."""
@@ -54,8 +64,9 @@ def run_schedule(name: str, job: Job, attempt: Attempt, on_event: OnEvent, pause
 
     Raises:
         DeviceError: the program does not start, or the connection stayed lost.
+        InputError: the device has fewer cores than the job has threads.
     """
-    left = _Left(job, on_event)
+    left = _Left(name, job, on_event)
     pauses = list(pauses_s)
     while left.visits or not (job.schedule or left.ready):
         before, left.ready = len(left.visits), False

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from latency.devices.base import DeviceError, Event, OnEvent
-from proxyless.errors import one_line
+from proxyless.errors import flat, one_line
 from proxyless.files import first_problem
 
 MOST_CHARACTERS = 2**20
@@ -55,7 +55,7 @@ class Failed(_Event):
     event: Literal["failed"]
     id: Item
     round: Round
-    error: Text
+    error: Annotated[str, Field(max_length=100_000), AfterValidator(flat)]
 
 
 class Loaded(_Event):

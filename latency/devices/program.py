@@ -78,7 +78,7 @@ def environment(runner: Any) -> dict[str, object]:
         "machine": platform.machine(),
         "system": platform.platform(),
         "processor": processor_name(),
-        "cpus": os.cpu_count(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "load_1min": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     }
 

@@ -57,7 +57,10 @@ def _shape(entry: Any, batch: int, given: list[int] | None) -> list[int]:
     """The file's own where it is fixed; open dimensions as given, else the first is the batch."""
     fixed = [size if isinstance(size, int) else None for size in entry.shape]
     if given is not None:
-        if len(given) != len(fixed) or any(size not in (None, given[index]) for index, size in enumerate(fixed)):
+        # A shape that the file leaves out altogether is shown as that of a single number.
+        if fixed and (
+            len(given) != len(fixed) or any(size not in (None, given[index]) for index, size in enumerate(fixed))
+        ):
             raise ValueError(
                 f"the input {entry.name!r} is {entry.shape}, which cannot be {given}; give another --shape"
             )

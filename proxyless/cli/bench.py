@@ -12,6 +12,8 @@ from proxyless.cli.options import Json
 from proxyless.errors import InputError
 
 _help = BenchSettings.describe
+_WIDE = 100
+"""Columns of a terminal in which all figures have room beside the names of files; narrower ones show fewer."""
 
 
 @command
@@ -68,13 +70,15 @@ def _named_shape(text: str) -> tuple[str, list[int]]:
 
 def _print(results: list[dict[str, Any]], device: str) -> None:
     versions = ", ".join(dict.fromkeys(result["runtime"] for result in results))
-    columns = ("file", "input", "threads", "ms", "min", "p50", "p90", "p99", "MiB")
+    figures = ("ms", "min", "p50", "p90", "p99") if OUT.width >= _WIDE else ("ms", "p50", "p99")
+    columns = ("file", "input", "threads", *figures, "MiB")
+    keys = [name if name == "ms" else f"{name}_ms" for name in figures]
     rows = [
         [
             result["file"],
             _inputs(result["inputs"]),
             str(result["threads"]),
-            *(f"{result[key]:.4g}" for key in ("ms", "min_ms", "p50_ms", "p90_ms", "p99_ms")),
+            *(f"{result[key]:.4g}" for key in keys),
             "-" if result["peak_memory_bytes"] is None else f"{result['peak_memory_bytes'] / 2**20:.1f}",
         ]
         for result in results

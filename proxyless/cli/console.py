@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 import typer
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -149,10 +149,16 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     has_header = any(columns)
     table = Table(title=printable(title), title_justify="left", show_header=has_header)
     for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if has_header and index > 0 else "left", overflow="fold")
+        justify: JustifyMethod = "right" if has_header and index > 0 else "left"
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=all(_is_figure(row[index]) for row in rows))
     for row in rows:
         table.add_row(*map(printable, row))
     OUT.print(table)
+
+
+def _is_figure(cell: str) -> bool:
+    """What is not to be broken over lines."""
+    return len(cell) < 12 and (not cell or cell[0] in "-+.0123456789")
 
 
 class TerminalReporter:

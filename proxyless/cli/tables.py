@@ -1,5 +1,6 @@
 """`proxyless tables`"""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,6 +26,9 @@ def tables(
         Path | None, typer.Option("--import", help="Convert a YAML table of ProxylessNAS or Once-for-All.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="With --import: the device that was measured.")] = None,
+    runtime: Annotated[
+        str | None, typer.Option(help="With --import: the runtime that it was measured on, such as tflite, if known.")
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Folder for pictures of the table, as SVG and PNG.")] = None,
     predict_space: Annotated[
         str | None, typer.Option(help="Write a table for this space in which the rows that TABLE lacks are predicted.")
@@ -41,16 +45,18 @@ def tables(
     `proxyless tables phone.json --predict-space mobile --resolution 192 -o phone-192.json`,
     `proxyless tables --import lookup_table.yaml --device note10 -o note10.json`
     """
+    from latency.table import UNKNOWN
     from latency.tables import load_table
 
     names = names or []
     modes = {"--import": import_, "--plot": plot, "--predict-space": predict_space}
-    _check_modes([option for option, value in modes.items() if value is not None], names, device)
+    chosen = [option for option, value in modes.items() if value is not None]
+    _check_modes(chosen, names, {"--device": device, "--runtime": runtime})
     _check_companions(
         {"--output": output, "--resolution": resolution, "--num-classes": num_classes}, import_, predict_space
     )
     if import_ is not None:
-        _import(import_, device or "unknown", _target(output, "--import"), json)
+        _import(import_, (device or UNKNOWN, runtime or UNKNOWN), _target(output, "--import"), json)
     elif predict_space is not None:
         _predict(
             _only(names, "--predict-space"),
@@ -71,11 +77,14 @@ def tables(
         raise InputError(f"tables describes one table or compares two, got {len(names)}")
 
 
-def _check_modes(chosen: list[str], names: list[str], device: str | None) -> None:
+def _check_modes(chosen: list[str], names: list[str], of_import: Mapping[str, str | None]) -> None:
     if len(chosen) > 1:
         raise InputError(f"tables does one thing at a time; choose one of {', '.join(chosen)}")
-    if device is not None and chosen != ["--import"]:
-        raise InputError("--device goes with --import only")
+    for option, value in of_import.items():
+        if value is not None and chosen != ["--import"]:
+            raise InputError(f"{option} goes with --import only")
+        if value is not None and not (value.strip() and value.isprintable()):
+            raise InputError(f"{option} must be a name, got {value!r}; leave it out where it is not known")
     if chosen == ["--import"] and names:
         raise InputError(f"--import takes no TABLE, got {names[0]!r}")
 
@@ -119,10 +128,11 @@ def _list(json: bool) -> None:
         print_table("Shipped latency tables", ("table", "device", "target", "rows"), rows)
 
 
-def _import(source: Path, device: str, output: Path, json: bool) -> None:
+def _import(source: Path, measured_on: tuple[str, str], output: Path, json: bool) -> None:
+    """measured_on: device and runtime."""
     from latency.published import import_published
 
-    table = import_published(source, device)
+    table = import_published(source, *measured_on)
     table.save(output)
     _show(str(output), table, json)
 

@@ -1,7 +1,6 @@
 """Measure model files of any maker, side by side."""
 
 import random
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,11 +10,15 @@ import numpy as np
 
 from latency.deployed import runtime_of
 from latency.devices import Device, Event, Job, find_device
+from latency.foreign import check_shapes, say_signatures, self_contained
 from latency.measurement import Measurement
 from latency.runtimes import Runtime
 from latency.settings import BenchSettings
 from latency.timing import Samples, make_schedule, time_models
-from proxyless.errors import InputError, one_line
+from proxyless.addresses import LOCAL
+from proxyless.errors import InputError
+from proxyless.temporary import temporary_folder
+from proxyless.workflow.refusal import refusal
 
 PORTIONS = 4
 """Turns that every process gets, where the files do not share one: drift then hits all of them about alike."""
@@ -80,13 +83,11 @@ class _Session:
 
         def on_event(event: Event) -> None:
             events[event["event"]] = event
-            if event["event"] == "ready":  # before it is loaded: thousands of threads take minutes
-                _check_threads(device, self.job.threads, event.get("cpus"))
 
         alone = replace(self.job, items={file: self.job.items[file]}, schedule=((0, file),), memory=True)
         device.run(alone, on_event)
         if "failed" in events:
-            raise InputError(_refusal(file, self.runtime, events["failed"]["error"]))
+            raise InputError(refusal(file, self.runtime, events["failed"]["error"], self.job.batch))
         self.told[file] = {
             "peak_bytes": events.get("memory", {}).get("peak_bytes"),
             "inputs": events.get("loaded", {}).get("inputs", {}),
@@ -113,24 +114,30 @@ def bench(
     settings = settings or BenchSettings()
     device = find_device(settings.device)
     paths = list(dict.fromkeys(map(Path, models)))
-    sessions = _sessions(paths, settings, here=device.name == "local")
-    for session in sessions:
-        for file in session.job.items:
-            session.try_out(device, file)
-    _check_names(settings, sessions)
-    _take_turns(device, sessions, settings.rounds, on_visit)
+    with temporary_folder() as folder:
+        sessions = _sessions(paths, settings, None if device.name == LOCAL else folder)
+        for session in sessions:
+            for file in session.job.items:
+                session.try_out(device, file)
+        _check_names(settings, sessions)
+        _take_turns(device, sessions, settings.rounds, on_visit)
     return [session.figures(str(path)) for path in paths for session in sessions if str(path) in session.job.items]
 
 
-def _sessions(paths: Sequence[Path], settings: BenchSettings, *, here: bool) -> list[_Session]:
+def _sessions(paths: Sequence[Path], settings: BenchSettings, to_send: Path | None) -> list[_Session]:
+    """to_send: a folder for files that are put together to be sent to a device; None where they stay here."""
     runtimes = {path: runtime_of(path, settings.runtime) for path in paths}
+    for path in paths:
+        check_shapes(path, settings.shapes)
+        say_signatures(path)
+    sources = {path: path if to_send is None else self_contained(path, to_send) for path in paths}
     sessions = []
     for threads in sorted(set(settings.threads)):
         for runtime in dict.fromkeys(runtimes.values()):
-            if here:
+            if to_send is None:
                 runtime.require()
             runtime.check_batch(settings.batch)
-            files = {str(path): path for path in paths if runtimes[path] == runtime}
+            files = {str(path): sources[path] for path in paths if runtimes[path] == runtime}
             shapes = settings.shapes if runtime.loads_any else None
             delegate = runtime.check_delegate(settings.delegate)
             job = Job(runtime.runner, files, (), threads, delegate, settings.batch, shapes=shapes)
@@ -157,11 +164,6 @@ def _take_turns(device: Device, sessions: Sequence[_Session], rounds: int, on_vi
             time_models(device, replace(session.job, schedule=turn), session.samples, count)
 
 
-def _check_threads(device: Device, threads: int, cpus: int | None) -> None:
-    if cpus is not None and threads > cpus:
-        raise InputError(f"{threads} threads are more than the {cpus} cores of {device.name}; ask for at most {cpus}")
-
-
 def _check_names(settings: BenchSettings, sessions: Sequence[_Session]) -> None:
     names = {name: None for session in sessions for told in session.told.values() for name in told["inputs"]}
     for name in settings.shapes:
@@ -169,14 +171,3 @@ def _check_names(settings: BenchSettings, sessions: Sequence[_Session]) -> None:
             raise InputError(
                 f"no file has an input {name!r} to give a shape to; the inputs are {', '.join(names) or 'not known'}"
             )
-
-
-def _refusal(file: str, runtime: Runtime, error: str) -> str:
-    """What the device said of a file, as one sentence that says what to do."""
-    text = one_line(error)
-    detail = re.sub(r"^\w+:(?: |$)(\[ONNXRuntimeError\] : \d+ : \w+ : )?", "", text).rstrip(".")
-    reason = detail or "it ran out of memory"
-    advice = "check that the file is a complete model, and one for this version"
-    if re.search("^MemoryError|bad_alloc|[Ff]ailed to allocate", text):
-        advice = "free some memory or take a smaller one"
-    return f"{file} cannot be executed by {runtime.name}: {reason}" + ("" if ";" in reason else f"; {advice}")

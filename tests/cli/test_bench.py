@@ -11,6 +11,7 @@ from typing import Any
 
 import flatbuffers
 import numpy as np
+import onnx
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto, helper, numpy_helper
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 
 from latency.devices import Job, LocalDevice
 from latency.devices.base import OnEvent
+from latency.foreign import say_signatures, self_contained
 from latency.measurement import Measurement
 from latency.runtimes import RUNTIMES
 from latency.settings import BenchSettings
@@ -28,7 +30,24 @@ from proxyless.workflow.bench import PORTIONS, BenchResult, bench
 _IMAGE = ("image", TensorProto.FLOAT, ["n", 3, "height", 8])
 
 
-def _onnx(path: Path, inputs: Sequence[tuple[str, int, Sequence[Any]]], external: str | None = None) -> Path:
+def _operator(path: Path, name: str, constant: np.ndarray, kind: int) -> None:
+    """A model of one operator on its input of 8 and a constant."""
+    order = ["weight", "x"] if name == "Gather" else ["x", "weight"]
+    domain = "someone" if name == "Magic" else ""
+    node = helper.make_node(name, order, ["y"], domain=domain)
+    x, y = (helper.make_tensor_value_info("x", kind, ["n", 8]), helper.make_tensor_value_info("y", 1, None))
+    graph = helper.make_graph([node], "graph", [x], [y], [numpy_helper.from_array(constant, "weight")])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("someone", 1)]
+    path.write_bytes(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
+
+
+def _onnx(
+    path: Path,
+    inputs: Sequence[tuple[str, int, Sequence[Any] | None]],
+    external: str | None = None,
+    opset: int = 17,
+    ir_version: int = 8,
+) -> Path:
     """A model that computes the shape of each of its inputs, and has a weight. external: the file of the weight."""
     nodes = [helper.make_node("Identity", ["weight"], ["same"])]
     nodes += [helper.make_node("Shape", [name], [f"{name}_shape"]) for name, _, _ in inputs]
@@ -41,7 +60,7 @@ def _onnx(path: Path, inputs: Sequence[tuple[str, int, Sequence[Any]]], external
         weight.data_location = TensorProto.EXTERNAL
         weight.external_data.add(key="location", value=external)
     graph = helper.make_graph(nodes, "graph", entries, outputs, [weight])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version)
     path.write_bytes(model.SerializeToString())
     return path
 
@@ -104,6 +123,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _onnx(tmp_path / "fixed.onnx", [("image", TensorProto.FLOAT, [2, 3, 8, 8])])
     _onnx(tmp_path / "text.onnx", [("text", TensorProto.STRING, [1])])
     _onnx(tmp_path / "outside.onnx", [("image", TensorProto.FLOAT, [1])], external="gone.bin")
+    _onnx(tmp_path / "newer.onnx", [_IMAGE], ir_version=99)
+    _onnx(tmp_path / "opset.onnx", [_IMAGE], opset=99)
+    _onnx(tmp_path / "UPPER.ONNX", [("image", TensorProto.FLOAT, None)])
+    _operator(tmp_path / "index.onnx", "Gather", np.ones((1, 4), np.float32), TensorProto.INT64)
+    _operator(tmp_path / "custom.onnx", "Magic", np.ones(4, np.float32), TensorProto.FLOAT)
+    _operator(tmp_path / "reshape.onnx", "Reshape", np.array([1, 8]), TensorProto.FLOAT)
     _tflite(tmp_path / "open.tflite", 2 * [("a", schema.TensorType.FLOAT32, [1, -1])])
     _tflite(tmp_path / "complex.tflite", 2 * [("a", schema.TensorType.COMPLEX64, [1, 2])])
     (tmp_path / "cut.onnx").write_bytes((tmp_path / "fixed.onnx").read_bytes()[:-20])
@@ -138,11 +163,17 @@ def work(files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("fixed.onnx --threads 1,two", "--threads needs whole numbers such as 1,2,4, got '1,two'"),
         (
             "fixed.onnx --threads 100000",
-            f"100000 threads are more than the {os.cpu_count()} cores of local; ask for at",
+            f"100000 threads are more than the {len(os.sched_getaffinity(0))} usable cores of local; ask for at",
         ),
         ("text.onnx", "'text' is a tensor(string); only numbers can be made up for it"),
         ("complex.tflite", "'a' is of type complex64; only numbers can be made up for it"),
         ("outside.onnx", "gone.bin"),
+        ("newer.onnx", "it is of IR version 99, and this version takes "),
+        ("opset.onnx", "it is of opset 99, and this version takes "),
+        ("UPPER.ONNX", "its input 'image' has; give its shape, such as --shape image=1,3,224,224"),
+        ("index.onnx", "it cannot be timed with made-up inputs"),
+        ("custom.onnx", "it needs operators that this runtime does not have"),
+        ("reshape.onnx --batch 4", "it has a fixed number of images inside and cannot take a batch of 4"),
         ("cut.onnx", "cannot be executed by onnxruntime"),
         ("cut.tflite", "cannot be executed by litert: The model is not a valid Flatbuffer"),
         ("words.tflite", "cannot be executed by litert: The model is not a valid Flatbuffer"),
@@ -155,6 +186,43 @@ def test_what_cannot_be_run_gets_one_sentence(work: Path, arguments: str, messag
     result = CliRunner().invoke(app, ["bench", *arguments.split()])
     assert result.exit_code == 2 and result.stdout == ""
     assert message in result.stderr and result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+
+
+def test_an_input_without_a_shape_gets_the_one_that_is_given(work: Path) -> None:
+    assert _fed(work / "UPPER.ONNX", {"image": (1, 3, 5, 5)}) == {"image": ("float32", [1, 3, 5, 5])}
+
+
+def test_weights_in_files_of_their_own_are_put_into_one_for_a_device(tmp_path: Path) -> None:
+    plain, apart, sent = tmp_path / "plain.onnx", tmp_path / "apart.onnx", tmp_path / "sent"
+    sent.mkdir()
+    _onnx(plain, [_IMAGE])
+    onnx.save(onnx.load(str(plain)), str(apart), save_as_external_data=True, location="weights", size_threshold=0)
+    assert self_contained(plain, sent) == plain
+    (tmp_path / "weights").rename(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="cannot be put into one file for a device"):
+        self_contained(apart, sent)
+    (tmp_path / "elsewhere").rename(tmp_path / "weights")
+    whole = self_contained(apart, sent)
+    (weight,) = onnx.load(str(whole), load_external_data=False).graph.initializer
+    assert whole.parent == sent and numpy_helper.to_array(weight).tolist() == [1, 1, 1, 1]
+
+
+def test_several_signatures_are_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="latency.foreign")
+    path = _tflite(tmp_path / "m.tflite", 2 * [("a", schema.TensorType.FLOAT32, [1, 2])])
+    say_signatures(path)
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
+    model.signatureDefs = []
+    for name in (b"encode", b"decode"):
+        signature = schema.SignatureDefT()
+        signature.signatureKey, signature.subgraphIndex = name, 0
+        model.signatureDefs.append(signature)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
+    assert not caplog.records
+    say_signatures(path)
+    assert "has 2 signatures (encode, decode), of which the first graph is timed" in caplog.text
 
 
 @pytest.mark.parametrize(

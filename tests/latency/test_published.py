@@ -25,6 +25,8 @@ def test_imported_rows_are_those_of_the_shipped_table(tmp_path: Path, text: str,
     rows = [*table.fixed, *table.rows]
     assert len(rows) == text.count("mean")
     assert all(reference.lookup(row.spec) == row.ms for row in rows)
+    assert table.label == "an unknown runtime"  # of which the published file says nothing
+    assert import_published(tmp_path / "lut.yaml", "phone", "tflite").runtime.name == "tflite"
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ import pytest
 
 from latency.table import MAX_ROWS, LatencyTable
 from latency.tables import load_table, shipped_names
+from proxyless.config import read_yaml
 from proxyless.errors import InputError
 from proxyless.space import SKIP, Anchor, LayerSpec, mobile_fixed, tiny_fixed
+from proxyless.workflow.pipeline import PipelineSettings
 from tests.helpers import table_by_macs
 
 
@@ -115,9 +117,27 @@ def test_what_a_search_would_stumble_over_at_its_end_is_refused_at_its_start() -
         table.changed(anchors=[Anchor(ops=["k3e3"], ms=1.0)]).costs(space)
 
 
+def test_a_second_row_of_a_layer_and_a_second_value_of_a_key_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    table_by_macs(tiny_fixed()).save(path)
+    whole = path.read_text()
+    document = json.loads(whole)
+    for where in ("rows", "fixed"):
+        path.write_text(json.dumps({**document, where: [*document[where], {**document["rows"][0], "ms": 1001}]}))
+        with pytest.raises(InputError, match=r"it has two rows for the layer \[.*\]; remove one of them"):
+            LatencyTable.load(path)
+    path.write_text(whole.replace('"overhead_ms"', '"overhead_ms": 3, "overhead_ms"', 1))
+    with pytest.raises(InputError, match="the key 'overhead_ms' is there twice"):
+        LatencyTable.load(path)
+    (tmp_path / "run.yaml").write_text("output: a\nsearch:\n  epochs: 3\n  epochs: 4\n")
+    with pytest.raises(InputError, match="the key 'epochs' is there twice"):
+        read_yaml(tmp_path / "run.yaml", PipelineSettings)
+
+
 def test_the_largest_table_can_be_read_again(tmp_path: Path) -> None:
     table = table_by_macs(tiny_fixed())
     row = table.rows[0].model_copy(update={"ms": 1 / 3, "iqr": 1 / 3, "measured_ms": 1 / 3, "n": 2**31 - 1})
-    largest = table.changed(fixed=[row] * MAX_ROWS, rows=[row] * MAX_ROWS)
+    rows = [row.model_copy(update={"in_shape": (2**31 - 1 - number, 9999, 9999)}) for number in range(2 * MAX_ROWS)]
+    largest = table.changed(fixed=rows[:MAX_ROWS], rows=rows[MAX_ROWS:])
     largest.save(tmp_path / "t.json")
     assert len(LatencyTable.load(tmp_path / "t.json").rows) == MAX_ROWS
