@@ -2,6 +2,7 @@
 
 import reprlib
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -18,10 +19,22 @@ class CheckError(RuntimeError):
     """A promise did not hold (a verification, a measurement): the command exits with 1."""
 
 
+_MEANT = {
+    "runtime": {"tflite": "litert", "tensorflow": "litert", "onnx": "onnxruntime", "ort": "onnxruntime"}
+    | {"pytorch": "torch", "pt": "torch", "cuda": "torch", "openvino-ir": "openvino"},
+    "format": {"litert": "tflite", "onnxruntime": "onnx", "ort": "onnx", "tf": "tflite"},
+}
+"""What people type, and what it is called here."""
+
+
 def check_name(kind: str, name: str, known: Collection[str]) -> None:
     """Raise InputError, with the choices, unless the name is known. kind: what it names, such as `runtime`."""
-    if name not in known:
-        raise InputError(f"unknown {kind} {shown(name)}; choose of {', '.join(known)}")
+    if name in known:
+        return
+    plain = name.strip().casefold()
+    meant = [_MEANT.get(kind, {}).get(plain, ""), *get_close_matches(plain, known, 1)]
+    hint = next((f"did you mean {like!r}? " for like in meant if like in known), "")
+    raise InputError(f"unknown {kind} {shown(name)}; {hint}choose of {', '.join(known)}")
 
 
 def find_by_name(kind: str, name: str, known: Mapping[str, T]) -> T:

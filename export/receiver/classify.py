@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     folder, failures = Path(__file__).resolve().parent, 0
-    labels = (folder / "labels.txt").read_text(encoding="utf-8").split("\n")
+    labels = (folder / "labels.txt").read_text(encoding="utf-8-sig").splitlines()
     description = json.loads((folder / "preprocess.json").read_text(encoding="utf-8"))
     given = Path(arguments[0]).suffix in LOADERS
     files = [Path(arguments.pop(0))] if given else [folder / name for name in description["files"]]
@@ -75,4 +75,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]) if sys.argv[1:] else __doc__)
+    if not sys.argv[1:] or set(sys.argv[1:]) & {"-h", "--help"}:
+        print(__doc__)
+        sys.exit(0 if sys.argv[1:] else 1)
+    sys.exit(main(sys.argv[1:]))

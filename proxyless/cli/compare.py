@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from proxyless.cli.console import OUT, command, print_json, print_table, reporting
+from proxyless.cli.early import check_there
 from proxyless.cli.flags import flags_of, with_flags
 from proxyless.cli.options import Jobs, Json, Output
 from proxyless.quantities import read_budget
@@ -50,6 +51,7 @@ def compare(
     Several searches: `proxyless compare run-0 run-1 run-2 -o comparison`
     """
     settings = TrainSettings.make("training settings", **flags)
+    check_there("run", runs)
     if budget:
         read_budget(budget)
     from latency.tables import load_table

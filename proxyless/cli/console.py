@@ -40,6 +40,12 @@ R = TypeVar("R")
 
 _IN_SEVERAL_PROCESSES = ("search", "train")
 
+_KEEP = ("profile", "search", "train", "compare", "rank", "run")
+_KEPT = (
+    "interrupted: finished measurements and epochs are kept; the same command (with --resume where it has one) goes on "
+    "from them"
+)
+
 _LAST_WORD_S = 10.0
 """What fails in the first process mostly fails in all: torchrun ends the others before they repeat it."""
 
@@ -64,10 +70,7 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             _say(f"failed: {error}")
             raise typer.Exit(FAILED) from None
         except KeyboardInterrupt as stopped:
-            _say(
-                "interrupted: finished measurements and epochs are kept; "
-                "the same command (with --resume where it has one) goes on from them"
-            )
+            _say(_KEPT if function.__name__ in _KEEP else "interrupted: nothing was written")
             raise typer.Exit(stopped.exit_code if isinstance(stopped, Terminated) else INTERRUPTED) from None
         except BrokenPipeError:  # whoever read the output has seen enough: click ends quietly
             raise
@@ -107,7 +110,7 @@ class _Notices(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = printable(record.getMessage())
-        if text not in self._said or not record.name.startswith("proxyless.data"):  # data are read several times
+        if text not in self._said or record.name.startswith("latency"):  # where measuring waits again, it says so again
             self._said.add(text)
             ERR.print(text, soft_wrap=True)
 

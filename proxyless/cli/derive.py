@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxyless.cli.console import ERR, command, print_json, print_table, reporting, say_warnings
+from proxyless.cli.early import check_there
 from proxyless.cli.options import Json, Output
 from proxyless.errors import InputError
 from proxyless.extras import missing
@@ -51,6 +52,9 @@ def derive(
 
     Example: `proxyless derive run --budget 2ms --budget 4ms --table other-phone.json -o networks`
     """
+    check_there("run", [run])
+    if (output / "gallery.json").exists():
+        raise InputError(f"{output} holds networks already; delete them, or choose another output")
     if measure and candidates is not None:
         raise InputError("--measure takes one network per budget and table; leave --candidates out, or --measure")
     if device and not measure:

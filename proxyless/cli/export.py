@@ -7,6 +7,7 @@ import typer
 
 from export.settings import ExportSettings
 from proxyless.cli.console import OUT, command, print_json, print_table, reporting
+from proxyless.cli.early import check_data, check_there
 from proxyless.cli.flags import flags_of, with_flags
 from proxyless.cli.options import Json, Output
 from proxyless.errors import CheckError
@@ -44,6 +45,8 @@ def export(
 
     Examples: `proxyless export trained -o model`, `proxyless export trained --format tflite --int8 -o model`
     """
+    check_there("trained network", [trained])
+    check_data(data)
     from proxyless.workflow.export import export as export_folder
 
     names = [name.strip() for name in formats.split(",") if name.strip()]

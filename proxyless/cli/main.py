@@ -21,6 +21,7 @@ from proxyless.cli import (
     tables,
     train,
 )
+from proxyless.cli.commands import Command
 from proxyless.cli.console import show_notices, write_anything
 from proxyless.lifetime import end_in_order
 
@@ -49,7 +50,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     run.run,
 )
 for _command in _COMMANDS:
-    app.command()(_command)
+    app.command(cls=Command)(_command)
 
 
 def _print_version(wanted: bool) -> None:

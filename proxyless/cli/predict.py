@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxyless.cli.console import FAILED, command, plural, print_json, reporting
+from proxyless.cli.early import check_there
 from proxyless.cli.options import Json
 from proxyless.errors import InputError, printable
 
@@ -31,6 +32,8 @@ def predict(
     for name, value in (("top", top), ("threads", threads)):
         if value < 1:
             raise InputError(f"{name} must be at least 1, got {value}")
+    check_there("model", [model])
+    check_there("image", images)
     from export.silence import silence
     from proxyless.workflow.predict import find_images, load_classifier
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from proxyless.cli.console import OUT, command, print_json, print_table, reporting
+from proxyless.cli.early import check_there
 from proxyless.cli.flags import flags_of, with_flags
 from proxyless.cli.options import Jobs, Json, Output
 from proxyless.train.config import TrainSettings
@@ -32,6 +33,7 @@ def rank(
     Example: `proxyless rank run --nets 24 --epochs 30 -o ranking`
     """
     settings = TrainSettings.make("training settings", **flags)
+    check_there("run", runs)
     from proxyless.workflow.rank import rank as rank_networks
 
     with reporting(f"rank {' '.join(map(str, runs))}", "steps") as reporter:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from proxyless.cli.console import OUT, command, print_json
+from proxyless.cli.early import check_there
 from proxyless.cli.options import Json
 
 
@@ -21,6 +22,7 @@ def report(
 
     Example: `proxyless report run -o report.html`
     """
+    check_there("run", [run])
     from proxyless.workflow.report import PAGE
     from proxyless.workflow.report import report as write_report
 

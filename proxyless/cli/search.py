@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxyless.cli.console import OUT, command, plural, print_json, print_table, reporting, say_warnings
+from proxyless.cli.early import check_data
 from proxyless.cli.flags import flags_of, with_flags
 from proxyless.cli.options import Data, Json, Output, Resume, SpaceName, check_resumed
 from proxyless.cli.strategies import strategy_flags, strategy_names
@@ -50,6 +51,7 @@ def search(
     """
     settings = SearchSettings.make("search settings", **flags)
     check_resumed(output, resume)
+    check_data(data)
     for text in budget:
         read_budget(text)
     quantities = {

@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxyless.cli.console import OUT, command, print_json, reporting, say_warnings
+from proxyless.cli.early import check_data, check_there
 from proxyless.cli.flags import flags_of, with_flags
 from proxyless.cli.options import Data, Json, Output, Resume, check_resumed
 from proxyless.errors import InputError
+from proxyless.files import read_json
 from proxyless.train.config import TrainSettings
 
 if TYPE_CHECKING:
     from proxyless.space import Architecture
+
+_GALLERY = "gallery.json"
+"""In the folder of networks that `derive` wrote."""
 
 
 @command
@@ -39,6 +44,8 @@ def train(
     """
     settings = TrainSettings.make("training settings", **flags)
     check_resumed(output, resume)
+    check_data(data)
+    check_there("folder or file", [network])
     from proxyless.workflow.train import train as train_folder
 
     architecture = _load_architecture(network)
@@ -54,12 +61,29 @@ def train(
     say_warnings(info.warnings)
 
 
+def _best(folder: Path) -> str:
+    """The file of the first network of a gallery.
+
+    Raises:
+        InputError: damaged, or there is one for each of several budgets.
+    """
+    document = read_json(folder / _GALLERY, "gallery")
+    networks = document.get("networks") if isinstance(document, dict) else None
+    try:
+        first = [str(network["file"]) for network in networks or () if network["rank"] == 1]
+    except (KeyError, TypeError):
+        raise InputError(f"{folder / _GALLERY} is damaged; derive again") from None
+    if len(first) != 1:
+        raise InputError(f"{folder} has networks for {len(first)} budgets; give one of {', '.join(first) or 'none'}")
+    return first[0]
+
+
 def _load_architecture(path: Path) -> "Architecture":
-    """The architecture in a file, or that of a run."""
+    """The architecture in a file, that of a run, or the best one of a gallery for one budget."""
     from proxyless.space import Architecture
 
-    if not path.exists():
-        raise InputError(f"no such folder or file: {path}; give the folder of a finished search, or an architecture")
+    if (path / _GALLERY).exists():
+        path = path / _best(path)
     if path.is_dir() and not (path / "architecture.json").exists():
         raise InputError(f"{path} has no architecture.json; give the folder of a finished search, or a file")
     return Architecture.load(path / "architecture.json" if path.is_dir() else path)

@@ -131,7 +131,8 @@ def _description(path: Path, format_: Format) -> tuple[list[str], Preprocess]:
             f"{path} has no labels and preprocessing inside; put labels.txt and preprocess.json of its export beside it"
         )
     try:
-        return labels.read_text(encoding="utf-8").removesuffix("\n").split("\n"), Preprocess.load(preprocess)
+        lines = labels.read_text(encoding="utf-8-sig").rstrip("\r\n").split("\n")
+        return [line.rstrip("\r") for line in lines], Preprocess.load(preprocess)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{labels} cannot be read: {error}") from None
 

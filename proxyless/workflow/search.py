@@ -1,5 +1,6 @@
 """Search in a folder, with one latency table or several."""
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,10 @@ def numbered(name: str, number: int) -> str:
     """The file of a run's table or architecture for its target of that number, from 1."""
     return f"{name}.json" if number == 1 else f"{name}.{number}.json"
 
+
+_LOG = logging.getLogger(__name__)
+
+_WIDE_MARGIN = 0.1
 
 TABLE = numbered("table", 1)
 
@@ -145,10 +150,23 @@ def make_bounds(
     Raises:
         InputError: no network keeps one of them.
     """
+    for table in tables:
+        _say_margin(table)
     several = [f"latency {number} on {table.label}" for number, table in enumerate(tables, 1)]
     names = ["latency"] if len(tables) == 1 else several
     triples = zip(tables, budgets_ms, names, strict=True)
     return (*(latency_bound(searched_costs(t, space), ms, name) for t, ms, name in triples), *limits.bounds(space))
+
+
+def _say_margin(table: LatencyTable) -> None:
+    """A budget is kept with the table's margin to spare: where it is wide, much of the budget is given away."""
+    if table.margin > _WIDE_MARGIN:
+        _LOG.info(
+            "the table of %s errs by up to %.0f %%, and so much of the budget is left free; profile again on a quiet "
+            "machine or with more --rounds, or take the stopwatch: derive --measure",
+            table.label,
+            100 * table.margin,
+        )
 
 
 def searched_costs(table: LatencyTable, space: Space) -> LayerCosts:
