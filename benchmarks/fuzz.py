@@ -3,9 +3,10 @@
 python benchmarks/fuzz.py --cases 2000
 
 Every case is a file or folder that is wrong in some way: arbitrary bytes, arbitrary JSON, a valid document with values
-deleted, retyped or extreme, damaged text, a damaged safetensors file. A case fails when its reader raises anything
-but InputError, says more than one line or 1,000 characters, takes more than two seconds of processor time, or more than
-one GiB.
+deleted, retyped or extreme, damaged text, a damaged safetensors file; photographs with odd EXIF, trees of folders,
+columns of parquet files, lines of a device, checkpoints. A case fails when its reader raises anything but InputError,
+says more than one line or 1,000 characters, makes something wrong of it, takes more than two seconds of processor time,
+or more than one GiB.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
 from fuzz_cases import Files, readers
+from fuzz_inputs import inputs
 from proxyless.errors import InputError
 
 CASE_S, WAIT_S = 2.0, 60.0
@@ -105,6 +107,7 @@ def fuzz(cases: SearchStrategy[Files], read: Callable[[Path], object], count: in
     def one(files: Files) -> None:
         with tempfile.TemporaryDirectory() as name:
             for file, content in files.items():
+                (Path(name) / file).parent.mkdir(parents=True, exist_ok=True)
                 (Path(name) / file).write_bytes(content)
             start = time.process_time()
             try:
@@ -134,7 +137,7 @@ def main() -> None:
     arguments = parser.parse_args()
     found = {
         name: fuzz(reader.cases, reader.read, arguments.cases)
-        for name, reader in readers().items()
+        for name, reader in {**readers(), **inputs()}.items()
         if arguments.reader in (None, name)
     }
     print("| reader | cases | read | refused | failures | slowest ms | seconds |")

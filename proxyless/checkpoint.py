@@ -52,6 +52,8 @@ def _check_stored(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
                 raise ValueError("it is compressed, which none of this program is")
+            if archive.testzip() is not None:
+                raise ValueError("its parts do not have their check sums")
 
 
 def identity_of(*parts: Any) -> str:

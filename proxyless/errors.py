@@ -11,12 +11,19 @@ T = TypeVar("T")
 class InputError(ValueError):
     """What the user gave cannot be used: the command line prints the message and exits with 2.
 
-    The message is one sentence that says what was wrong, the value seen and what to do.
+    The message is one sentence that says what was wrong, the value seen and what to do; it is printable, whatever the
+    names in it are.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class CheckError(RuntimeError):
     """A promise did not hold (a verification, a measurement): the command exits with 1."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 _MEANT = {

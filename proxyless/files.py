@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from proxyless.errors import InputError, said, shown
+from proxyless.errors import InputError, one_line, said, shown
 from proxyless.processes import is_first
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -25,7 +25,7 @@ def first_problem(error: ValidationError) -> str:
     """The first problem that pydantic found, as `field: rule (value)`."""
     problem = error.errors(include_url=False)[0]
     where = ".".join(part if _is_plain(part) else shown(part) for part in map(str, problem["loc"]))
-    rule = problem["msg"].removeprefix("Value error, ")
+    rule = one_line(problem["msg"].removeprefix("Value error, "))
     if not where and problem["type"] == "value_error":  # of settings that do not go together
         return str(rule)
     return f"{where or 'document'}: {rule} (got {shown(problem['input'])})"

@@ -33,6 +33,22 @@ def test_damaged_files_are_refused(name: str, monkeypatch: pytest.MonkeyPatch) -
     assert outcome.read + outcome.refused >= 40 and outcome.refused > 0
 
 
+_INPUTS = ["EXIF of a photograph", "folder tree", "parquet columns", "replies of a device", "unfinished profile"]
+_INPUTS += ["checkpoint"]
+
+
+@pytest.mark.parametrize("name", _INPUTS)
+def test_what_comes_from_others_is_read_right_or_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(_BENCHMARKS))
+    from fuzz import fuzz
+    from fuzz_inputs import inputs
+
+    assert set(inputs()) == set(_INPUTS)
+    outcome = fuzz(inputs()[name].cases, inputs()[name].read, 60)
+    assert [why for why, _ in outcome.failures] == []
+    assert outcome.read > 0 and (outcome.refused > 0 or name.startswith("EXIF"))
+
+
 def _allocate(folder: Path) -> None:
     bytearray(2**31)
 
