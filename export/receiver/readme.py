@@ -1,10 +1,12 @@
 """The README of an export folder, for someone who has nothing but the folder."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from export.preprocess import Preprocess
+from proxyless.errors import printable
 from proxyless.files import write_text
 from proxyless.space import BudgetedTarget
 
@@ -141,9 +143,14 @@ def _numbers(values: Sequence[float]) -> str:
 
 
 def _labels(labels: Sequence[str]) -> str:
-    shown = ", ".join(labels[:_SHOWN_LABELS])
+    shown = ", ".join(map(_as_text, labels[:_SHOWN_LABELS]))
     more = f", and {len(labels) - _SHOWN_LABELS} more" if len(labels) > _SHOWN_LABELS else ""
     return f"## Labels\n`labels.txt` has one per line, in the order of the logits: {shown}{more}.\n"
+
+
+def _as_text(label: str) -> str:
+    """A name of anybody's: neither HTML nor Markdown."""
+    return re.sub(r"([\\`*\[\]<>|&])", r"\\\1", printable(label))
 
 
 def _contents(files: Sequence[FileRow]) -> str:

@@ -41,7 +41,7 @@ def open_adb(name: str) -> Device:
     link = AdbLink(name, serial)
     if "benchmark_model" not in options:
         return RemoteDevice(link, options.get("python", "python3"))
-    binary = Path(options["benchmark_model"])
+    binary = Path(options["benchmark_model"]).expanduser()
     if not binary.is_file():
         raise InputError(f"device {name!r}: there is no file {binary}; give the path of benchmark_model here")
     return BenchmarkModel(link, binary)

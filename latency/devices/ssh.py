@@ -46,14 +46,15 @@ def open_ssh(name: str) -> RemoteDevice:
     address, options = split_options(name, ("python", "config"))
     if not re.fullmatch(r"ssh://([\w.][\w.+-]*@)?([\w.][\w.-]*|\[[0-9A-Fa-f:.%]+\])(:\d{1,5})?", address):
         raise InputError(f"device {name!r} is not understood; write ssh://user@host or ssh://user@host:port")
-    port, config = address.rpartition(":")[2], options.get("config")
+    port = address.rpartition(":")[2]
+    config = str(Path(options["config"]).expanduser()) if "config" in options else None
     if port.isdigit() and not 0 < int(port) < 2**16:
         raise InputError(f"device {name!r} has no valid port; give one from 1 to 65535")
-    if config is not None and not Path(config).expanduser().is_file():
+    if config is not None and not Path(config).is_file():
         raise InputError(f"device {name!r}: there is no file {config}; give an ssh_config file")
     if shutil.which("ssh") is None:
         raise InputError(f"device {name!r} needs the program ssh here; install OpenSSH's client")
-    return RemoteDevice(SshLink(name, address, options.get("config")), options.get("python", "python3"))
+    return RemoteDevice(SshLink(name, address, config), options.get("python", "python3"))
 
 
 class SshLink:

@@ -31,6 +31,12 @@ def test_every_file_is_there_with_its_figures() -> None:
     assert "home" not in text
 
 
+def test_names_of_classes_are_neither_html_nor_markdown() -> None:
+    labels = ["<script>alert(1)</script>", "[a](http://b)", "golden_retriever", "x\x1b[31m"]
+    text = receiver_readme(_FILES, Evaluated(0.9, 5), labels, _PREPROCESS, None)
+    assert r"\<script\>alert(1)\</script\>, \[a\](http://b), golden_retriever, x\\x1b\[31m." in text
+
+
 def test_only_packages_that_the_files_need_are_named() -> None:
     text = receiver_readme(_FILES[1:], Evaluated(1, 1), ["cat"], _PREPROCESS.of_file("model.int8.tflite"), None)
     assert "pip install numpy pillow ai-edge-litert" in text

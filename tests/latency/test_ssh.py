@@ -329,3 +329,14 @@ def test_everything_for_a_device_is_measured_on_it(server: Server, tmp_path: Pat
 def test_a_name_that_is_not_understood(name: str) -> None:
     with pytest.raises(InputError, match="is not understood; write ssh://user@host"):
         find_device(name)
+
+
+def test_options_of_a_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`~` in the path of a file here is this home; what cannot be printed is no path."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "config").write_text("Host *\n")
+    device = find_device("ssh://h?config=~/config")
+    assert isinstance(device, RemoteDevice) and str(tmp_path / "config") in device.link.command("true")
+    for option in ("python=a%00b", "python=a%0Ab", "python="):
+        with pytest.raises(InputError, match="is not understood; write \\?python"):
+            find_device(f"ssh://h?{option}")
