@@ -3,8 +3,8 @@
 python benchmarks/kill_anywhere.py --kills 50
 
 Runs each command once undisturbed. Then, for every kill, runs one again, sends KILL, TERM or INT at a random moment,
-and in some cases starts the same command a second time meanwhile, which has to be refused in one sentence or to find the
-work done. Then runs the command again (with --resume where it has it): it must end well, with the files of the
+and in some cases starts the same command a second time meanwhile, which has to be refused in one sentence or to find
+the work done. Then runs the command again (with --resume where it has it): it must end well, with the files of the
 undisturbed run, and where nothing is measured with the same content. No process may be left, no hidden or temporary
 file, and no traceback.
 """

@@ -40,6 +40,7 @@ class PartialFile:
         write_text(self.path, text)
         self._file = self.path.open("a", encoding="utf-8")
         self._next_sync_s = 0.0
+        self._holds_samples = bool(self.samples.visits)
 
     def _complete_lines(self) -> list[str]:
         if not self.path.exists():
@@ -76,6 +77,7 @@ class PartialFile:
                     f"{self.path} was measured with {changed[0]} {before.get(changed[0])!r}, now it is "
                     f"{event.get(changed[0])!r}; delete the file to start over"
                 )
+        self._holds_samples |= event["event"] == "sample"
         self._file.write(json.dumps(event) + "\n")
         self._file.flush()
         if time.monotonic() >= self._next_sync_s:
@@ -94,5 +96,5 @@ class PartialFile:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._file.close()
-        if not self.samples.visits:  # nothing to go on from
+        if not self._holds_samples:  # nothing to go on from
             self.path.unlink(missing_ok=True)

@@ -26,6 +26,7 @@ class CheckError(RuntimeError):
         super().__init__(printable(message))
 
 
+_ALIKE = 0.7
 _MEANT = {
     "runtime": {"tflite": "litert", "tensorflow": "litert", "onnx": "onnxruntime", "ort": "onnxruntime"}
     | {"pytorch": "torch", "pt": "torch", "cuda": "torch", "openvino-ir": "openvino"},
@@ -39,7 +40,7 @@ def check_name(kind: str, name: str, known: Collection[str]) -> None:
     if name in known:
         return
     plain = name.strip().casefold()
-    meant = [_MEANT.get(kind, {}).get(plain, ""), *get_close_matches(plain, known, 1)]
+    meant = [_MEANT.get(kind, {}).get(plain, ""), *get_close_matches(plain, known, 1, _ALIKE)]
     hint = next((f"did you mean {like!r}? " for like in meant if like in known), "")
     raise InputError(f"unknown {kind} {shown(name)}; {hint}choose of {', '.join(known)}")
 

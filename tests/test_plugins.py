@@ -62,7 +62,7 @@ _REFUSED = [
     (_WITH + "--strategy climbing --gates all", "'gates' is a setting of the strategy gradient, not of climbing"),
     (_WITH + "--patience 2", "'patience' is a setting of the strategy climbing, not of gradient"),
     (_WITH + "--strategy magic", "random, evolution, predictor, climbing"),
-    ("export trained --format coreml -o model", "onnx, tflite, onnx-reference"),
+    ("export . --format coreml -o model", "onnx, tflite, onnx-reference"),
     ("predict model.tvm image.png", ".tflite or .onnxref"),
 ]
 """Commands with a name that is not known, and what the choices have of the example."""
@@ -155,7 +155,7 @@ def test_the_examples_strategy_searches_with_a_setting_of_its_own(site: Path, tm
         ("space", "spaces", "spaces"),
         ("strategy", "strategies", _WITH + "--strategy lost"),
         ("device", "devices", "profile --space tiny --device lost:1 -o table.json"),
-        ("format", "formats", "export trained --format lost -o model"),
+        ("format", "formats", "export . --format lost -o model"),
     ],
 )
 def test_a_package_that_cannot_be_imported_is_named(kind: str, group: str, command: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What every sampler, strategy, space and runtime must do, as classes of tests to inherit from.
+"""What every sampler, strategy, space, runtime, device and format must do, as classes of tests to inherit from.
 
 from proxyless.testing.strategies import StrategyContract
 
@@ -12,5 +12,5 @@ They need pytest (`pip install "proxyless[testing]"`), and nothing else here nee
 import sys
 
 if "pytest" in sys.modules:  # before they are imported: only then do their failed assertions show the values
-    for _part in ("runtimes", "samplers", "spaces", "strategies"):
+    for _part in ("devices", "formats", "runtimes", "samplers", "spaces", "strategies"):
         sys.modules["pytest"].register_assert_rewrite(f"{__name__}.{_part}")

@@ -259,7 +259,11 @@ def test_an_interruption_exits_with_130(work: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("proxyless.cli.spaces.load_space", interrupt)
     code, _, stderr = _invoke("spaces")
-    assert code == 130 and stderr.startswith("interrupted: finished measurements and epochs are kept")
+    assert code == 130 and stderr == "interrupted: nothing was written\n"
+    monkeypatch.setattr("proxyless.cli.profile.load_space", interrupt, raising=False)
+    monkeypatch.setattr("proxyless.space.load_space", interrupt)
+    code, _, stderr = _invoke("profile --space tiny -o t.json")
+    assert code == 130 and stderr.startswith("interrupted: finished measurements and epochs are kept; the same command")
 
 
 def test_a_check_that_fails_exits_with_1(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,5 +107,5 @@ def test_damaged_bytes_are_read_or_refused_in_one_sentence(tmp_path: Path) -> No
 def test_a_number_of_ten_thousand_digits_is_refused_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "preprocess.json"
     path.write_text(json.dumps(_OLD).replace("32", "9" * 10_000))
-    with pytest.raises(InputError, match=r"is damaged \(not valid JSON: .+\); write it again$"):
+    with pytest.raises(InputError, match=r"is damaged \(not valid JSON: .+\); correct it, or write it again$"):
         Preprocess.load(path)

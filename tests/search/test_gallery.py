@@ -131,7 +131,7 @@ def test_what_the_search_evaluated_is_among_the_candidates(tmp_path: Path) -> No
 
 def test_two_devices_with_one_runtime_get_files_and_fronts_of_their_own(run: Path) -> None:
     tables = [_phone(1.0, "local"), _phone(3.0, "ssh://pi@board")]
-    networks = derive_gallery(run, ["5ms"], [tables[0]], candidates=2)
+    networks = derive_gallery(run, ["2.5ms"], [tables[0]], candidates=2)
     both = derive_gallery(run, ["60%"], tables, candidates=2)
     assert len({network.file for network in both}) == 4
     assert all("local" in network.file for network in both[:2])
@@ -141,8 +141,8 @@ def test_two_devices_with_one_runtime_get_files_and_fronts_of_their_own(run: Pat
     assert [network.file.split("-1-")[1].split("-")[0] for network in both[1:]] == ["int8", "batch8"]
     with pytest.raises(InputError, match=r"2 of the targets and budgets have the same name 'Google-.*'; leave one out"):
         derive_gallery(run, ["60%"], [_TABLE, table_by_macs(_SPACE, 2.0)])
-    with pytest.raises(InputError, match=r"2 of the targets and budgets have the same name '.*-5ms'; leave one out"):
-        derive_gallery(run, ["5ms", "5.00001ms"])
+    with pytest.raises(InputError, match=r"2 of the targets and budgets have the same name '.*-2.5ms'; leave one out"):
+        derive_gallery(run, ["2.5ms", "2.500001ms"])
 
 
 def test_a_search_on_a_part_of_synthetic_images_is_evaluated_on_that_part(tmp_path: Path) -> None:
@@ -191,7 +191,9 @@ def test_the_command_writes_networks_gallery_and_picture(run: Path, tmp_path: Pa
         assert entry.items() >= {key: line[key] for key in ("rank", "held_out_accuracy", "on_front")}.items()
     assert (tmp_path / "out" / "pareto.png").read_bytes().startswith(b"\x89PNG")
     assert len(list((tmp_path / "out").iterdir())) == 6
-    text = CliRunner().invoke(app, command).stdout
+    again = CliRunner().invoke(app, command)
+    assert again.exit_code == 2 and "out holds networks already; delete them, or choose another output" in again.stderr
+    text = CliRunner().invoke(app, [*command[:-1], str(tmp_path / "other")]).stdout
     assert "loss on held-out images" in " ".join(text.split())
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
