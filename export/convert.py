@@ -28,8 +28,8 @@ def convert_all(formats: Sequence[Format], architecture: Architecture, weights: 
     Raises:
         CheckError: a conversion failed.
     """
-    with temporary_folder() as folder:
-        saved = folder / "architecture.json"
+    with temporary_folder() as work:
+        saved = work / "architecture.json"
         architecture.save(saved)
         _run(
             {
@@ -53,8 +53,8 @@ def make_file(file: ModelFile, recipe: str, source: Path, target: Path, images: 
     Raises:
         CheckError: the quantizer failed.
     """
-    with temporary_folder() as folder:
-        calibration = folder / "images.npy"
+    with temporary_folder() as work:
+        calibration = work / "images.npy"
         np.save(calibration, images, allow_pickle=False)
         arguments = ["make", file.format.name, file.dtype, recipe, str(source), str(target), str(calibration)]
         _run({f"writing {file.file_name} ({recipe})": arguments})
@@ -62,8 +62,8 @@ def make_file(file: ModelFile, recipe: str, source: Path, target: Path, images: 
 
 def _run(jobs: Mapping[str, Sequence[str]]) -> None:
     """Run this module's commands side by side."""
-    with temporary_folder() as folder:
-        logs = {job: folder / f"{number}.log" for number, job in enumerate(jobs)}
+    with temporary_folder() as work:
+        logs = {job: work / f"{number}.log" for number, job in enumerate(jobs)}
         processes = {job: _start(arguments, logs[job]) for job, arguments in jobs.items()}
         try:
             codes = {job: process.wait() for job, process in processes.items()}

@@ -14,6 +14,7 @@ from latency.runtimes import Runtime, find_runtime, known_runtimes
 from latency.timing import time_files
 from latency.writers.graph import lower, random_weights
 from proxyless.errors import InputError
+from proxyless.ownership import measuring_on
 from proxyless.space import Anchor, Space, Target
 from proxyless.temporary import temporary_folder
 
@@ -143,7 +144,7 @@ def measure_files(
     Raises:
         CheckError: the device failed.
     """
-    with temporary_folder() as folder:
+    with measuring_on(device.name), temporary_folder() as folder:
         names = [f"anchor {index}" for index in range(len(conditions.anchors))]
         networks = {name: anchor.network() for name, anchor in zip(names, conditions.anchors, strict=True)}
         items = {**files, **write_networks(networks, conditions, folder)}

@@ -44,10 +44,9 @@ def self_contained(path: Path, folder: Path) -> Path:
     if path.suffix.lower() != ".onnx":
         return path
     import onnx
-    from onnx.external_data_helper import uses_external_data
 
     graph = _read(path)
-    if graph is None or not any(map(uses_external_data, graph.initializer)):
+    if graph is None or not _tells_of_files(graph):
         return path
     try:
         model = onnx.load(str(path))
@@ -62,6 +61,19 @@ def self_contained(path: Path, folder: Path) -> Path:
             f"({one_line(str(error))}); bring the files together again"
         ) from None
     return whole
+
+
+def _tells_of_files(graph: "onnx.GraphProto") -> bool:
+    """Whether a tensor anywhere in it, also in an attribute or a branch, is in another file."""
+    from onnx import TensorProto
+
+    tensors = [*graph.initializer]
+    for node in graph.node:
+        for attribute in node.attribute:
+            tensors += [attribute.t, *attribute.tensors]
+            if any(map(_tells_of_files, [attribute.g, *attribute.graphs])):
+                return True
+    return any(tensor.data_location == TensorProto.EXTERNAL for tensor in tensors)
 
 
 def say_signatures(path: Path) -> None:

@@ -13,6 +13,7 @@ from latency.timing import Samples
 from proxyless.errors import InputError, one_line
 from proxyless.files import output_folder, write_text
 
+_KEPT = ("ready", "sample", "failed", "chosen")
 SYNC_S = 1.0
 """So often what was measured is put on the disk: after every event it would disturb what this machine is timing."""
 
@@ -52,7 +53,7 @@ class PartialFile:
         try:
             found = json.loads(lines[0])
             for line in lines[1:]:
-                self.samples.add(parse_event(line))
+                self.samples.add(parse_event(line, kept=True))
         except (ValueError, RecursionError) as error:
             raise InputError(f"{self.path} is damaged ({one_line(str(error))}); delete it to start over") from None
         if found != identity and not self.samples.visits:
@@ -77,6 +78,8 @@ class PartialFile:
                     f"{self.path} was measured with {changed[0]} {before.get(changed[0])!r}, now it is "
                     f"{event.get(changed[0])!r}; delete the file to start over"
                 )
+        if event["event"] not in _KEPT:
+            return
         self._holds_samples |= event["event"] == "sample"
         self._file.write(json.dumps(event) + "\n")
         self._file.flush()

@@ -15,7 +15,7 @@ from latency.table import LatencyTable, check_rows
 from latency.timing import Samples, VisitCount, time_models
 from proxyless.addresses import LOCAL
 from proxyless.errors import InputError
-from proxyless.ownership import owned_file
+from proxyless.ownership import measuring_on, owned_file
 from proxyless.progress import Lines
 from proxyless.space import LayerSpec, Space, Target, check_registered
 from proxyless.temporary import temporary_folder
@@ -70,7 +70,7 @@ def profile(
         **settings.model_dump(exclude={"rounds", "calibrate"}),
         "delegate": target.delegate,
     }
-    with owned_file(output), PartialFile(output, identity) as partial:
+    with owned_file(output), measuring_on(device.name), PartialFile(output, identity) as partial:
         for items in partial.samples.chosen:
             plan = plan.extended(items)
         _measure(plan, runtime, device, target, partial, on_progress)

@@ -75,7 +75,8 @@ def taking_up(path: Path, what: str, identity: str, most_epochs: int) -> Iterato
     """
     state = load_checkpoint(path)
     try:
-        _check(state, identity, most_epochs)
+        _check(state, most_epochs)
+        check_state(state, identity)
         yield state
     except Exception as error:  # a foreign document may make the parts' own code raise anything
         raise InputError(f"checkpoint {path} is not of this {what} ({said(error)}); choose another folder") from None
@@ -87,9 +88,15 @@ def taking_up(path: Path, what: str, identity: str, most_epochs: int) -> Iterato
         )
 
 
-def _check(state: dict[str, Any], identity: str, most_epochs: int) -> None:
+def check_state(state: dict[str, Any], identity: str) -> None:
+    """Raise ValueError unless the state is of the work with that identity, and all of its tensors are numbers."""
     if state.get("identity") != identity:
         raise ValueError("it was made with other settings, other data or another space")
+    if _has_nan(state):
+        raise ValueError("its tensors are not all numbers")
+
+
+def _check(state: dict[str, Any], most_epochs: int) -> None:
     epoch, history = state["epoch"], state["history"]
     if type(epoch) is not int or not 0 <= epoch <= most_epochs:
         raise ValueError(f"its epoch is {epoch!r} of {most_epochs}")
@@ -101,8 +108,6 @@ def _check(state: dict[str, Any], identity: str, most_epochs: int) -> None:
         raise ValueError("its history is not that of its epochs")
     if type(state["threads"]) is not int:
         raise ValueError("its number of threads is none")
-    if _has_nan(state):
-        raise ValueError("its tensors are not all numbers")
 
 
 def _has_nan(value: Any) -> bool:

@@ -105,6 +105,18 @@ def file_name(text: str) -> str:
     return allowed if allowed == plain else f"{allowed}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
+def home_path(text: str) -> Path:
+    """A path that may begin with the home folder of this user, or of another.
+
+    Raises:
+        InputError: there is no such user.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"the path {shown(text)} is not understood ({said(error)}); write it out") from None
+
+
 def output_folder(path: Path) -> Path:
     """Create `path` (and parents) and prove that it can be written to."""
     try:

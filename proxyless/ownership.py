@@ -4,7 +4,6 @@ A lock is held by an open file (`flock`), so it ends with the process however th
 reader of a refusal.
 """
 
-import fcntl
 import functools
 import inspect
 import logging
@@ -12,20 +11,25 @@ import os
 import re
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from proxyless.addresses import LOCAL
 from proxyless.errors import InputError, one_line
 from proxyless.files import output_folder
+from proxyless.flocks import try_lock, unlock
 from proxyless.processes import is_first
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _LOG = logging.getLogger(__name__)
+_MEASURES: dict[int, bool] = {}
+"""Threads that hold the lock on measuring."""
 
 _NAME = ".proxyless.lock"
 _MOST_BYTES = 1000
@@ -61,7 +65,7 @@ def owned_folder(folder: Path) -> Iterator[None]:
     output_folder(folder)
     try:
         with locked(folder / _NAME, f"another command is writing to {folder}", "wait for it, or choose another output"):
-            _sweep_files(folder, ".")
+            _sweep_files(folder, r"\..+")
             yield
     finally:
         _remove_empty(missing)
@@ -75,7 +79,7 @@ def owned_file(path: Path) -> Iterator[None]:
     lock, advice = path.with_name(f".{path.name}.lock"), "wait for it, or choose another output"
     try:
         with locked(lock, f"another command is writing {path}", advice):
-            _sweep_files(path.parent, f".{path.name}.")
+            _sweep_files(path.parent, rf"\.{re.escape(path.name)}(?:\.partial)?")
             yield
     finally:
         _remove_empty(missing)
@@ -83,16 +87,28 @@ def owned_file(path: Path) -> Iterator[None]:
 
 @contextmanager
 def measuring() -> Iterator[None]:
-    """Measure alone on this machine: two at once would disturb each other.
+    """Measure alone on this machine: two at once would disturb each other. Within such a block it does nothing.
 
     Raises:
         InputError: another command measures for longer than one would wait.
     """
+    if _MEASURES.get(threading.get_ident()):
+        yield
+        return
     lock = Path(tempfile.gettempdir()) / f"proxyless-measuring-{os.getuid()}.lock"
     with locked(
         lock, "another command is measuring on this machine", "run this one again when it has ended", _MEASURING_S
     ):
-        yield
+        _MEASURES[threading.get_ident()] = True
+        try:
+            yield
+        finally:
+            del _MEASURES[threading.get_ident()]
+
+
+def measuring_on(device: str) -> AbstractContextManager[None]:
+    """`measuring`, where the device is this machine."""
+    return measuring() if device == LOCAL else nullcontext()
 
 
 @contextmanager
@@ -105,7 +121,7 @@ def locked(lock: Path, refusal: str, advice: str, wait_s: float = 0.0) -> Iterat
         yield
     finally:
         lock.unlink(missing_ok=True)
-        os.close(descriptor)
+        unlock(descriptor)
 
 
 def _acquire(lock: Path, refusal: str, advice: str, wait_s: float) -> int:
@@ -115,15 +131,13 @@ def _acquire(lock: Path, refusal: str, advice: str, wait_s: float) -> int:
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise InputError(f"cannot write to {lock.parent}: {error.strerror}; choose another output") from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if lock.exists() and os.path.samestat(os.fstat(descriptor), lock.stat()):
+        if try_lock(descriptor):
+            if _is_same(descriptor, lock):
                 return descriptor
-            os.close(descriptor)  # whoever held it has removed the file: take the new one
+            unlock(descriptor)  # whoever held it has removed the file: take the new one
             continue
-        except BlockingIOError:
-            who = one_line(os.read(descriptor, _MOST_BYTES).decode(errors="replace")) or "one that has just begun"
-            os.close(descriptor)
+        who = one_line(os.read(descriptor, _MOST_BYTES).decode(errors="replace")) or "one that has just begun"
+        os.close(descriptor)
         waited = time.monotonic() - start
         if waited >= wait_s:
             raise InputError(f"{refusal}: {who}; {advice}")
@@ -133,16 +147,34 @@ def _acquire(lock: Path, refusal: str, advice: str, wait_s: float) -> int:
         time.sleep(_LOOK_S)
 
 
+def _is_same(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 def _me() -> str:
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
     return f"process {os.getpid()} ({command}), since {time.strftime('%H:%M')}"
 
 
 def _sweep_files(folder: Path, prefix: str) -> None:
-    """Half-written files of commands that were killed: whoever owns the output is the only one that writes it."""
-    for file in folder.glob(f"{prefix}*.tmp"):
-        if re.fullmatch(r"\..+\.\d+\.tmp", file.name):
+    """Remove half-written files of commands that were killed. prefix: a pattern of what stands before the number."""
+    for file in folder.iterdir():
+        found = re.fullmatch(rf"{prefix}\.(\d+)\.tmp", file.name)
+        if found and not _is_alive(int(found[1])):
             file.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _remove_empty(folders: list[Path]) -> None:

@@ -36,8 +36,10 @@ def read_budget(text: str) -> tuple[float, str]:
     return number, unit
 
 
-def parse_budget(text: str, costs: LayerCosts) -> float:
+def parse_budget(text: str, costs: LayerCosts, *, may_hold_nothing_back: bool = False) -> float:
     """Milliseconds of a budget (`read_budget`) for networks with these costs.
+
+    may_hold_nothing_back: one that every network can meet is taken, as that of a fast target among others.
 
     Raises:
         InputError: not a budget, one without a unit, or one that no network, or every network can meet.
@@ -50,7 +52,7 @@ def parse_budget(text: str, costs: LayerCosts) -> float:
         )
     budget_ms = costs.max_ms * number / 100 if unit == "%" else number * _UNITS_MS[unit]
     costs.check_budget(budget_ms)
-    if number != _EVERYTHING and costs.bound_ms(budget_ms) > _ABOVE * costs.max_ms:
+    if number != _EVERYTHING and not may_hold_nothing_back and costs.bound_ms(budget_ms) > _ABOVE * costs.max_ms:
         raise InputError(
             f"the budget {shown(text)} ({budget_ms:.4g} ms) is above all networks of the space, which go from "
             f"{costs.min_ms:.4g} to {costs.max_ms:.4g} ms; ask for less, or say 'none' for no bound on latency"

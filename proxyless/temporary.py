@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from proxyless.flocks import try_lock, unlock
+
 _PREFIX = "proxyless-temporary-"
 _STAGE = ".proxyless-stage-"
 _STALE_S = 10.0
@@ -38,16 +40,18 @@ def _new(parent: Path, prefix: str) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try_lock(descriptor)
         yield folder
     finally:
-        os.close(descriptor)
+        unlock(descriptor)
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sweep(parent: Path, prefix: str) -> None:
     """Remove folders of this user that nobody holds."""
-    for folder in parent.glob(f"{prefix}*"):
+    for folder in parent.iterdir():
+        if not folder.name.startswith(prefix):
+            continue
         with suppress(OSError):
             state = folder.lstat()
             is_ours = folder.is_dir() and not folder.is_symlink() and state.st_uid == os.getuid()
@@ -58,7 +62,7 @@ def _sweep(parent: Path, prefix: str) -> None:
 def _remove_unless_held(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an error where there are no locks: nothing is removed
         shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(descriptor)

@@ -58,16 +58,31 @@ def test_folders_that_were_made_for_a_lock_alone_are_not_left(tmp_path: Path) ->
 
 
 def test_half_written_files_of_a_killed_command_are_swept(tmp_path: Path) -> None:
-    for name in (".table.json.123.tmp", ".other.json.123.tmp", ".table.json.mine.tmp", "table.json.partial"):
+    living = f".table.json.{os.getpid()}.tmp"
+    others = (".table.json.4194399.tmp", ".other.json.4194399.tmp", ".table.json.mine.tmp", "table.json.partial")
+    for name in (living, *others):
         (tmp_path / name).touch()
     with owned_file(tmp_path / "table.json"):
         pass
-    assert {path.name for path in tmp_path.iterdir()} == {
-        ".other.json.123.tmp", ".table.json.mine.tmp", "table.json.partial"
-    }  # fmt: skip
+    assert {path.name for path in tmp_path.iterdir()} == {living, *others[1:]}
     with owned_folder(tmp_path):
         pass
-    assert {path.name for path in tmp_path.iterdir()} == {".table.json.mine.tmp", "table.json.partial"}
+    assert {path.name for path in tmp_path.iterdir()} == {living, *others[2:]}
+    for odd in ("a**b", "m[1]"):  # patterns, for a shell
+        with owned_file(tmp_path / odd), stage_beside(tmp_path / odd):
+            pass
+
+
+def test_what_a_process_forks_does_not_keep_its_lock(tmp_path: Path) -> None:
+    code = "import os\nwith ownership.owned_folder(Path(sys.argv[1])):\n"
+    code += "  if os.fork() == 0:\n    time.sleep(30); os._exit(0)\n  print('holds', flush=True); time.sleep(60)"
+    process = _holder(code, tmp_path / "out")
+    with pytest.raises(InputError, match="another command is writing"), owned_folder(tmp_path / "out"):
+        pass
+    process.kill()
+    process.wait()
+    with owned_folder(tmp_path / "out"):
+        pass
 
 
 def test_measuring_waits_for_a_short_measurement_and_refuses_beside_a_long_one(
@@ -89,7 +104,7 @@ def test_measuring_waits_for_a_short_measurement_and_refuses_beside_a_long_one(
         pass
     over.set()
     other.join()
-    with measuring():
+    with measuring(), measuring():  # a part of a whole
         pass
     assert list(tmp_path.iterdir()) == []
 

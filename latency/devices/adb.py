@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from pathlib import Path
 
 from latency.devices.address import split_options
 from latency.devices.base import Device
@@ -12,6 +11,7 @@ from latency.devices.link import failed_to_send, run_quietly
 from latency.devices.pack import Files
 from latency.devices.remote import RemoteDevice
 from proxyless.errors import InputError
+from proxyless.files import home_path
 from proxyless.temporary import temporary_folder
 
 _PROBLEMS = (
@@ -41,7 +41,7 @@ def open_adb(name: str) -> Device:
     link = AdbLink(name, serial)
     if "benchmark_model" not in options:
         return RemoteDevice(link, options.get("python", "python3"))
-    binary = Path(options["benchmark_model"]).expanduser()
+    binary = home_path(options["benchmark_model"])
     if not binary.is_file():
         raise InputError(f"device {name!r}: there is no file {binary}; give the path of benchmark_model here")
     return BenchmarkModel(link, binary)

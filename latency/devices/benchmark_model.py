@@ -11,6 +11,8 @@ from pathlib import Path
 
 from latency.devices.attempts import run_schedule
 from latency.devices.base import DeviceError, Event, Job, OnEvent
+from latency.devices.events import LEAST_MS as _LEAST_MS
+from latency.devices.events import MOST_MS as _MOST_MS
 from latency.devices.lines import Ended, last_line, run_lines
 from latency.devices.link import Link, call, connection_lost, fill, remove
 from latency.devices.pack import content_name, folder_name
@@ -19,7 +21,7 @@ from proxyless.errors import InputError
 
 _LINES = 10_000
 """Of what the tool prints; of more the last ones are read."""
-_NUMBER = r"([\d.]+(?:e[+-]?\d+)?)"
+_NUMBER = r"(\d+(?:\.\d*)?(?:e[+-]?\d+)?)"
 
 # Standard input stays open as long as we are there; a tool that hangs is killed when it closes. On a phone, input and
 # output are one socket: no process may be left that holds it, or the shell does not end; hence `read`, not `cat`.
@@ -135,9 +137,9 @@ def parse_ms(printed: str) -> float | None:
     curr=.. min=.. max=.. avg=.. std=..`, newer ones with `median=`; that of 2026 is LiteRT's. Of a single run it is
     `count=1 curr=..`. Only the last counts.
     """
-    lines = re.findall(r"^.*\bcount=\d+ .*$", printed, re.MULTILINE)
+    lines = re.findall(r"^.*\bcount=\d+ .*\b(?:median|avg|curr)=.*$", printed, re.MULTILINE)
     for name in ("median", "avg", "curr"):
-        found = re.search(rf"\b{name}={_NUMBER}", lines[-1]) if lines else None
-        if found:
+        found = re.search(rf"\b{name}={_NUMBER}(?![\w.])", lines[-1]) if lines else None
+        if found and _LEAST_MS <= float(found[1]) / 1000 <= _MOST_MS:
             return float(found[1]) / 1000
     return None

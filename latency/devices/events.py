@@ -10,14 +10,21 @@ from latency.devices.base import DeviceError, Event, OnEvent
 from proxyless.errors import flat, one_line
 from proxyless.files import first_problem
 
-MOST_CHARACTERS = 2**20
-"""Of a line: a visit of ten thousand runs has a fifth of it."""
-
 Text = Annotated[str, Field(max_length=10_000), AfterValidator(one_line)]
 Item = Annotated[str, Field(max_length=10_000)]
 Round = Annotated[int, Field(ge=0, le=2**62)]
-Milliseconds = Annotated[float, Field(ge=1e-6, le=1e8, allow_inf_nan=False)]
+LEAST_MS, MOST_MS = 1e-6, 1e8
+"""Of one run: a nanosecond, and a day."""
+Milliseconds = Annotated[float, Field(ge=LEAST_MS, le=MOST_MS, allow_inf_nan=False)]
+_LONGEST_REASON = 10_000
+_MOST_ONCE = 10_000
+"""Events that are no visits, such as of models that were loaded."""
 Length = Annotated[int, Field(ge=0, le=2**40)]
+
+
+def _cut(text: str) -> str:
+    """The reason of a failure, which may be a listing of whole files."""
+    return flat(text[:_LONGEST_REASON])
 
 
 class _Event(BaseModel):
@@ -55,7 +62,7 @@ class Failed(_Event):
     event: Literal["failed"]
     id: Item
     round: Round
-    error: Annotated[str, Field(max_length=100_000), AfterValidator(flat)]
+    error: Annotated[str, AfterValidator(_cut)]
 
 
 class Loaded(_Event):
@@ -87,19 +94,20 @@ class Chosen(_Event):
     items: Annotated[list[Item], Field(max_length=1_000_000)]
 
 
-_ANY: TypeAdapter[_Event] = TypeAdapter(
-    Annotated[Ready | Sample | Failed | Loaded | Memory | Exit | Chosen, Field(discriminator="event")]
+_SAID: TypeAdapter[_Event] = TypeAdapter(
+    Annotated[Ready | Sample | Failed | Loaded | Memory | Exit, Field(discriminator="event")]
 )
+_KEPT: TypeAdapter[_Event] = TypeAdapter(Annotated[Ready | Sample | Failed | Chosen, Field(discriminator="event")])
 
 
-def parse_event(line: str) -> Event:
-    """An event from its line of JSON.
+def parse_event(line: str, *, kept: bool = False) -> Event:
+    """An event from its line of JSON. kept: in the file of a profile, rather than said by a device.
 
     Raises:
         ValueError: it is none; the message is one line.
     """
     try:
-        return _ANY.validate_json(line).model_dump(exclude_unset=True)
+        return (_KEPT if kept else _SAID).validate_json(line).model_dump(exclude_unset=True)
     except ValidationError as error:
         raise ValueError(first_problem(error)) from None
 
@@ -107,11 +115,13 @@ def parse_event(line: str) -> Event:
 def events_only(on_event: OnEvent) -> Callable[[str], bool]:
     """Takes lines; hands over those that are events, and says whether a line was one: others are no sign of life.
 
-    A runtime may print messages of its own, and a connection that breaks may leave half a line.
+    A runtime may print messages of its own, and a connection that breaks may leave half a line. What is said but once
+    by an honest program is a sign of life but once.
 
     Raises:
         DeviceError: on a line that calls itself an event, and is none that there could be.
     """
+    said = set[str]()
 
     def on_line(line: str) -> bool:
         if not line.startswith("{") or not _is_event(line):
@@ -121,7 +131,10 @@ def events_only(on_event: OnEvent) -> Callable[[str], bool]:
         except ValueError as error:
             raise DeviceError(f"the device sent what no timing program sends: {error}; check what runs there") from None
         on_event(event)
-        return True
+        is_new = event["event"] in ("sample", "failed") or line not in said
+        if event["event"] not in ("sample", "failed"):
+            said.add(line)
+        return is_new and len(said) < _MOST_ONCE
 
     return on_line
 

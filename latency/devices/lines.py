@@ -61,7 +61,14 @@ def run_lines(
     with tempfile.TemporaryFile() as errors:
         stdin = subprocess.DEVNULL if beat_s is None else subprocess.PIPE
         with subprocess.Popen(  # noqa: S603
-            command, stdin=stdin, stdout=subprocess.PIPE, stderr=errors, text=True, encoding="utf-8", errors="replace"
+            command,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,  # it ends with all that it started, which may hold its output
         ) as process:
             assert process.stdout is not None
             over = threading.Event()
@@ -74,7 +81,8 @@ def run_lines(
                 if not silent:
                     process.wait()
             finally:
-                process.kill()
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 over.set()
                 for thread in threads:  # before the pipes are closed under them
                     thread.join()

@@ -1,6 +1,7 @@
 """This machine: the device program in a process of its own."""
 
 import json
+import os
 import shutil
 import sys
 from contextlib import nullcontext
@@ -29,7 +30,7 @@ class LocalDevice:
 
     def _attempt(self, job: Job, on_event: OnEvent) -> Ended:
         with temporary_folder() as folder:
-            command = [sys.executable, str(folder / "program.py"), str(_pack(job, folder))]
+            command = [sys.executable, str(folder / "program.py"), str(_pack(job, folder)), str(os.getpid())]
             return run_lines(command, events_only(on_event), self.silence_s)
 
 

@@ -16,6 +16,7 @@ from latency.devices.link import failed_to_send, run_quietly
 from latency.devices.pack import Files
 from latency.devices.remote import RemoteDevice
 from proxyless.errors import InputError
+from proxyless.files import home_path
 
 _OPTIONS = {
     "BatchMode": "yes",  # never ask: a question would look like silence
@@ -47,7 +48,7 @@ def open_ssh(name: str) -> RemoteDevice:
     if not re.fullmatch(r"ssh://([\w.][\w.+-]*@)?([\w.][\w.-]*|\[[0-9A-Fa-f:.%]+\])(:\d{1,5})?", address):
         raise InputError(f"device {name!r} is not understood; write ssh://user@host or ssh://user@host:port")
     port = address.rpartition(":")[2]
-    config = str(Path(options["config"]).expanduser()) if "config" in options else None
+    config = str(home_path(options["config"])) if "config" in options else None
     if port.isdigit() and not 0 < int(port) < 2**16:
         raise InputError(f"device {name!r} has no valid port; give one from 1 to 65535")
     if config is not None and not Path(config).is_file():

@@ -70,7 +70,7 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             _say(f"failed: {error}")
             raise typer.Exit(FAILED) from None
         except KeyboardInterrupt as stopped:
-            _say(_KEPT if function.__name__ in _KEEP else "interrupted: nothing was written")
+            _say(_KEPT if function.__name__ in _KEEP else "interrupted: what was not complete is not kept")
             raise typer.Exit(stopped.exit_code if isinstance(stopped, Terminated) else INTERRUPTED) from None
         except BrokenPipeError:  # whoever read the output has seen enough: click ends quietly
             raise

@@ -53,8 +53,6 @@ def derive(
     Example: `proxyless derive run --budget 2ms --budget 4ms --table other-phone.json -o networks`
     """
     check_there("run", [run])
-    if (output / "gallery.json").exists():
-        raise InputError(f"{output} holds networks already; delete them, or choose another output")
     if measure and candidates is not None:
         raise InputError("--measure takes one network per budget and table; leave --candidates out, or --measure")
     if device and not measure:
@@ -67,6 +65,8 @@ def derive(
 
     tables = [load_table(name) for name in table or []]
     with owned_folder(output), reporting(f"rank networks of {run}", "networks") as reporter:
+        if (output / "gallery.json").exists():
+            raise InputError(f"{output} holds networks already; delete them, or choose another output")
         if measure:
             networks = measured_gallery(run, budget or [], tables, devices=device or [], reporter=reporter)
         else:

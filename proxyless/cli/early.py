@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from proxyless.errors import InputError
+from proxyless.files import home_path
 
 _PATHS = ("imagefolder", "parquet")
 """Kinds of data whose argument is a path."""
@@ -12,7 +13,7 @@ _PATHS = ("imagefolder", "parquet")
 def check_data(source: str | None) -> None:
     """Raise InputError for data in a folder that is not there."""
     kind, _, argument = (source or "").partition(":")
-    if kind in _PATHS and argument and not Path(argument).expanduser().exists():
+    if kind in _PATHS and argument and not home_path(argument).exists():
         found = "image folder not found" if kind == "imagefolder" else "parquet data not found"
         raise InputError(f"{found}: {argument}; check the path")
 

@@ -9,12 +9,13 @@ import numpy as np
 
 from proxyless.data.base import ImageData
 from proxyless.data.decode import Source
-from proxyless.data.label_columns import kind_of
+from proxyless.data.label_columns import kind_of, renumbered
 from proxyless.data.labels import number_classes, renumbering
 from proxyless.data.part import Part, load_parts
 from proxyless.data.splits import TEST, TRAIN, named, say_test
 from proxyless.errors import InputError, one_line
 from proxyless.extras import require
+from proxyless.files import home_path
 
 _ROWS_AT_A_TIME = 256
 
@@ -34,7 +35,7 @@ def load(argument: str, resolution: int, limit: int | None) -> ImageData:
     name, config, label = (*argument.split(":", 2), "", "")[:3]
     if not name:
         raise InputError("data 'hf' needs the name of a data set, as in hf:uoft-cs/cifar10 or hf:./folder")
-    folder = Path(name).expanduser()
+    folder = home_path(name)
     name = str(folder.resolve()) if folder.is_dir() else name
     source = "hf:" + f"{name}:{config}:{label}".rstrip(":")
     splits = _load_splits(name, config or None)
@@ -133,7 +134,7 @@ def _labelled_test(source: str, splits: Splits, column: str) -> Splits:
         if column not in splits[name].features:
             continue
         _check_type(source, splits[name], column)
-        if set(_values(splits[name], column)) - {None, -1}:
+        if set(_values(splits[name], column)) - {None, -1, ""}:
             say_test(source, name, candidates)
             return {name: splits[name]}
     say_test(source, None, candidates)
@@ -158,12 +159,11 @@ def _check_type(source: str, split: Any, column: str) -> None:
 def _labels(source: str, split: Any, column: str, known: Sequence[str] | None) -> np.ndarray:
     """Of one split, numbered as the class names that are known."""
     values = _values(split, column)
-    if not values or any(value is None or value == -1 for value in values):
-        raise InputError(f"{source} has rows without a class in {column!r}; remove them")
     names = getattr(split.features[column], "names", None)
+    if not values or any(value is None or (names and value == -1) for value in values):
+        raise InputError(f"{source} has rows without a class in {column!r}; remove them")
     numbers = renumbering(source, names, known, "its training images") if names and known else None
-    found = np.array(values, dtype=object if isinstance(values[0], str) else None)
-    return found if numbers is None else numbers[found]
+    return renumbered(np.array(values, dtype=object if isinstance(values[0], str) else None), numbers)
 
 
 def _values(split: Any, column: str) -> list[Any]:

@@ -14,6 +14,7 @@ from proxyless.data.folders import Scan, say_left_out, scan, sub_folders, uncove
 from proxyless.data.part import Part, load_parts
 from proxyless.data.splits import TEST, TRAIN, named, say_test
 from proxyless.errors import InputError
+from proxyless.files import home_path
 
 _Classes = dict[str, Scan]
 
@@ -27,7 +28,7 @@ def load(argument: str, resolution: int, limit: int | None) -> ImageData:
     """
     if not argument:
         raise InputError("data 'imagefolder' needs a path, as in imagefolder:PATH")
-    root = Path(argument).expanduser()
+    root = home_path(argument)
     if not root.is_dir():
         raise InputError(f"image folder not found: {root}; check the path")
     train_root = _train_root(root)
@@ -68,7 +69,7 @@ def _labelled_test(root: Path, train_root: Path, classes: Sequence[str]) -> tupl
     for name in candidates:
         found = {folder.name: scan(folder) for folder in sub_folders(root / name)}
         found = {label: images for label, images in found.items() if images.images}
-        if not set(found) & set(classes):
+        if len(found) < 2 and not set(found) & set(classes):  # images alone, or one folder for all
             continue
         extra = sorted(set(found) - set(classes))
         if extra:

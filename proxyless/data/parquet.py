@@ -21,8 +21,9 @@ from proxyless.data.labels import number_classes
 from proxyless.data.part import Part, load_parts
 from proxyless.data.splits import TEST, TRAIN, named, say_test, split_of, split_of_file
 from proxyless.errors import InputError
+from proxyless.files import home_path
 
-_ROWS_AT_A_TIME = 512
+_ROWS_AT_A_TIME, _SHOWN = 512, 6
 _BELOW = ("data",)
 """Folders in which data sets of the Hugging Face Hub keep their files."""
 
@@ -37,7 +38,7 @@ def load(argument: str, resolution: int, limit: int | None) -> ImageData:
     """
     if not argument:
         raise InputError("data 'parquet' needs a path, as in parquet:PATH")
-    root = Path(argument).expanduser()
+    root = home_path(argument)
     files, train_name = _find(root)
     train = _labels(files[train_name])
     if not train.known:
@@ -95,9 +96,13 @@ def _find(root: Path) -> tuple[dict[str, list[Path]], str]:
                 splits.setdefault(split, []).append(file)
         train = named(splits, TRAIN)
         if train:
+            for other in train[1:]:
+                left.update((file.parent, file.suffix) for file in splits[other])
             say_left_out(root, left, " whose names are of no split")
             return splits, train[0]
-    raise InputError(f"no train*.parquet in {root}; expected train*.parquet and test*.parquet")
+    there = [str(file.relative_to(root)) for file in _parquet_files(root)][:_SHOWN]
+    has = f"; it has {', '.join(there)}" if there else ""
+    raise InputError(f"no train*.parquet in {root}{has}; expected train*.parquet and test*.parquet")
 
 
 def _parquet_files(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +19,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 MOST_PIXELS = 89_478_485
 """Of one image in memory, as in Pillow: a third of a gigabyte."""
 
-_ORIENTATION = 0x0112
+_ORIENTATION, _BITS_PER_SAMPLE = 0x0112, 0x0102
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -67,8 +67,9 @@ def _decoded(file: BinaryIO, height: int, width: int) -> Image.Image:
     """The pixels as they are stored; a large JPEG is decoded at a fraction of its size."""
     is_jpeg = file.read(3) == b"\xff\xd8\xff"
     file.seek(0)
-    # Pillow's own `open` refuses large images before it is known how much of a JPEG will be decoded.
-    image = JpegImageFile(file) if is_jpeg else Image.open(file)
+    image = _opened_jpeg(file) if is_jpeg else Image.open(file)
+    if image.format == "TIFF":
+        _forget_tags(image)
     whole = image.width * image.height
     image.draft(None, (2 * width, 2 * height))
     # All of a progressive one is kept in memory in any case.
@@ -77,6 +78,42 @@ def _decoded(file: BinaryIO, height: int, width: int) -> Image.Image:
         raise ValueError(f"it has {pixels} pixels, more than {MOST_PIXELS}; make it smaller")
     image.load()
     return image
+
+
+def _opened_jpeg(file: BinaryIO) -> Image.Image:
+    """Pillow's own `open` refuses large images before it is known how much of a JPEG will be decoded."""
+    try:
+        return JpegImageFile(file)
+    except Exception:  # it looks for a resolution in the EXIF block, which may hold anything
+        file.seek(0)
+        bare, exif = _without_exif(file.read())
+        if exif is None:
+            raise
+        image = JpegImageFile(BytesIO(bare))
+        image.info["exif"] = exif
+        return image
+
+
+def _without_exif(jpeg: bytes) -> tuple[bytes, bytes | None]:
+    """The file without its EXIF block, and the block."""
+    place, exif, kept = 2, None, jpeg[:2]
+    while jpeg[place : place + 1] == b"\xff" and jpeg[place + 1] not in (0xD9, 0xDA):
+        end = place + 2 + int.from_bytes(jpeg[place + 2 : place + 4], "big")
+        if jpeg[place + 1] == 0xE1 and jpeg[place + 4 : place + 10] == b"Exif\0\0":
+            exif = jpeg[place + 4 : end]
+        else:
+            kept += jpeg[place:end]
+        place = end
+    return kept + jpeg[place:], exif
+
+
+def _forget_tags(image: Image.Image) -> None:
+    """Pillow turns a TIFF itself, and follows whatever its tags point to: leave it the orientation alone."""
+    exif = Image.Exif()
+    with suppress(Exception):
+        exif[_ORIENTATION] = int(image.tag_v2[_ORIENTATION])  # type: ignore[attr-defined]
+    image.info["exif"] = exif.tobytes()
+    image.info.pop("xmp", None)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -96,10 +133,17 @@ def _rgb(image: Image.Image) -> Image.Image:
         kind = "floats" if image.mode == "F" else "of 32 bits"
         raise ValueError(f"its pixels are {kind}, whose black and white are not known; save it with 8 or 16 bits")
     if image.mode.startswith("I"):  # of which convert() would keep the lower eight bits
-        return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+        values = np.asarray(image).astype(np.int64) >> (_bits(image) - 8)
+        return Image.fromarray(values.clip(0, 255).astype(np.uint8)).convert("RGB")
     if "transparency" in image.info or image.mode in ("RGBA", "RGBa", "LA", "PA"):
         return _opaque(image.convert("RGBA"))
     return image.convert("RGB")
+
+
+def _bits(image: Image.Image) -> int:
+    """Of a pixel: a TIFF may have 12, which Pillow shows with 16."""
+    stored = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, 16)
+    return int(stored[0] if isinstance(stored, tuple) else stored)
 
 
 def _opaque(image: Image.Image) -> Image.Image:

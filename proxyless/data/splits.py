@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Iterable, Sequence
 
-TRAIN = ("train", "training")
+TRAIN = ("train", "training", "trainval")
 TEST = ("test", "testing", "val", "valid", "validation", "dev")
 """In the order in which they are tried: the first that has labels is taken."""
 
@@ -13,14 +13,14 @@ _LOG = logging.getLogger(__name__)
 
 def split_of(name: str) -> str | None:
     """The split that a name is one of: in any case, and with a word such as in `training_set`; None for others."""
-    plain = re.sub(r"[ _-]?(set|images?|data|split)$", "", name.casefold())
+    plain = re.sub(r"[ _-]?(set|images?|data|split|s)$", "", name.casefold())
     return plain if plain in (*TRAIN, *TEST) else None
 
 
 def split_of_file(stem: str) -> str | None:
-    """The split that the first word of a file's name says, as in `train-00000-of-00002`; None for others."""
-    word = re.match(r"[A-Za-z]+", stem)
-    return split_of(word.group()) if word else None
+    """The split that the first word of a file's name says, as in `train-00000-of-00002`, `trainA`; None for others."""
+    words = re.match(r"([A-Z]+|[A-Z]?[a-z]+)(?![a-z])", stem)
+    return split_of(words.group()) if words else None
 
 
 def named(present: Iterable[str], wanted: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Images that do not fit in memory: decoded batch by batch, ahead of their use, by worker processes."""
 
 import ctypes
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from proxyless.data.decode import Encoded, decode, usable_cores
 from proxyless.data.reader import without_warnings
 from proxyless.errors import CheckError, InputError
 from proxyless.host import to_host
+from proxyless.lifetime import die_with_parent
 
 _MOST_WORKERS = 8
 
@@ -129,6 +131,7 @@ def _begin(_worker: int) -> None:
     wrong while reading comes back as a value, and the loader carries other errors.
     """
     sys.excepthook = _say_nothing
+    die_with_parent(os.getppid())
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 

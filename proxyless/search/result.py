@@ -68,7 +68,8 @@ class SearchResult(BaseModel):
     ops: those that were searched; a limit on memory leaves some of the space's out.
     at_chance: whether the weights by which networks were compared were no better than guessing.
     evaluated: networks that a sampling strategy evaluated, best first: as many as `best_evaluated` takes.
-    settled: networks that were trained for a short time at the end, best first.
+    settled: networks that were trained for a short time at the end, best first. identity: of the search, which its
+    checkpoint has too.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -83,6 +84,7 @@ class SearchResult(BaseModel):
     at_chance: bool = False
     evaluated: list[Names] = Field([], max_length=MAX_NAMES)
     settled: list[Names] = Field([], max_length=10_000)
+    identity: str | None = Field(None, max_length=100)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -6,7 +6,7 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from proxyless.checkpoint import load_checkpoint
+from proxyless.checkpoint import check_state, load_checkpoint
 from proxyless.config import CONFIG, Settings, changed_fields, read_yaml, write_yaml
 from proxyless.data import ImageData, load_data
 from proxyless.environment import Environment
@@ -162,6 +162,7 @@ def run_search(
         ops=[list(decision.choices) for decision in problem.space.decisions],
         log_probs=search.log_probs(),
         at_chance=search.is_at_chance,
+        identity=search.identity,
         evaluated=best_evaluated(problem.space, search.strategy.trials),
     )
     # Of several processes the others end here: what settles is longer than they would wait.
@@ -195,10 +196,12 @@ def load_supernet(folder: Path, space: Space) -> SuperNet:
     Raises:
         InputError: the checkpoint is missing, damaged or of another search.
     """
-    supernet = SuperNet(space)
+    supernet, state = SuperNet(space), load_checkpoint(folder / CHECKPOINT)
+    identity = load_result(folder).identity if (folder / RESULT).exists() else None
     try:
-        supernet.load_state_dict(load_checkpoint(folder / CHECKPOINT)["supernet"])
-    except (KeyError, RuntimeError) as error:
+        check_state(state, identity or state["identity"])
+        supernet.load_state_dict(state["supernet"])
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder / CHECKPOINT} has no weights of this search ({reason}); search again") from None
     return supernet

@@ -17,6 +17,7 @@ from latency.settings import BenchSettings
 from latency.timing import Samples, make_schedule, time_models
 from proxyless.addresses import LOCAL
 from proxyless.errors import InputError
+from proxyless.ownership import measuring_on
 from proxyless.temporary import temporary_folder
 from proxyless.workflow.refusal import refusal
 
@@ -114,7 +115,7 @@ def bench(
     settings = settings or BenchSettings()
     device = find_device(settings.device)
     paths = list(dict.fromkeys(map(Path, models)))
-    with temporary_folder() as folder:
+    with measuring_on(device.name), temporary_folder() as folder:
         sessions = _sessions(paths, settings, None if device.name == LOCAL else folder)
         for session in sessions:
             for file in session.job.items:

@@ -43,5 +43,7 @@ def budget_bounds(
         InputError: a budget that is not understood, or that no network meets.
     """
     whole, space = build_space(result.space, result.space_args), result.build_space()
-    budgets_ms = [parse_budget(text, table.costs(whole)) for text in budgets] or [result.budget_ms]
+    budgets_ms = [parse_budget(text, table.costs(whole), may_hold_nothing_back=True) for text in budgets] or [
+        result.budget_ms
+    ]
     return [(budget_ms, make_bounds(space, [table], [budget_ms], result.limits)) for budget_ms in budgets_ms]

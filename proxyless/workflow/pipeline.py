@@ -61,14 +61,6 @@ class Pipeline:
         self.settings, self.folder, self.stages = settings, settings.output, stages or LineStages()
         self.targets = {_name(target): target for target in (settings.target, *settings.compare)}
         self.space = self._check()
-        path = output_folder(self.folder) / CONFIG
-        if path.exists():
-            before = read_yaml(path, PipelineSettings)
-            changed = changed_fields(_without_rounds(before), _without_rounds(settings))
-            different = [name for name in changed if not name.startswith("output ")]
-            if different:
-                raise InputError(f"{self.folder} was made with another {', '.join(different)}; choose another output")
-        write_yaml(path, settings)
 
     def _check(self) -> Space:
         """Refuse what can be refused before anything is measured; returns the space, sized for the data.
@@ -104,13 +96,29 @@ class Pipeline:
             CheckError: a device failed, or nothing was learned.
         """
         with owned_folder(self.folder):
+            self._begin()
             return self._run()
+
+    def _begin(self) -> None:
+        """Write down what is to be done.
+
+        Raises:
+            InputError: the folder was made with something else.
+        """
+        path = output_folder(self.folder) / CONFIG
+        if path.exists():
+            before = read_yaml(path, PipelineSettings)
+            changed = changed_fields(_without_rounds(before), _without_rounds(self.settings))
+            different = [name for name in changed if not name.startswith("output ")]
+            if different:
+                raise InputError(f"{self.folder} was made with another {', '.join(different)}; choose another output")
+        write_yaml(path, self.settings)
 
     def _run(self) -> dict[str, Any]:
         settings, folder = self.settings, self.folder
         tables = {name: self._table(name) for name in self.targets}
-        for table in tables.values():
-            parse_budget(settings.budget, table.costs(self.space))  # refuses what no network can meet
+        for number, table in enumerate(tables.values()):  # refuses what no network can meet
+            parse_budget(settings.budget, table.costs(self.space), may_hold_nothing_back=number > 0)
         self._say("search")
         self._search(tables[next(iter(tables))])
         self._say("measure candidates")

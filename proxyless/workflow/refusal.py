@@ -1,6 +1,7 @@
 """Why a runtime does not execute a model file, as one sentence that says what to do."""
 
 import re
+from pathlib import Path
 
 from latency.runtimes import Runtime
 from proxyless.errors import flat, one_line
@@ -24,14 +25,19 @@ _CAUSES: tuple[tuple[str, str | None, str], ...] = (
         "free some memory or take a smaller one",
     ),
     (
-        r"out of (data )?bounds|index .{0,40}out of range|indices? .{0,60}(bounds|range)",
+        r"[Ee]xternal (data|initializer)|external_data",
+        None,
+        "the weights, which are in a file beside it, are not all there: copy that file again",
+    ),
+    (
+        r"indices element out of data bounds|index .{0,40}must be within|[Gg]ather index out of (bounds|range)",
         None,
         "its whole numbers are indices, and were fed with 0 and 1, for which it has no place: it cannot be timed with "
         "made-up inputs",
     ),
     (
-        r"(Flex|[Cc]ustom op|[Uu]nresolved custom|not a registered function|No Op registered|no schema registered"
-        r"|Encountered unresolved|could not find an implementation)",
+        r"(\bFlex[A-Z]\w+|Select TensorFlow op|[Cc]ustom op|[Uu]nresolved custom|Encountered unresolved"
+        r"|not a registered function|No Op registered|no schema registered|could not find an implementation)",
         None,
         "it needs operators that this runtime does not have: export it with the built-in ones",
     ),
@@ -43,7 +49,7 @@ _RESHAPED = r"[Rr]eshape|cannot be reshaped|[Gg]ot invalid dimensions|num_input_
 
 def refusal(file: str, runtime: Runtime, error: str, batch: int) -> str:
     """What the device said of a file. batch: that was asked for."""
-    text = flat(error)
+    text = flat(error).replace(file, "the file").replace(str(Path(file).resolve()), "the file")
     reason, advice = one_line(_reason(text)), _UNKNOWN
     if batch > 1 and re.search(_RESHAPED, text):
         advice = f"it has a fixed number of images inside and cannot take a batch of {batch}: leave --batch out"

@@ -259,7 +259,7 @@ def test_an_interruption_exits_with_130(work: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("proxyless.cli.spaces.load_space", interrupt)
     code, _, stderr = _invoke("spaces")
-    assert code == 130 and stderr == "interrupted: nothing was written\n"
+    assert code == 130 and stderr == "interrupted: what was not complete is not kept\n"
     monkeypatch.setattr("proxyless.cli.profile.load_space", interrupt, raising=False)
     monkeypatch.setattr("proxyless.space.load_space", interrupt)
     code, _, stderr = _invoke("profile --space tiny -o t.json")

@@ -61,6 +61,14 @@ def test_the_first_split_with_labels_is_the_test_split(tmp_path: Path, caplog: p
         assert "test images are those of 'val' ('test' without labels, 'dev' not used)" in caplog.text
 
 
+def test_a_test_split_of_other_spellings_is_refused(tmp_path: Path) -> None:
+    save_classes(tmp_path / "train")
+    for name in ("Cat", "Dog"):
+        save_image(tmp_path / "test" / name / "0.png", 1)
+    with pytest.raises(InputError, match=r"class 'Cat' is in .*test but not in .*train; make the folders agree"):
+        load_data(f"imagefolder:{tmp_path}", 8)
+
+
 def test_a_folder_of_splits_is_not_taken_for_classes(tmp_path: Path) -> None:
     save_classes(tmp_path / "test")
     with pytest.raises(InputError, match="has a folder 'test' with classes, and none named 'train'"):
@@ -190,11 +198,13 @@ def test_class_names_in_another_order_are_mapped_and_others_refused(tmp_path: Pa
 def test_the_first_parquet_split_with_labels_is_the_test_split(
     hidden: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _write(tmp_path / "train-00000-of-00001.parquet", pyarrow.array([0, 1] * 5))
+    text = pyarrow.types.is_string(hidden.type)
+    names = pyarrow.array(["0", "1"] * 5) if text else pyarrow.array([0, 1] * 5)
+    _write(tmp_path / "train-00000-of-00001.parquet", names)
     _write(tmp_path / "test.parquet", hidden)
     assert len(load_data(f"parquet:{tmp_path}", 8).test) == 2
     assert "a fifth of each class of the training images ('test' without labels)" in caplog.text
-    _write(tmp_path / "valid.parquet", pyarrow.array([0, 1, 1]))
+    _write(tmp_path / "valid.parquet", names.take(pyarrow.array([0, 1, 1])))
     assert load_data(f"parquet:{tmp_path}", 8).test.labels.tolist() == [0, 1, 1]
     assert "those of 'valid' ('test' without labels)" in caplog.text
 
@@ -207,6 +217,21 @@ def test_parquet_folders_named_as_splits_and_a_single_file(tmp_path: Path, caplo
     assert (len(data.train), len(data.test)) == (10, 4) and "1 .parquet in data" in caplog.text
     one = load_data(f"parquet:{tmp_path / 'data' / 'train' / '0000.parquet'}", 8)
     assert (len(one.train), len(one.test)) == (8, 2)
+
+
+@pytest.mark.parametrize("name", ["trainA", "trainval", "TRAIN-1", "training_2"])
+def test_training_files_are_known_by_the_first_word_of_their_names(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _write(tmp_path / f"{name}.parquet", pyarrow.array([0, 1] * 5))
+    assert len(load_data(f"parquet:{tmp_path}", 8).train) == 8
+    _write(tmp_path / "train.parquet", pyarrow.array([0, 1] * 6))
+    taken = load_data(f"parquet:{tmp_path}", 8)
+    assert len(taken.train) + len(taken.test) == 22 or "1 .parquet in" in caplog.text
+    (tmp_path / "train.parquet").rename(tmp_path / "other.parquet")
+    (tmp_path / f"{name}.parquet").unlink()
+    with pytest.raises(InputError, match=r"no train\*\.parquet in .*; it has other\.parquet; expected"):
+        load_data(f"parquet:{tmp_path}", 8)
 
 
 def test_data_given_again_get_the_numbers_that_a_network_knows(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from proxyless.data.decode import decode
 from proxyless.data.folders import image_suffixes
@@ -57,6 +57,45 @@ def test_no_exif_tag_keeps_a_photo_from_being_read_and_turned(tag: int) -> None:
                 assert max(pixels[:12, :12].mean(), pixels[:12, 20:].mean()) > 240
                 if tag > 0x0112:  # Pillow reads up to the first entry that is damaged
                     assert pixels[:12, 20:].mean() > 240
+
+
+def test_a_resolution_that_cannot_be_read_keeps_no_photo_from_being_read() -> None:
+    """Pillow looks for it when it opens a JPEG that says none itself."""
+    for kind, count in ((1, 1), (2, 1), (5, 0), (7, 3)):
+        entries = [_TURNED, (0x011A, kind, count, b"\0"), (0x0128, 3, 1, struct.pack("<H", 2))]
+        jpeg = _corner(exif=_ifd(entries), quality=95)
+        bare = jpeg[:2] + jpeg[2 + 2 + int.from_bytes(jpeg[4:6], "big") :]  # without the JFIF block
+        for photo in (jpeg, bare):
+            pixels = decode(photo, 32, "photo")[0]
+            assert pixels[:12, 20:].mean() > 240 and pixels[:12, :12].mean() < 50
+
+
+@pytest.mark.parametrize("tag", [700, 34665, 34853, 40965])
+def test_no_tag_of_a_tiff_keeps_it_from_being_read_and_turned(tag: int) -> None:
+    for kind in (1, 3, 4, 5, 6, 12, 13, 16):
+        buffer = io.BytesIO()
+        pixels = np.zeros((32, 32), np.uint8)
+        pixels[:16, :16] = 255
+        info = TiffImagePlugin.ImageFileDirectory_v2()
+        info[0x0112] = 6
+        info.tagtype[tag] = kind
+        info[tag] = b"\xff\xff" if kind in (1, 7) else ((1.5,) if kind in (5, 12) else (2**15,) if kind != 6 else (-3,))
+        Image.fromarray(pixels).save(buffer, "TIFF", tiffinfo=info)
+        found = decode(buffer.getvalue(), 32, "scan")[0]
+        assert found[:12, 20:].mean() > 240 and found[:12, :12].mean() < 50
+
+
+def test_twelve_bits_of_a_tiff_keep_their_upper_eight() -> None:
+    """Two pixels of 12 bits in three bytes, which Pillow shows with sixteen."""
+    ramp = np.array([0x000, 0x7F0, 0x800, 0xFFF], np.uint16)
+    packed = b"".join(bytes([a >> 4, ((a & 15) << 4) | (b >> 8), b & 255]) for a, b in ramp.reshape(-1, 2).tolist())
+    tags = [(256, 4), (257, 1), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1), (279, len(packed))]
+    data = packed.ljust(8, b"\0")
+    tags[5] = (273, 8)
+    offset = 8 + len(data)
+    directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    tiff = b"II*\0" + struct.pack("<I", offset) + data + directory + b"\0" * 4
+    assert read_image(tiff, 1, 4)[0, :, 0].tolist() == [0x00, 0x7F, 0x80, 0xFF]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
