@@ -33,7 +33,7 @@ _KILL_WHEN_ALONE = (
 
 _DESCRIBE = (
     "uname -m; getprop ro.soc.model 2>/dev/null || echo; getprop ro.product.model 2>/dev/null || echo; "
-    "getprop ro.build.version.release 2>/dev/null || echo; nproc"
+    "getprop ro.build.version.release 2>/dev/null || echo; OMP_NUM_THREADS= nproc"
 )
 
 
@@ -138,8 +138,9 @@ def parse_ms(printed: str) -> float | None:
     `count=1 curr=..`. Only the last counts.
     """
     lines = re.findall(r"^.*\bcount=\d+ .*\b(?:median|avg|curr)=.*$", printed, re.MULTILINE)
-    for name in ("median", "avg", "curr"):
-        found = re.search(rf"\b{name}={_NUMBER}(?![\w.])", lines[-1]) if lines else None
-        if found and _LEAST_MS <= float(found[1]) / 1000 <= _MOST_MS:
-            return float(found[1]) / 1000
-    return None
+    summary = re.findall(rf"Inference timings in us:.*Inference \(avg\): {_NUMBER}", printed)  # of some, nothing else
+    names = [name for name in ("median", "avg", "curr") if lines and f" {name}=" in lines[-1]]
+    found = re.search(rf"\b{names[0]}={_NUMBER}(?![\w.])", lines[-1]) if names else None
+    figures = [found[1]] if found else summary[-1:] if not lines else []
+    ms = [float(figure) / 1000 for figure in figures]
+    return next((value for value in ms if _LEAST_MS <= value <= _MOST_MS), None)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from latency.devices import DeviceError, Event, Job, find_device
+from latency.devices import Device, DeviceError, Event, Job, find_device
 from latency.devices.remote import RemoteDevice
 from latency.devices.ssh import SshLink
 from latency.plan import make_plan
@@ -28,6 +28,7 @@ from proxyless.addresses import address_of
 from proxyless.cli.main import app
 from proxyless.errors import CheckError, InputError
 from proxyless.space import tiny_fixed
+from proxyless.testing.devices import DeviceContract
 from tests.helpers import NO_BUDGET
 from tests.latency.processes import left_in
 from tests.latency.sshd import Server, problem, running
@@ -340,3 +341,13 @@ def test_options_of_a_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for option in ("python=a%00b", "python=a%0Ab", "python="):
         with pytest.raises(InputError, match="is not understood; write \\?python"):
             find_device(f"ssh://h?{option}")
+
+
+@pytest.mark.slow
+class TestOverSsh(DeviceContract):
+    @pytest.fixture(autouse=True)
+    def _served(self, server: Server) -> None:
+        self.server = server
+
+    def device(self) -> Device:
+        return _device(self.server)

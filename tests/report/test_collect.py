@@ -339,7 +339,7 @@ def test_a_damaged_file_is_one_sentence_that_names_it(complete: Path, copy: Copy
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("{run}/nothing", "is not a folder; give the output folder of 'run' or 'search'"),
+        ("{run}/nothing", "run not found: "),
         ("{run}/trained", "is a trained network, not a run; give the output folder of 'run' or 'search'"),
         ("{run}/model", "is an export, not a run; give the output folder of 'run' or 'search'"),
         ("{run}/gallery", "is not the folder of a run (it has no config.yaml)"),

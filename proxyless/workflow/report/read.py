@@ -44,7 +44,8 @@ def read_result(folders: RunFolders) -> SearchResult | None:
 def read_environment(folders: RunFolders) -> dict[str, str]:
     """What the search ran with; empty for older runs."""
     path = folders.search / ENVIRONMENT
-    return read_model(path, "environment", Environment).model_dump() if path.exists() else {}
+    found = read_model(path, "environment", Environment).model_dump() if path.exists() else {}
+    return {name: str(value) for name, value in found.items() if value is not None}
 
 
 def read_tables(folders: RunFolders) -> list[LatencyTable]:
