@@ -10,7 +10,7 @@ from typing import Self
 
 from PIL import Image, ImageFile
 
-from proxyless.errors import InputError
+from proxyless.errors import InputError, printable
 
 _LOG = logging.getLogger(__name__)
 _SHOWN = 6
@@ -104,7 +104,7 @@ def say_left_out(root: Path, left_out: Counter[tuple[Path, str]], reason: str = 
     more = f", and in {len(groups) - _SHOWN} more places" if len(groups) > _SHOWN else ""
     total = left_out.total()
     files = "1 file" if total == 1 else f"{total} files"
-    _LOG.info("%s: left out %s%s: %s%s", root, files, reason, ", ".join(groups[:_SHOWN]), more)
+    _LOG.info("%s", printable(f"{root}: left out {files}{reason}: {', '.join(groups[:_SHOWN])}{more}"))
 
 
 def _below(folder: Path, root: Path) -> str:

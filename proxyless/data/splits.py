@@ -4,6 +4,8 @@ import logging
 import re
 from collections.abc import Iterable, Sequence
 
+from proxyless.errors import printable
+
 TRAIN = ("train", "training", "trainval")
 TEST = ("test", "testing", "val", "valid", "validation", "dev")
 """In the order in which they are tried: the first that has labels is taken."""
@@ -36,7 +38,8 @@ def say_test(source: str, chosen: str | None, candidates: Sequence[str]) -> None
     taken = f"those of {chosen!r}" if chosen is not None else "a fifth of each class of the training images"
     said = [f"{_listed(before)} without labels"] if before else []
     said += [f"{_listed(after)} not used"] if after else []
-    _LOG.info("%s: test images are %s%s", source, taken, f" ({', '.join(said)})" if said else "")
+    why = f" ({', '.join(said)})" if said else ""
+    _LOG.info("%s", printable(f"{source}: test images are {taken}{why}"))
 
 
 def _listed(names: Sequence[str]) -> str:
