@@ -43,11 +43,11 @@ def self_contained(path: Path, folder: Path) -> Path:
     """
     if path.suffix.lower() != ".onnx":
         return path
-    import onnx
-
     graph = _read(path)
     if graph is None or not _tells_of_files(graph):
         return path
+    import onnx
+
     try:
         model = onnx.load(str(path))
         size = model.ByteSize()
@@ -97,12 +97,12 @@ def say_signatures(path: Path) -> None:
 
 
 def _read(path: Path) -> "onnx.GraphProto | None":
-    """The graph, without weights in other files; None of what is damaged, or too large to be whole."""
-    import onnx
-
+    """The graph, without weights in other files; None of what is damaged or too large, and where onnx is not installed."""
     if path.stat().st_size > _MOST_BYTES:
         return None
     try:
+        import onnx
+
         return onnx.load(str(path), load_external_data=False).graph
-    except Exception:  # protobuf's own errors, of any damage
+    except Exception:  # protobuf's own errors, of any damage, or no such package
         return None
