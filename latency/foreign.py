@@ -97,7 +97,7 @@ def say_signatures(path: Path) -> None:
 
 
 def _read(path: Path) -> "onnx.GraphProto | None":
-    """The graph, without weights in other files; None of what is damaged or too large, and where onnx is not installed."""
+    """The graph, without weights in other files; None of what is damaged or too large, or without the package onnx."""
     if path.stat().st_size > _MOST_BYTES:
         return None
     try:
