@@ -26,6 +26,7 @@ from hypothesis.strategies import SearchStrategy
 
 from fuzz_cases import Files, readers
 from fuzz_inputs import inputs
+from fuzz_kept import kept
 from proxyless.errors import InputError
 
 CASE_S, WAIT_S = 2.0, 60.0
@@ -135,11 +136,11 @@ def main() -> None:
     parser.add_argument("--reader", help="only this one")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    found = {
-        name: fuzz(reader.cases, reader.read, arguments.cases)
-        for name, reader in {**readers(), **inputs()}.items()
-        if arguments.reader in (None, name)
-    }
+    known = {**readers(), **inputs(), **kept()}
+    if arguments.reader not in (None, *known) or arguments.cases < 1:
+        parser.error(f"--reader is one of {', '.join(known)}, and --cases at least 1")
+    chosen = [arguments.reader] if arguments.reader else list(known)
+    found = {name: fuzz(known[name].cases, known[name].read, arguments.cases) for name in chosen}
     print("| reader | cases | read | refused | failures | slowest ms | seconds |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for name, outcome in found.items():

@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
@@ -36,15 +37,42 @@ class Silent:
         pass
 
 
-class Lines:
+class Warner(ABC):
+    """What reporters that speak to people have in common."""
+
+    def __init__(self) -> None:
+        self._said = set[str]()
+
+    @abstractmethod
+    def progress(self, done: int, total: int, status: str) -> None:
+        """As a reporter."""
+
+    @abstractmethod
+    def warn(self, text: str) -> None:
+        """Show one line."""
+
+    def visits(self, done: int, total: int) -> None:
+        """As `progress`, for work that has no more to say than how far it is."""
+        self.progress(done, total, "")
+
+    def epoch(self, record: Record) -> None:
+        """Each warning once."""
+        for warning in record.get("warnings", []):
+            if warning not in self._said:
+                self._said.add(warning)
+                self.warn(printable(f"warning: epoch {record['epoch']}: {warning}"))
+
+
+class Lines(Warner):
     """Says how it goes in lines on standard error, one in ten seconds: where there is no terminal, and in Python.
 
     title: of the work. unit: what it counts. write: another place for the lines.
     """
 
     def __init__(self, title: str, unit: str = "steps", write: Callable[[str], object] | None = None) -> None:
+        super().__init__()
         self._title, self._unit, self._write = title, unit, write or _to_stderr
-        self._lock, self._said = threading.Lock(), set[str]()
+        self._lock = threading.Lock()
         self._start = self._last = self._counting = time.monotonic()
         self._first = self._done = self._total = 0
         self._status = ""
@@ -56,16 +84,8 @@ class Lines:
             self._done, self._total, self._status = done, total, status
         self.tick()
 
-    def visits(self, done: int, total: int) -> None:
-        """As `progress`, for work that has no more to say than how far it is."""
-        self.progress(done, total, "")
-
-    def epoch(self, record: Record) -> None:
-        """Each warning once."""
-        for warning in record.get("warnings", []):
-            if warning not in self._said:
-                self._said.add(warning)
-                self._write(f"warning: epoch {record['epoch']}: {printable(warning)}")
+    def warn(self, text: str) -> None:
+        self._write(text)
 
     def tick(self) -> None:
         """Say where it is, if that was not said in the last ten seconds."""

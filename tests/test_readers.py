@@ -42,9 +42,11 @@ def test_what_comes_from_others_is_read_right_or_refused(name: str, monkeypatch:
     monkeypatch.syspath_prepend(str(_BENCHMARKS))
     from fuzz import fuzz
     from fuzz_inputs import inputs
+    from fuzz_kept import kept
 
-    assert set(inputs()) == set(_INPUTS)
-    outcome = fuzz(inputs()[name].cases, inputs()[name].read, 60)
+    known = {**inputs(), **kept()}
+    assert set(known) == set(_INPUTS)
+    outcome = fuzz(known[name].cases, known[name].read, 60)
     assert [why for why, _ in outcome.failures] == []
     assert outcome.read > 0 and (outcome.refused > 0 or name.startswith("EXIF"))
 

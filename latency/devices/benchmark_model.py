@@ -11,8 +11,7 @@ from pathlib import Path
 
 from latency.devices.attempts import run_schedule
 from latency.devices.base import DeviceError, Event, Job, OnEvent
-from latency.devices.events import LEAST_MS as _LEAST_MS
-from latency.devices.events import MOST_MS as _MOST_MS
+from latency.devices.events import LEAST_MS, MOST_MS
 from latency.devices.lines import Ended, last_line, run_lines
 from latency.devices.link import Link, call, connection_lost, fill, remove
 from latency.devices.pack import content_name, folder_name
@@ -138,9 +137,10 @@ def parse_ms(printed: str) -> float | None:
     `count=1 curr=..`. Only the last counts.
     """
     lines = re.findall(r"^.*\bcount=\d+ .*\b(?:median|avg|curr)=.*$", printed, re.MULTILINE)
-    summary = re.findall(rf"Inference timings in us:.*Inference \(avg\): {_NUMBER}", printed)  # of some, nothing else
-    names = [name for name in ("median", "avg", "curr") if lines and f" {name}=" in lines[-1]]
-    found = re.search(rf"\b{names[0]}={_NUMBER}(?![\w.])", lines[-1]) if names else None
-    figures = [found[1]] if found else summary[-1:] if not lines else []
-    ms = [float(figure) / 1000 for figure in figures]
-    return next((value for value in ms if _LEAST_MS <= value <= _MOST_MS), None)
+    if lines:
+        name = next(name for name in ("median", "avg", "curr") if f" {name}=" in lines[-1])
+        found = re.search(rf"\b{name}={_NUMBER}(?![\w.])", lines[-1])
+    else:  # some print nothing but the summary
+        found = re.search(rf"Inference timings in us:.*Inference \(avg\): {_NUMBER}", printed)
+    ms = float(found[1]) / 1000 if found else 0.0
+    return ms if LEAST_MS <= ms <= MOST_MS else None

@@ -29,7 +29,7 @@ from rich.text import Text
 from proxyless.errors import CheckError, InputError, printable, said
 from proxyless.lifetime import Terminated
 from proxyless.processes import is_first, world
-from proxyless.progress import Lines, Record, Reporter, ticking
+from proxyless.progress import Lines, Reporter, Warner, ticking
 
 OUT = Console(quiet=not is_first(), markup=False, highlight=False, emoji=False)
 ERR = Console(stderr=True, quiet=not is_first(), markup=False, highlight=False, emoji=False)
@@ -164,29 +164,21 @@ def _is_figure(cell: str) -> bool:
     return len(cell) < 12 and (not cell or cell[0] in "-+.0123456789")
 
 
-class TerminalReporter:
+class TerminalReporter(Warner):
     """Progress with rate and time left, as a bar."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
+        super().__init__()
         self._progress, self._task = progress, task
-        self._said: set[str] = set()
 
     def progress(self, done: int, total: int, status: str) -> None:
         if self._progress.tasks[0].total != total:  # another phase of the work
             self._progress.reset(self._task, total=total, completed=done)
         self._progress.update(self._task, completed=done, status=status)
 
-    def visits(self, done: int, total: int) -> None:
-        """As `progress`, for work that has no more to say than how far it is."""
-        self.progress(done, total, "")
-
-    def epoch(self, record: Record) -> None:
-        """Each warning once, above the progress; also where standard error is no terminal."""
-        for warning in record.get("warnings", []):
-            if warning not in self._said:
-                self._said.add(warning)
-                text = f"warning: epoch {record['epoch']}: {warning}"
-                self._progress.console.print(printable(text), soft_wrap=True)
+    def warn(self, text: str) -> None:
+        """Above the progress."""
+        self._progress.console.print(text, soft_wrap=True)
 
 
 @contextmanager

@@ -5,8 +5,8 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Self
 
 from PIL import Image, ImageFile
 
@@ -27,10 +27,8 @@ class Scan:
     images: list[Path] = field(default_factory=list)
     left_out: Counter[tuple[Path, str]] = field(default_factory=Counter)
 
-    def __add__(self, other: "Scan") -> Self:
-        return type(self)(self.images + other.images, self.left_out + other.left_out)
 
-
+@cache
 def image_suffixes() -> set[str]:
     """Of files that can be opened and decoded, in small letters."""
     Image.init()
@@ -71,25 +69,29 @@ def is_hidden(name: str) -> bool:
 
 def sub_folders(root: Path) -> list[Path]:
     """In alphabetical order, without hidden ones."""
+    return [Path(entry.path) for entry in _entries(root) if entry.is_dir()]
+
+
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+    """In alphabetical order, without hidden ones.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
-        return sorted(path for path in root.iterdir() if path.is_dir() and not is_hidden(path.name))
+        with os.scandir(folder) as found:
+            return sorted((entry for entry in found if not is_hidden(entry.name)), key=lambda entry: entry.name)
     except OSError as error:
-        raise InputError(f"the folder {root} cannot be read: {error.strerror}; check its permissions") from None
+        raise InputError(f"the folder {folder} cannot be read: {error.strerror}; check its permissions") from None
 
 
 def _files(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
     """Everything that is no folder. above: the folders around this one, so that a link to one of them ends here."""
-    try:
-        state = folder.stat()
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise InputError(f"the folder {folder} cannot be read: {error.strerror}; check its permissions") from None
+    entries, state = _entries(folder), folder.stat()
     here = (state.st_dev, state.st_ino)
     if here in above:
         return
     for entry in entries:
-        if is_hidden(entry.name):
-            continue
         if entry.is_dir():
             yield from _files(Path(entry.path), above | {here})
         else:
@@ -114,12 +116,9 @@ def _below(folder: Path, root: Path) -> str:
 def uncovered(root: Path, taken: Sequence[Path]) -> Counter[tuple[Path, str]]:
     """Files below `root` that are in none of the folders that were taken."""
     left: Counter[tuple[Path, str]] = Counter()
-    try:
-        entries = sorted(root.iterdir())
-    except OSError as error:
-        raise InputError(f"the folder {root} cannot be read: {error.strerror}; check its permissions") from None
-    for path in entries:
-        if is_hidden(path.name) or path in taken:
+    for entry in _entries(root):
+        path = Path(entry.path)
+        if path in taken:
             continue
         files = _files(path, frozenset()) if path.is_dir() else [path]
         left.update((file.parent, file.suffix or "file without a suffix") for file in files)

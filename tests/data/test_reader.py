@@ -14,20 +14,11 @@ from proxyless.data.decode import decode
 from proxyless.data.folders import image_suffixes
 from proxyless.data.reader import read_image
 from proxyless.errors import InputError
+from proxyless.testing.photographs import exif_block
 
 _TAGS = [0x0100, 0x010E, 0x010F, 0x0112, 0x011A, 0x0128, 0x0131, 0x0132, 0x8298, 0x8769, 0x8825, 0x9003, 0x927C, 0xA005]
 _TYPES = range(14)
 _VALUES = [b"\0" * 8, b"\xff" * 8, struct.pack("<II", 1, 0), b"text\0\0\0\0"]
-
-
-def _ifd(entries: list[tuple[int, int, int, bytes]]) -> bytes:
-    """An EXIF block by the TIFF standard: little-endian, one directory, longer values behind it."""
-    data, out, offset = b"", struct.pack("<H", len(entries)), 8 + 2 + 12 * len(entries) + 4
-    for tag, kind, count, value in entries:
-        out += struct.pack("<HHI", tag, kind, count)
-        out += value.ljust(4, b"\0") if len(value) <= 4 else struct.pack("<I", offset + len(data))
-        data += value if len(value) > 4 else b""
-    return b"Exif\0\0II*\0\x08\0\0\0" + out + struct.pack("<I", 0) + data
 
 
 _TURNED = (0x0112, 3, 1, struct.pack("<H", 6))
@@ -53,7 +44,7 @@ def test_no_exif_tag_keeps_a_photo_from_being_read_and_turned(tag: int) -> None:
         for count in (0, 1, 2, 9):
             for value in _VALUES:
                 entries = sorted([(tag, kind, count, value), *([_TURNED] if tag != 0x0112 else [])])
-                pixels = decode(_corner(exif=_ifd(entries), quality=95), 32, "photo")[0]
+                pixels = decode(_corner(exif=exif_block(entries), quality=95), 32, "photo")[0]
                 assert max(pixels[:12, :12].mean(), pixels[:12, 20:].mean()) > 240
                 if tag > 0x0112:  # Pillow reads up to the first entry that is damaged
                     assert pixels[:12, 20:].mean() > 240
@@ -63,7 +54,7 @@ def test_a_resolution_that_cannot_be_read_keeps_no_photo_from_being_read() -> No
     """Pillow looks for it when it opens a JPEG that says none itself."""
     for kind, count in ((1, 1), (2, 1), (5, 0), (7, 3)):
         entries = [_TURNED, (0x011A, kind, count, b"\0"), (0x0128, 3, 1, struct.pack("<H", 2))]
-        jpeg = _corner(exif=_ifd(entries), quality=95)
+        jpeg = _corner(exif=exif_block(entries), quality=95)
         bare = jpeg[:2] + jpeg[2 + 2 + int.from_bytes(jpeg[4:6], "big") :]  # without the JFIF block
         for photo in (jpeg, bare):
             pixels = decode(photo, 32, "photo")[0]
@@ -157,7 +148,7 @@ def test_a_pipe_is_no_image(tmp_path: Path) -> None:
 
 def test_pillow_warns_nobody(tmp_path: Path) -> None:
     """A cut EXIF block, with which Pillow names a line of its own."""
-    (tmp_path / "photo.jpg").write_bytes(_corner(exif=_ifd([_TURNED, (0x010E, 2, 500, b"cut off here")])))
+    (tmp_path / "photo.jpg").write_bytes(_corner(exif=exif_block([_TURNED, (0x010E, 2, 500, b"cut off here")])))
     code = "import sys; from pathlib import Path; from proxyless.data.decode import decode_all; import numpy as np\n"
     code += "class Files:\n  read = lambda self, rows: iter([Path(sys.argv[1])])\n  name = lambda self, row: 'x'\n"
     code += "decode_all(Files(), np.arange(1), 8)"
